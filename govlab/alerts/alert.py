@@ -1,0 +1,97 @@
+"""The alert: one row, one thing to look at."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from govlab.frames import ALERT_COLUMNS, TIME_DTYPE, time_us
+from govlab.step import Step
+
+_TOLD = ("count", "sum", "distinct", "rate", "value")
+
+
+def no_alerts() -> pd.DataFrame:
+    """Make a frame of alerts without rows."""
+    kinds = {"time": TIME_DTYPE, "start": TIME_DTYPE, "score": "float64", "p": "float64", "partition": "int32", "offset": "int64"}
+    return pd.DataFrame({name: pd.Series([], dtype=kinds.get(name, "object")) for name in ALERT_COLUMNS})
+
+
+def alerts_of(step: Step, rows: pd.DataFrame, score: str, threshold: np.ndarray) -> pd.DataFrame:
+    """Make alerts of scored rows.
+
+    Parameters
+    ----------
+    step : Step
+        The step that alerts; it knows the recipe, the detector and the column with the entity.
+    rows : DataFrame
+        What alerts.
+    score : str
+        The column by which it alerts.
+    threshold : ndarray of float64, shape (n,)
+        What was passed, for the reason.
+    """
+    if not len(rows):
+        return no_alerts()
+    by = step._entity_column
+    entity = ["all"] * len(rows) if by is None or by not in rows else ["" if v is None or v != v else str(v) for v in rows[by].tolist()]
+    end, start = time_us(rows), time_us(rows, "start" if "start" in rows else "time")
+    p = rows["p"].to_numpy("float64") if "p" in rows else np.full(len(rows), np.nan)
+    value = rows[score].to_numpy("float64")
+    ids = [_id(step._recipe_hash, *key) for key in zip(entity, start.tolist(), end.tolist(), strict=True)]
+    told = [name for name in _TOLD if name in rows and name != score]
+    table = {
+        "id": ids,
+        "time": rows["time"].to_numpy(),
+        "entity": entity,
+        "detector": [step._detector_name or score] * len(rows),
+        "score": rows["score"].to_numpy("float64") if "score" in rows else value,
+        "p": p,
+        "severity": [_severity(*item) for item in zip(value, threshold, p, strict=True)],
+        "reason": [
+            _reason(step._detector_name or score, score, v, t, {name: rows[name].iloc[i] for name in told})
+            for i, (v, t) in enumerate(zip(value, threshold, strict=True))
+        ],
+        "start": rows["start" if "start" in rows else "time"].to_numpy(),
+        "partition": rows["partition"].to_numpy("int32"),
+        "offset": rows["offset"].to_numpy("int64"),
+        "evidence": _evidence(rows),
+        "recipe": [step._recipe_hash] * len(rows),
+    }
+    out = pd.DataFrame(table, index=rows.index)
+    out["time"], out["start"] = rows["time"], rows["start" if "start" in rows else "time"]
+    return out
+
+
+def _id(*parts: Any) -> str:
+    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:16]
+
+
+def _severity(value: float, threshold: float, p: float) -> str:
+    """Three words a person can act on: by the tail probability where it is known, else by how far the threshold was passed."""
+    if p == p:
+        return "high" if p <= 1e-4 else "medium" if p <= 1e-3 else "low"
+    ratio = value / threshold if threshold > 0 and np.isfinite(threshold) else 1.0
+    return "high" if ratio >= 2 else "medium" if ratio >= 1.5 else "low"
+
+
+def _reason(detector: str, column: str, value: float, threshold: float, told: dict[str, Any]) -> str:
+    passed = "below" if column == "p" else "above"
+    what = detector if column == "score" else column
+    more = "".join(f", {name} {_number(x)}" for name, x in told.items())
+    return f"{what} {_number(value)} is {passed} {_number(threshold)}{more}"
+
+
+def _number(x: float) -> str:
+    return f"{x:,.0f}" if x == x and abs(x) < 1e15 and float(x).is_integer() else f"{x:.3g}"
+
+
+def _evidence(rows: pd.DataFrame) -> list[str]:
+    partition, offset = rows["partition"].tolist(), rows["offset"].tolist()
+    first = rows["first_offset"].tolist() if "first_offset" in rows else offset
+    last = rows["last_offset"].tolist() if "last_offset" in rows else offset
+    # rows of several partitions (-1), or a window without rows: the last row only
+    return [f"{p}:{a}-{b}" if 0 <= a < b else f"{p}:{o}" for p, o, a, b in zip(partition, offset, first, last, strict=True)]

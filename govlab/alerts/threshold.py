@@ -1,0 +1,63 @@
+"""Alert where a score passes a fixed threshold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from govlab.alerts.alert import alerts_of
+from govlab.errors import ArgumentError
+from govlab.frames import require
+from govlab.step import Step
+
+
+class Threshold(Step):
+    """Alert on rows whose score is at least ``above``, or whose ``p`` is at most ``p_below``. 5 ns a row; no state.
+
+    Parameters
+    ----------
+    above : float, optional
+        Alert when the score is at least this.
+    p_below : float, optional
+        Alert when the column ``p`` (see :class:`~govlab.detectors.calibrated.Calibrated`) is at most this.
+    score : str
+        The column with the score.
+    entity : str, optional
+        The column with the entity; by default the one by which the pipeline's steps work.
+
+    Examples
+    --------
+    >>> import govlab as gl
+    >>> events = gl.event_frame({"time": ["2026-03-02T00:00:00Z"] * 2, "score": [1.0, 7.0], "actor": ["ann", "bob"]})
+    >>> gl.alerts.Threshold(6, entity="actor").process(events)["entity"].to_list()
+    ['bob']
+    """
+
+    above: float | None = None
+    p_below: float | None = None
+    score: str = "score"
+    entity: str | None = None
+
+    absorbs = True
+    gives_alerts = True
+
+    @classmethod
+    def example(cls) -> Step:
+        """Make one for the contract checks."""
+        return cls(1.5, entity="actor")
+
+    def check(self) -> None:
+        """Check the recipe."""
+        if (self.above is None) == (self.p_below is None):
+            raise ArgumentError("Threshold: give either above=<score> or p_below=<probability>, such as Threshold(6) or Threshold(p_below=0.001).")
+
+    def process(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Give alerts."""
+        column = self.score if self.p_below is None else "p"
+        require(frame, [column, self.entity], "Threshold")
+        values = frame[column].to_numpy("float64", na_value=np.nan)
+        with np.errstate(invalid="ignore"):
+            passed = values >= self.above if self.above is not None else values <= self.p_below
+        self.absorbed += len(frame)
+        limit = self.above if self.above is not None else self.p_below
+        return alerts_of(self, frame[passed], column, np.full(int(passed.sum()), float(limit)))  # type: ignore[arg-type]

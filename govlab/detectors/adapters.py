@@ -1,0 +1,254 @@
+"""Detectors of others: river, scikit-learn, and any function."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable as Function
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from govlab.errors import ArgumentError
+from govlab.frames import require
+from govlab.step import Detector, Step, at_least
+
+BLOCK = 64
+
+
+class _Scale:
+    """Running mean and deviation of each feature; a value becomes a logistic of its z, in (0, 1)."""
+
+    def __init__(self, dims: int) -> None:
+        self.n, self.mean, self.square = 0, [0.0] * dims, [0.0] * dims
+
+    def give(self, values: Sequence[float]) -> list[float]:
+        out = []
+        for d, x in enumerate(values):
+            deviation = math.sqrt(self.square[d] / self.n) if self.n > 1 else 0.0
+            z = (x - self.mean[d]) / deviation if deviation > 0 else (0.0 if self.n == 0 or x == self.mean[d] else 8.0)
+            out.append(1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, z)))))
+        return out
+
+    def learn(self, values: Sequence[float]) -> None:
+        self.n += 1
+        for d, x in enumerate(values):
+            off = x - self.mean[d]
+            self.mean[d] += off / self.n
+            self.square[d] += off * (x - self.mean[d])
+
+
+def _columns(step: Any) -> None:
+    if isinstance(step.columns, str) or not step.columns:
+        raise ArgumentError(f"{type(step).__name__}: columns={step.columns!r}; expected a list of columns, such as ['words', 'links'].")
+    step.columns = tuple(step.columns)
+    at_least(step, "warm", 0)
+
+
+class River(Detector):
+    """Score with an anomaly detector of river: scored first, then learned, on features scaled into (0, 1).
+
+    The model is copied for each fresh run. Range and cost are the model's. Cold start: NaN for the first ``warm`` rows; NaN
+    for a row with a missing value, which is not learned.
+
+    Parameters
+    ----------
+    model : river.anomaly.base.AnomalyDetector
+        Anything with ``score_one(x)`` (higher = more anomalous) and ``learn_one(x)``.
+    columns : list of str
+        The features, numbers.
+    scale : bool
+        Scale inside, from the rows before; without, some models of river are silently blind.
+    warm : int
+        So many rows are learned before the first is scored.
+
+    Examples
+    --------
+    >>> import govlab as gl
+    >>> from river import anomaly
+    >>> events = gl.event_frame({"time": ["2026-03-02T00:00:00Z"] * 300, "x": [i % 10 for i in range(299)] + [90]})
+    >>> score = gl.detectors.River(anomaly.HalfSpaceTrees(window_size=100, seed=1), ["x"]).process(events)["score"]
+    >>> bool(score.iloc[299] > score.iloc[200:299].max())
+    True
+    """
+
+    model: Any = None
+    columns: Sequence[str] = ()
+    scale: bool = True
+    warm: int = 100
+
+    @classmethod
+    def example(cls) -> Step:
+        """Make one for the contract checks."""
+        from river import anomaly
+
+        return cls(anomaly.HalfSpaceTrees(n_trees=3, height=4, window_size=50, seed=1), ["value", "words"], warm=20)
+
+    def check(self) -> None:
+        """Check the recipe."""
+        if not hasattr(self.model, "score_one") or not hasattr(self.model, "learn_one"):
+            raise ArgumentError(f"River: model={self.model!r}; expected one with score_one(x) and learn_one(x), such as river.anomaly.HalfSpaceTrees().")
+        _columns(self)
+
+    def start(self) -> None:
+        """Take a fresh copy of the model."""
+        self._model = self.model.clone() if hasattr(self.model, "clone") else copy.deepcopy(self.model)
+        self._scale, self._rows = _Scale(len(self.columns)), 0
+
+    def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
+        """Score each row and then learn it, shape (n,)."""
+        require(frame, self.columns, "River")
+        scores = np.full(len(frame), np.nan)
+        matrix = frame[list(self.columns)].to_numpy("float64", na_value=np.nan)
+        for i, values in enumerate(matrix.tolist()):
+            if not all(map(math.isfinite, values)):
+                continue
+            x = dict(zip(self.columns, self._scale.give(values) if self.scale else values, strict=True))
+            if self._rows >= self.warm:
+                scores[i] = self._model.score_one(x)
+            self._model.learn_one(x)
+            self._scale.learn(values)
+            self._rows += 1
+        return scores
+
+
+class Sklearn(Detector):
+    """Score with an outlier detector of scikit-learn, fitted anew at fixed numbers of rows to a window of the past.
+
+    The sign is turned (higher = more anomalous). Rows are scored in blocks of fixed size, each row at the place that its
+    number gives it, since the last bits of scikit-learn's arithmetic depend on the size of the batch. Cold start: NaN until
+    the first fit, after ``warm`` rows; NaN for a row with a missing value, which is not learned. Cost: the model's.
+
+    Parameters
+    ----------
+    model : scikit-learn estimator
+        With ``fit(X)`` and ``score_samples(X)``: IsolationForest, OneClassSVM, LocalOutlierFactor(novelty=True). Give it a
+        ``random_state`` if it has one.
+    columns : list of str
+        The features, numbers.
+    refit : int
+        So many rows after a fit comes the next.
+    window : int
+        It is fitted to so many of the last rows.
+    warm : int
+        So many rows before the first fit.
+    scale : bool
+        Fit and score with each feature scaled by the mean and deviation of the window.
+
+    Examples
+    --------
+    >>> import govlab as gl
+    >>> from sklearn.ensemble import IsolationForest
+    >>> events = gl.event_frame({"time": ["2026-03-02T00:00:00Z"] * 200, "x": [i % 10 for i in range(199)] + [90]})
+    >>> forest = IsolationForest(n_estimators=10, random_state=1)
+    >>> score = gl.detectors.Sklearn(forest, ["x"], warm=100).process(events)["score"]
+    >>> bool(score.iloc[:100].isna().all() and score.iloc[199] == score.max())
+    True
+    """
+
+    model: Any = None
+    columns: Sequence[str] = ()
+    refit: int = 1_000
+    window: int = 5_000
+    warm: int = 500
+    scale: bool = True
+
+    @classmethod
+    def example(cls) -> Step:
+        """Make one for the contract checks."""
+        from sklearn.ensemble import IsolationForest
+
+        return cls(IsolationForest(n_estimators=5, random_state=1), ["value", "words"], refit=70, window=120, warm=50)
+
+    def check(self) -> None:
+        """Check the recipe."""
+        if not hasattr(self.model, "fit") or not hasattr(self.model, "score_samples"):
+            hint = " (LocalOutlierFactor needs novelty=True)" if type(self.model).__name__ == "LocalOutlierFactor" else ""
+            raise ArgumentError(f"Sklearn: model={self.model!r}; expected one with fit(X) and score_samples(X){hint}.")
+        params = self.model.get_params() if hasattr(self.model, "get_params") else {}
+        if params.get("random_state", 0) is None:
+            raise ArgumentError(f"Sklearn: model={self.model!r} has no random_state, so no run could be repeated; give it one.")
+        _columns(self)
+        for field in ("refit", "window", "warm"):
+            at_least(self, field, 2)
+
+    def start(self) -> None:
+        """Forget the fitted model and the window."""
+        self._fitted: Any = None
+        self._past = np.zeros((self.window, len(self.columns)))
+        self._rows = 0
+        self._centre, self._width = np.zeros(len(self.columns)), np.ones(len(self.columns))
+
+    def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
+        """Score each row and then learn it, shape (n,)."""
+        require(frame, self.columns, "Sklearn")
+        matrix = frame[list(self.columns)].to_numpy("float64", na_value=np.nan)
+        good = np.flatnonzero(np.isfinite(matrix).all(axis=1))
+        scores, i = np.full(len(frame), np.nan), 0
+        while i < good.size:
+            # up to the next fit or the end of the block, whichever comes first
+            stop = self.warm if self._rows < self.warm else self._rows + self.refit - (self._rows - self.warm) % self.refit
+            n = min(good.size - i, stop - self._rows, BLOCK - self._rows % BLOCK)
+            rows = matrix[good[i : i + n]]
+            if self._fitted is not None:
+                block = np.zeros((BLOCK, len(self.columns)))
+                at = self._rows % BLOCK
+                block[at : at + n] = (rows - self._centre) / self._width
+                scores[good[i : i + n]] = -self._fitted.score_samples(block)[at : at + n]
+            self._past[np.arange(self._rows, self._rows + n) % self.window] = rows
+            self._rows += n
+            i += n
+            if self._rows == stop:
+                self._fit()
+        return scores
+
+    def _fit(self) -> None:
+        from sklearn.base import clone
+
+        rows = np.roll(self._past, -(self._rows % self.window), axis=0) if self._rows > self.window else self._past[: self._rows]
+        if self.scale:
+            self._centre, self._width = rows.mean(axis=0), rows.std(axis=0)
+            self._width[self._width == 0] = 1.0
+        self._fitted = clone(self.model).fit((rows - self._centre) / self._width)
+
+
+def _half(x: dict[str, Any]) -> float:
+    return float(x["count"]) / 2
+
+
+class Callable(Detector):
+    """Score with any function of a row. Range, warm-up and cost are the function's; it keeps no state.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(x) -> float``, where ``x`` is the row as a dict.
+
+    Examples
+    --------
+    >>> import govlab as gl
+    >>> events = gl.event_frame({"time": ["2026-03-02T00:00:00Z"] * 2, "words": [3, 80]})
+    >>> gl.detectors.Callable(lambda x: x["words"] / 10).process(events)["score"].to_list()
+    [0.3, 8.0]
+    """
+
+    function: Function[[dict[str, Any]], float] = float  # type: ignore[assignment]
+
+    @classmethod
+    def example(cls) -> Step:
+        """Make one for the contract checks."""
+        return cls(_half)
+
+    def check(self) -> None:
+        """Check the recipe."""
+        if not callable(self.function) or self.function is float:
+            raise ArgumentError(f"Callable: function={self.function!r}; expected a function of a row (a dict) that gives a number.")
+
+    def score_one(self, x: dict[str, Any]) -> float:
+        """Score one row."""
+        return float(self.function(x))
+
+    def learn_one(self, x: dict[str, Any]) -> None:
+        """Learn nothing."""

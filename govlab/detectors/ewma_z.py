@@ -1,0 +1,114 @@
+"""How far a value is from its exponentially weighted mean, in standard deviations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numba import njit
+
+from govlab.errors import ArgumentError
+from govlab.frames import duration_us, require, time_us
+from govlab.keys import Entities, grow
+from govlab.step import Detector, Step, at_least, one_of
+
+
+@njit(cache=True, nogil=True)
+def _score(slots, fresh, values, alpha, warm, floor, tail, count, mean, variance, scores):
+    for i in range(slots.size):
+        s, x = slots[i], values[i]
+        if fresh[i]:
+            count[s], mean[s], variance[s] = 0, 0.0, 0.0
+        if np.isnan(x):
+            scores[i] = np.nan
+            continue
+        off = x - mean[s]
+        if count[s] < warm:
+            scores[i] = np.nan
+        else:
+            z = off / np.sqrt(variance[s] + floor * floor)
+            scores[i] = z if tail == 1 else (-z if tail == -1 else abs(z))
+        if count[s] == 0:
+            mean[s] = x
+        else:
+            mean[s] += alpha * off
+            variance[s] = (1.0 - alpha) * (variance[s] + alpha * off * off)
+        count[s] += 1
+
+
+class EwmaZ(Detector):
+    """Score a value by its distance from the exponentially weighted mean of its entity, in standard deviations.
+
+    Range: any number, around 0 for an ordinary value with one tail, at least 0 with both. Cold start: NaN for the first
+    ``warm`` values of an entity; NaN for a missing value, which is not learned. About 120 ns a row, 100 bytes an entity.
+
+    Parameters
+    ----------
+    column : str
+        The column that is scored.
+    by : str, optional
+        The column with the entity; None: all rows are one entity.
+    alpha : float
+        Weight of a new value, above 0 and at most 1.
+    warm : int
+        So many values are learned before the first is scored.
+    floor : float
+        Added to the deviation (as sqrt(variance + floor^2)), in the unit of the column: so a constant past does not make the
+        next small change infinitely anomalous. 1 suits counts.
+    tail : {"upper", "lower", "both"}
+        Which side is anomalous.
+    max_entities : int
+        So many entities are known at once; one more takes the place of the one unseen for the longest.
+    expire : str
+        An entity unseen for longer (event time) starts afresh.
+
+    References
+    ----------
+    Roberts, S. W. (1959). Control chart tests based on geometric moving averages. doi:10.1080/00401706.1959.10489860.
+    The variance is updated as by Finch (2009), Incremental calculation of weighted mean and variance.
+
+    Examples
+    --------
+    >>> import govlab as gl
+    >>> events = gl.event_frame({"time": ["2026-03-02T00:00:00Z"] * 7, "count": [5, 5, 5, 5, 5, 5, 25]})
+    >>> gl.detectors.EwmaZ("count").process(events)["score"].to_list()
+    [nan, nan, nan, nan, nan, 0.0, 20.0]
+    """
+
+    column: str = "count"
+    by: str | None = None
+    alpha: float = 0.1
+    warm: int = 5
+    floor: float = 1.0
+    tail: str = "upper"
+    max_entities: int = 1_000_000
+    expire: str = "30d"
+
+    @classmethod
+    def example(cls) -> Step:
+        """Make one for the contract checks."""
+        return cls("value", "actor", max_entities=8)
+
+    def check(self) -> None:
+        """Check the recipe."""
+        if not 0 < self.alpha <= 1:
+            raise ArgumentError(f"EwmaZ: alpha={self.alpha!r}; expected a number above 0 and at most 1.")
+        for field, least in (("warm", 1), ("floor", 0), ("max_entities", 1)):
+            at_least(self, field, least)
+        one_of(self, "tail", ("upper", "lower", "both"))
+        duration_us(self.expire, "EwmaZ: expire")
+
+    def start(self) -> None:
+        """Forget all entities."""
+        self._entities = Entities(self.max_entities, duration_us(self.expire))
+        self._count, self._mean, self._variance = np.zeros(0, "int64"), np.zeros(0), np.zeros(0)
+
+    def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
+        """Score each row and then learn it, shape (n,)."""
+        require(frame, [self.column, self.by], "EwmaZ")
+        slots, fresh = self._entities.place(None if self.by is None else frame[self.by], time_us(frame))
+        self._count, self._mean, self._variance = (grow(a, self._entities.size) for a in (self._count, self._mean, self._variance))
+        scores = np.empty(len(frame))
+        values = frame[self.column].to_numpy("float64", na_value=np.nan)
+        side = {"upper": 1, "lower": -1, "both": 0}[self.tail]
+        _score(slots, fresh, values, self.alpha, self.warm, self.floor, side, self._count, self._mean, self._variance, scores)
+        return scores

@@ -1,0 +1,229 @@
+"""The engine, and what all engines share: a fresh copy of a pipeline with its counters, and the journal of a run."""
+
+from __future__ import annotations
+
+import abc
+import hashlib
+import os
+import pickle
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from govlab import frames
+from govlab.errors import ArgumentError, StoreError
+from govlab.pipeline import Pipeline, Result
+from govlab.sources.reader import DeadLetter, EndOfStream, Reader
+from govlab.step import Step
+from govlab.stores.store import LETTER_COLUMNS, Snapshot, Store
+from govlab.summary import Fingerprint, Summary
+
+__all__ = ["Carrier", "Engine", "FrameReader", "Journal", "as_reader", "letters_table"]
+
+
+class Engine(abc.ABC):
+    """Carries the frames of a source through a fresh copy of a pipeline, to the end."""
+
+    @abc.abstractmethod
+    def run(self, pipeline: Step, source: Any, **options: Any) -> Result:
+        """Run; the same rows give the same result on every engine."""
+
+
+class Carrier:
+    """A fresh copy of a pipeline on its way: takes frames, gives what comes out, counts, and can be put down and taken up.
+
+    Parameters
+    ----------
+    step : Step
+        A pipeline, or one step.
+    """
+
+    def __init__(self, step: Step) -> None:
+        if not isinstance(step, Step):
+            raise ArgumentError(f"{step!r} is not a pipeline or a step; give gl.Pipeline(...) or an instance of a step.")
+        self.pipeline = step.fresh() if isinstance(step, Pipeline) else Pipeline(step)
+        self.recipe = self.pipeline.recipe()
+        self.fingerprint = Fingerprint()
+        self.events = self.rows = 0
+        self.sides: dict[str, int] = {}
+        self.first_us = self.last_us = self.newest_us = -1
+
+    def push(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[str, pd.DataFrame]]]:
+        """Take the next rows; gives what came out, and what was put aside."""
+        frames.require(frame, [frames.TIME, *frames.POSITION], "an event frame")
+        if not isinstance(frame.index, pd.RangeIndex) or frame.index.start != 0:
+            frame = frame.reset_index(drop=True)
+        self.events += len(frame)
+        if len(frame):
+            times = frames.time_us(frame)
+            self.first_us = times[0] if self.first_us < 0 else self.first_us
+            self.last_us, self.newest_us = times[-1], max(self.newest_us, int(times.max()))
+        self.fingerprint.take(frame)
+        return self._given(self.pipeline.process(frame))
+
+    def finish(self) -> tuple[pd.DataFrame, list[tuple[str, pd.DataFrame]]]:
+        """Let the steps give on what they hold."""
+        return self._given(self.pipeline.finish())
+
+    def _given(self, out: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[str, pd.DataFrame]]]:
+        sides = self.pipeline.take_sides()
+        self.rows += len(out)
+        if len(out):
+            self.fingerprint.give(out)
+        for side, rows in sides:
+            self.sides[side] = self.sides.get(side, 0) + len(rows)
+        return out, sides
+
+    def summary(self, state: str, dead_letters: int = 0, wall_s: float = 0.0, cpu_s: float = 0.0) -> Summary:
+        """Say what was done so far."""
+        steps = zip(self.pipeline.steps, self.pipeline.counts, strict=True)
+        span = None if self.newest_us < 0 else [str(pd.Timestamp(t, unit="us", tz="UTC")) for t in (self.first_us, self.newest_us)]
+        return Summary(
+            state=state,
+            events=self.events,
+            rows=self.rows,
+            steps=[{"step": s.name, "taken": a, "given": b, "aside": c} for s, (a, b, c) in steps],
+            sides=dict(sorted(self.sides.items())),
+            late=self.sides.get("late", 0),
+            dead_letters=dead_letters,
+            held=self.pipeline.held(),
+            event_time=span,
+            lag_s=None if self.newest_us < 0 else (self.newest_us - self.last_us) / 1e6,
+            wall_s=wall_s,
+            cpu_s=cpu_s,
+            recipe=self.pipeline.hash,
+            fingerprint=self.fingerprint.digest(self.recipe),
+        )
+
+
+class FrameReader(Reader):
+    """Frames at hand as a reader. Delivery: each row once, in the order of the frames; there are no bad records."""
+
+    name = "frames"
+
+    def __init__(self, source: pd.DataFrame | Iterable[pd.DataFrame]) -> None:
+        self._source = source
+        self._iterator: Iterator[pd.DataFrame] = iter(())
+        self._rest = frames.empty()
+        self._opened, self._given = False, 0
+
+    def open(self, position: Mapping[int, int] | None = None) -> None:
+        """Begin, after the number of rows that a position says were given."""
+        source = [self._source] if isinstance(self._source, pd.DataFrame) else self._source
+        self._iterator, self._rest, self._opened, self._given = iter(source), frames.empty(), True, 0
+        skip = (position or {}).get(0, 0)
+        while skip > self._given:
+            self.read(skip - self._given)
+
+    def read(self, max_rows: int) -> pd.DataFrame:
+        """Give the next rows."""
+        if not self._opened:
+            self.open()
+        while not len(self._rest):
+            frame = next(self._iterator, None)
+            if frame is None:
+                raise EndOfStream("there are no more frames.")
+            self._rest = frames.event_frame(frame, offset=self._given)
+        rows, self._rest = self._rest.iloc[:max_rows], self._rest.iloc[max_rows:]
+        self._given += len(rows)
+        return rows.reset_index(drop=True)
+
+    def position(self) -> dict[int, int]:
+        """Give the number of rows given."""
+        return {0: self._given}
+
+    def close(self) -> None:
+        """Forget the frames at hand."""
+        self._opened = False
+
+
+def as_reader(source: Any) -> Reader:
+    """Make a reader of frames, or give back the reader."""
+    if isinstance(source, Reader):
+        return source
+    if isinstance(source, pd.DataFrame) or (isinstance(source, Iterable) and not isinstance(source, str | bytes | Mapping)):
+        return FrameReader(source)
+    raise ArgumentError(f"cannot run over {type(source).__name__}: give a DataFrame, DataFrames, or a reader such as gl.sources.ReplayReader(path).")
+
+
+def letters_table(letters: Iterable[DeadLetter]) -> pd.DataFrame:
+    """Make a table of dead letters."""
+    return pd.DataFrame([[getattr(letter, name) for name in LETTER_COLUMNS] for letter in letters], columns=list(LETTER_COLUMNS))
+
+
+class Journal:
+    """Writes a run to a store as it goes: alerts, dead letters, step states and positions, each time in one transaction.
+
+    Parameters
+    ----------
+    store : Store, str or Path
+        A store, or the path of a SQLite file.
+    sources : list of str
+        Names of the sources.
+    carriers : list of Carrier
+        The pipelines.
+    every_s : float
+        So often it is written, though never so often that writing takes more than a twentieth of the time.
+    """
+
+    def __init__(self, store: Any, sources: list[str], carriers: list[Carrier], every_s: float = 1.0) -> None:
+        self.store, self._own = open_store(store)
+        whole = "\n".join([*sources, *(carrier.pipeline.hash for carrier in carriers)])
+        self.run = hashlib.sha256(whole.encode()).hexdigest()[:16]
+        self.carriers, self.every_s = carriers, every_s
+        self._alerts: list[pd.DataFrame] = []
+        self._letters: list[DeadLetter] = []
+        self._due = time.monotonic() + every_s
+
+    def load(self) -> Snapshot | None:
+        """Take up the states of the last snapshot, if there is one; the caller moves the readers to its positions."""
+        snapshot = self.store.snapshot(self.run)
+        if snapshot is not None:
+            for carrier, state in zip(self.carriers, pickle.loads(snapshot.state), strict=True):
+                carrier.__dict__.update(state)
+        return snapshot
+
+    def add(self, alerts: pd.DataFrame | None = None, letters: Iterable[DeadLetter] = ()) -> None:
+        """Keep alerts and dead letters for the next write."""
+        if alerts is not None and len(alerts):
+            self._alerts.append(alerts)
+        self._letters += letters
+
+    def save(self, positions: dict[str, dict[int, int]], finished: bool = False) -> None:
+        """Write now."""
+        begun = time.monotonic()
+        state = pickle.dumps([carrier.__dict__ for carrier in self.carriers], protocol=pickle.HIGHEST_PROTOCOL)
+        alerts = frames.concat(self._alerts) if self._alerts else None
+        self.store.save(self.run, alerts, letters_table(self._letters), Snapshot(positions, state, finished))
+        self._alerts, self._letters = [], []
+        now = time.monotonic()
+        self._due = now + max(self.every_s, 20 * (now - begun))
+
+    def count_letters(self) -> int:
+        """Count the dead letters of the run, also those of before it was taken up."""
+        return len(self.store.dead_letters(self.run))
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to write."""
+        return time.monotonic() >= self._due
+
+    def close(self) -> None:
+        """Close the store, if it was opened here."""
+        if self._own:
+            self.store.close()
+
+
+def open_store(store: Any) -> tuple[Store, bool]:
+    """Give the store, and whether it was opened here."""
+    if isinstance(store, Store):
+        return store, False
+    if isinstance(store, str | os.PathLike):
+        from govlab.stores.sqlite import Sqlite
+
+        return Sqlite(store), True
+    raise StoreError(f"store={store!r}; expected the path of a SQLite file, or a store such as gl.stores.Sqlite('lab.db').")
+
+

@@ -1,0 +1,97 @@
+"""The plain loop: the reference to which all other engines are held."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pandas as pd
+from tqdm.auto import tqdm
+
+from govlab import frames
+from govlab.engines.engine import Carrier, Engine, Journal, as_reader
+from govlab.pipeline import Result
+from govlab.sources.reader import EndOfStream
+from govlab.step import Step
+
+__all__ = ["Local"]
+
+
+class Local(Engine):
+    """Runs a pipeline over frames or a reader in a plain loop.
+
+    Examples
+    --------
+    >>> import govlab as gl
+    >>> events = gl.event_frame({"time": ["2026-03-02T00:00:00Z"] * 3, "value": [1.0, 1.0, 4.0]})
+    >>> gl.Pipeline(gl.detectors.Always()).run(events).rows["score"].to_list()
+    [1.0, 1.0, 1.0]
+    """
+
+    def run(  # type: ignore[override]
+        self,
+        pipeline: Step,
+        source: Any,
+        *,
+        max_rows: int = 16_384,
+        max_events: int | None = None,
+        store: Any = None,
+        progress: bool = False,
+    ) -> Result:
+        """Run to the end of the source.
+
+        Parameters
+        ----------
+        pipeline : Step
+            A pipeline or a step; a fresh copy is run.
+        source : DataFrame, iterable of DataFrames, or Reader
+            What to run over.
+        max_rows : int
+            Rows a frame; the result does not depend on it.
+        max_events : int, optional
+            Stop after so many rows (what is held stays held).
+        store : Store or path, optional
+            Keep alerts, dead letters and snapshots there; a run that was killed goes on where it stood.
+        progress : bool
+            Show a progress bar.
+        """
+        began, cpu = time.perf_counter(), time.process_time()
+        carrier, reader = Carrier(pipeline), as_reader(source)
+        journal = Journal(store, [reader.name], [carrier]) if store is not None else None
+        snapshot = journal.load() if journal else None
+        reader.open(snapshot.positions.get(reader.name) if snapshot else None)
+        rows: list[pd.DataFrame] = []
+        sides: dict[str, list[pd.DataFrame]] = {}
+        dead = 0
+        state = "paused"
+        with tqdm(unit=" events", unit_scale=True, disable=not progress, delay=0.5) as bar:
+            while max_events is None or carrier.events < max_events:
+                try:
+                    frame = reader.read(max_rows if max_events is None else min(max_rows, max_events - carrier.events))
+                    out, aside = carrier.push(frame)
+                    bar.update(len(frame))
+                except EndOfStream:
+                    out, aside = carrier.finish() if not (snapshot and snapshot.finished) else (frames.empty(), [])
+                    state = "finished"
+                rows.append(out)
+                for side, part in aside:
+                    sides.setdefault(side, []).append(part)
+                letters = reader.take_dead_letters()
+                dead += len(letters)
+                if journal:
+                    journal.add(out if carrier.pipeline.gives_alerts else None, letters)
+                    if journal.due or state == "finished":
+                        journal.save({reader.name: reader.position()}, state == "finished")
+                        reader.commit(reader.position())
+                if state == "finished":
+                    break
+        if journal:
+            if state == "paused":
+                journal.save({reader.name: reader.position()})
+            if carrier.pipeline.gives_alerts:
+                rows = [journal.store.alerts(journal.run)]
+            dead = len(journal.store.dead_letters(journal.run))
+            journal.close()
+        reader.close()
+        summary = carrier.summary(state, dead, time.perf_counter() - began, time.process_time() - cpu)
+        return Result(frames.concat(rows), {name: frames.concat(parts) for name, parts in sides.items()}, summary)

@@ -1,0 +1,101 @@
+"""Every error that govlab raises on purpose, as one tree.
+
+::
+
+    GovlabError
+    ├── ArgumentError (ValueError)      an argument is wrong: says what was given, what is expected, what to do
+    ├── SchemaError (ValueError)        a frame or a file lacks a column or has the wrong type
+    ├── DataError                       a data set or file cannot be had or is not what it should be
+    ├── MissingExtraError (ImportError) an optional package is missing: names the command that installs it
+    ├── StepError                       a step raised: names the step and the positions of the rows
+    ├── SourceError                     a source cannot be opened, read or moved
+    ├── StoreError                      a store cannot be opened, or holds something that may not be trusted
+    └── CheckError (AssertionError)     a contract check in ``govlab.testing`` found a broken rule
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "ArgumentError",
+    "CheckError",
+    "DataError",
+    "GovlabError",
+    "MissingExtraError",
+    "SchemaError",
+    "SourceError",
+    "StepError",
+    "StoreError",
+    "did_you_mean",
+]
+
+
+class GovlabError(Exception):
+    """Root of the tree: catch this to catch all that govlab raises on purpose."""
+
+
+class ArgumentError(GovlabError, ValueError):
+    """An argument is wrong."""
+
+
+class SchemaError(GovlabError, ValueError):
+    """A frame or a file lacks a column, or a column has the wrong type."""
+
+
+class DataError(GovlabError):
+    """A data set or a file cannot be had, or is not what it should be."""
+
+
+class MissingExtraError(GovlabError, ImportError):
+    """An optional package is missing."""
+
+
+class StepError(GovlabError):
+    """A step of a pipeline raised.
+
+    Parameters
+    ----------
+    step : str
+        Name of the step, with its place in the pipeline.
+    positions : str
+        The rows it was given, as ``partition:first-last`` ranges.
+    cause : BaseException
+        What the step raised; also kept as ``__cause__``.
+    """
+
+    def __init__(self, step: str, positions: str, cause: BaseException) -> None:
+        super().__init__(step, positions, cause)
+        self.step = step
+        self.positions = positions
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return f"{self.step} raised {type(self.cause).__name__}: {self.cause} (on rows {self.positions})"
+
+
+class SourceError(GovlabError):
+    """A source cannot be opened, read or moved."""
+
+
+class StoreError(GovlabError):
+    """A store cannot be opened, or holds something that may not be trusted."""
+
+
+class CheckError(GovlabError, AssertionError):
+    """A contract check found a broken rule."""
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """Give the end of an error message: the nearest name, then all of them.
+
+    Examples
+    --------
+    >>> did_you_mean("cout", ["count", "time"])
+    "Did you mean 'count'? There are: count, time."
+    """
+    known = sorted(names)
+    near = difflib.get_close_matches(str(word), known, n=1)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    return f"{hint}There are: {', '.join(known) or 'none'}."

@@ -1,0 +1,1 @@
+"""Judging: a pipeline and labels in, a judgement out."""

@@ -1,0 +1,95 @@
+"""Decayed rates of entities."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numba import njit
+
+from govlab.errors import ArgumentError
+from govlab.frames import duration_us, require, time_us
+from govlab.keys import Entities, grow
+from govlab.step import Step, at_least
+
+
+@njit(cache=True, nogil=True)
+def _rates(slots, fresh, times, amounts, halflife, last, mass, out):
+    for i in range(slots.size):
+        s = slots[i]
+        if fresh[i]:
+            last[s], mass[s] = times[i], 0.0
+        gap = times[i] - last[s]
+        if gap >= 0:
+            mass[s] = mass[s] * 2.0 ** (-gap / halflife) + amounts[i]
+            last[s] = times[i]
+        else:
+            # a late event counts for as much as would be left of it now
+            mass[s] += amounts[i] * 2.0 ** (gap / halflife)
+        out[i] = mass[s]
+
+
+class EntityRate(Step):
+    """Add how fast an entity acts: its events (or a sum over them), each worth half after every half-life.
+
+    The row itself counts. At a steady pace the rate is the true one. About 100 ns a row, 90 bytes an entity.
+
+    Parameters
+    ----------
+    by : str, optional
+        The column with the entity; None: one rate for all rows.
+    halflife : str, default "1h"
+        After so long (event time) an event counts half.
+    value : str, optional
+        Sum up this column instead of counting; a missing value counts 0.
+    per : str, default "1h"
+        The unit of the rate: events in this time.
+    into : str, default "rate"
+        Name of the column added, float64, events in ``per``.
+    max_entities : int
+        So many entities are known at once; one more takes the place of the one unseen for the longest.
+    expire : str, default "7d"
+        An entity unseen for longer (event time) starts afresh.
+
+    Examples
+    --------
+    >>> import govlab as gl
+    >>> events = gl.event_frame({"time": ["2026-03-02T00:00:00Z", "2026-03-02T01:00:00Z"], "actor": ["ann", "ann"]})
+    >>> gl.features.EntityRate("actor").process(events)["rate"].round(3).to_list()
+    [0.693, 1.04]
+    """
+
+    by: str | None = "actor"
+    halflife: str = "1h"
+    value: str | None = None
+    per: str = "1h"
+    into: str = "rate"
+    max_entities: int = 1_000_000
+    expire: str = "7d"
+
+    def check(self) -> None:
+        """Check the recipe."""
+        self._halflife_us = duration_us(self.halflife, "EntityRate: halflife")
+        self._scale = duration_us(self.per, "EntityRate: per") * np.log(2.0) / self._halflife_us
+        duration_us(self.expire, "EntityRate: expire")
+        at_least(self, "max_entities", 1)
+        if not self.into or self.into in ("time", "partition", "offset"):
+            raise ArgumentError(f"EntityRate: into={self.into!r}; expected the name of a new column.")
+
+    def start(self) -> None:
+        """Forget all entities."""
+        self._entities = Entities(self.max_entities, duration_us(self.expire))
+        self._last, self._mass = np.zeros(0, "int64"), np.zeros(0)
+
+    def process(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Give on the rows with their rate."""
+        require(frame, [self.by, self.value], "EntityRate")
+        times = time_us(frame)
+        slots, fresh = self._entities.place(None if self.by is None else frame[self.by], times)
+        self._last, self._mass = grow(self._last, self._entities.size), grow(self._mass, self._entities.size)
+        if self.value is None:
+            amounts = np.ones(len(frame))
+        else:
+            amounts = np.nan_to_num(frame[self.value].to_numpy("float64", na_value=np.nan))
+        out = np.empty(len(frame))
+        _rates(slots, fresh, times, amounts, float(self._halflife_us), self._last, self._mass, out)
+        return frame.assign(**{self.into: out * self._scale})

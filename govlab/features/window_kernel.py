@@ -1,0 +1,177 @@
+"""The kernel of WindowCount: row by row, in order, so that no answer depends on how the rows were cut into frames."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+CELL = np.dtype(
+    [("count", "i8"), ("sum", "f8"), ("distinct", "i8"), ("first", "i8"), ("last", "i8"), ("offset", "i8"), ("partition", "i4"), ("mixed", "i4")]
+)
+OUT = np.dtype([("key", "i8"), ("window", "i8"), ("row", "i8"), ("cell", CELL)])
+NONE = np.iinfo("int64").min
+# the places in ``state``
+NEWEST, NEXT, LIVE, HELD, LISTED, NEED = range(6)
+
+
+@njit(cache=True, nogil=True)
+def run_rows(
+    first_row, ids, times, amounts, items, partitions, offsets, every, size, lateness, expire, most,
+    cells, touched, touches, sets, set_sizes, open_of, seen, born, listed, state, fate, out, n_out,
+):  # fmt: skip
+    """Take rows from ``first_row``; gives (next row, rows given). Stops early where ``out`` lacks room (state[NEED] says how much).
+
+    ``fate`` of a row: 0 absorbed, 1 late, 2 overflow. A window w is [w * every, w * every + size); its slot is w modulo the
+    length of the ring.
+    """
+    ring = cells.shape[0]
+    fill = expire >= 0
+    for i in range(first_row, ids.size):
+        t, k = times[i], ids[i]
+        if t > state[NEWEST]:
+            # the first window whose end the watermark has not reached
+            after = (t - lateness - size) // every + 1
+            if state[NEXT] == NONE:
+                state[NEXT] = after
+            if after > state[NEXT]:
+                shut = after - state[NEXT]
+                if fill:
+                    need = state[LISTED] * min(shut, expire // every + ring + 1)
+                else:
+                    need = 0
+                    for s in range(ring):
+                        need += touches[s]
+                if n_out + need > out.size:
+                    state[NEED] = need
+                    return i, n_out
+                n_out = close(i, after, every, size, expire, partitions, offsets, cells, touched, touches, sets, set_sizes,
+                               open_of, seen, born, listed, state, out, n_out)  # fmt: skip
+            state[NEWEST] = t
+        newest_window = t // every
+        if newest_window < state[NEXT]:
+            fate[i] = 1
+            continue
+        if open_of[k] == 0 and not (fill and seen[k] != NONE):
+            if state[LIVE] >= most:
+                fate[i] = 2
+                continue
+            state[LIVE] += 1
+            born[k] = t
+            if fill:
+                listed[state[LISTED]] = k
+                state[LISTED] += 1
+        seen[k], born[k] = max(seen[k], t), min(born[k], t)
+        for w in range(max(state[NEXT], newest_window - size // every + 1), newest_window + 1):
+            s = w % ring
+            cell = cells[s, k]
+            if cell.count == 0:
+                touched[s, touches[s]] = k
+                touches[s] += 1
+                open_of[k] += 1
+                cell.first, cell.last, cell.partition, cell.mixed = offsets[i], offsets[i], partitions[i], 0
+                cell.sum, cell.distinct = 0.0, 0
+            cell.count += 1
+            state[HELD] += 1
+            if amounts.size:
+                cell.sum += amounts[i]
+            if cell.partition != partitions[i]:
+                cell.mixed = 1
+            cell.first, cell.last = min(cell.first, offsets[i]), max(cell.last, offsets[i])
+            cell.offset, cell.partition = offsets[i], partitions[i]
+            if items.size and _new(sets[s], items[i]):
+                set_sizes[s] += 1
+                cell.distinct += 1
+    return ids.size, n_out
+
+
+@njit(cache=True, nogil=True)
+def _new(table, item):
+    """Put an item into a set (0 = free place); tells whether it was new."""
+    item = item if item != 0 else np.uint64(1)
+    mask = np.uint64(table.size - 1)
+    j = item & mask
+    while table[j] != 0:
+        if table[j] == item:
+            return False
+        j = (j + np.uint64(1)) & mask
+    table[j] = item
+    return True
+
+
+@njit(cache=True, nogil=True)
+def close(
+    i, after, every, size, expire, partitions, offsets, cells, touched, touches, sets, set_sizes, open_of, seen, born, listed, state, out, n_out
+):
+    """Give on the windows before ``after``."""
+    ring, fill = cells.shape[0], expire >= 0
+    w = state[NEXT]
+    while w < after:
+        s = w % ring
+        if not fill and w >= state[NEXT] + ring:
+            break  # nothing can be open there
+        if fill:
+            if state[LISTED] == 0:
+                break
+            n_out = _list(i, w, s, every, size, expire, partitions, offsets, cells, open_of, seen, born, listed, state, out, n_out)
+        else:
+            for j in range(touches[s]):
+                k = touched[s, j]
+                _give(out[n_out], k, w, i, cells[s, k])
+                n_out += 1
+        for j in range(touches[s]):
+            k = touched[s, j]
+            state[HELD] -= cells[s, k].count
+            cells[s, k].count = 0
+            open_of[k] -= 1
+            if open_of[k] == 0 and not fill:
+                state[LIVE] -= 1
+        touches[s] = 0
+        if set_sizes[s]:
+            sets[s, :] = 0
+            set_sizes[s] = 0
+        w += 1
+    state[NEXT] = after
+    return n_out
+
+
+@njit(cache=True, nogil=True)
+def _list(i, w, s, every, size, expire, partitions, offsets, cells, open_of, seen, born, listed, state, out, n_out):
+    """Give on a window of every key that is known, empty or not; forget the keys unseen for too long."""
+    kept = 0
+    for j in range(state[LISTED]):
+        k = listed[j]
+        cell = cells[s, k]
+        if cell.count > 0:
+            _give(out[n_out], k, w, i, cell)
+            n_out += 1
+        elif seen[k] + expire <= w * every and open_of[k] == 0:
+            seen[k] = NONE
+            state[LIVE] -= 1
+            continue
+        elif w * every + size > born[k]:
+            row = out[n_out]
+            row.key, row.window, row.row = k, w, i
+            row.cell.count, row.cell.sum, row.cell.distinct, row.cell.first, row.cell.last = 0, 0.0, 0, -1, -1
+            row.cell.offset, row.cell.partition, row.cell.mixed = offsets[i], partitions[i], 0
+            n_out += 1
+        listed[kept] = k
+        kept += 1
+    state[LISTED] = kept
+    return n_out
+
+
+@njit(cache=True, nogil=True)
+def _give(row, k, w, i, cell):
+    row.key, row.window, row.row = k, w, i
+    to = row.cell
+    to.count, to.sum, to.distinct, to.first, to.last = cell.count, cell.sum, cell.distinct, cell.first, cell.last
+    to.offset, to.partition, to.mixed = cell.offset, cell.partition, cell.mixed
+
+
+@njit(cache=True, nogil=True)
+def refill(old, new):
+    """Move the items of the sets, one a row, to larger sets."""
+    for s in range(old.shape[0]):
+        for j in range(old.shape[1]):
+            if old[s, j] != 0:
+                _new(new[s], old[s, j])

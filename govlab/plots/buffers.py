@@ -1,0 +1,163 @@
+"""What a plot remembers: a bounded number of rows, whatever passes through the stream."""
+
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from govlab.plots.untrusted import plain
+
+Times = np.ndarray[Any, np.dtype[np.datetime64]]
+
+
+def utc(times: pd.Series) -> Times:
+    """Give a column of times as naive UTC microseconds, the form that Bokeh draws without a guess.
+
+    Parameters
+    ----------
+    times : pandas.Series
+        datetime64, with or without a time zone (without means UTC).
+
+    Returns
+    -------
+    numpy.ndarray
+        datetime64[us], NaT where it was.
+    """
+    index = pd.DatetimeIndex(times)
+    if index.tz is not None:
+        index = index.tz_convert("UTC").tz_localize(None)
+    return index.to_numpy().astype("datetime64[us]")
+
+
+class Counts:
+    """Events per time bucket, the newest `rows` buckets that had any.
+
+    Parameters
+    ----------
+    every : str
+        Width of a bucket, a pandas offset of fixed length.
+    rows : int
+        Buckets kept.
+    """
+
+    def __init__(self, every: str, rows: int) -> None:
+        self.width_us = pd.Timedelta(every) // pd.Timedelta(1, "us")
+        if self.width_us <= 0:
+            raise ValueError(f"every={every!r} is not a length of time; give a pandas offset such as '1min'")
+        self.rows, self.total = rows, 0
+        self._counts: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def add(self, times: Times) -> None:
+        """Count a frame's events; rows without a time are left out."""
+        times = times[~np.isnat(times)]
+        self.total += len(times)
+        buckets, counts = np.unique(times.astype(np.int64) // self.width_us, return_counts=True)
+        for bucket, count in zip(buckets.tolist(), counts.tolist(), strict=True):
+            self._counts[bucket] = self._counts.get(bucket, 0) + count
+        if len(self._counts) > self.rows:
+            for bucket in sorted(self._counts)[: len(self._counts) - self.rows]:
+                del self._counts[bucket]
+
+    def curve(self) -> tuple[Times, np.ndarray[Any, np.dtype[np.float64]]]:
+        """Return bucket starts and counts in order of time, with the zeros that a quiet stretch needs to look quiet."""
+        buckets = np.array(sorted(self._counts), dtype=np.int64)
+        counts = np.array([self._counts[bucket] for bucket in buckets.tolist()], dtype=np.float64)
+        gaps = np.flatnonzero(np.diff(buckets) > 1)
+        edges = np.unique(np.concatenate([buckets[gaps] + 1, buckets[gaps + 1] - 1]))
+        order = np.argsort(np.concatenate([buckets, edges]), kind="stable")
+        starts = (np.concatenate([buckets, edges])[order] * self.width_us).astype("datetime64[us]")
+        return starts, np.concatenate([counts, np.zeros(len(edges))])[order]
+
+
+class Values:
+    """The newest `rows` values of a column with their times, for one or a few keys.
+
+    Parameters
+    ----------
+    rows : int
+        Values kept, over all keys.
+    keys : int
+        Keys followed, the first that are seen; rows of others are counted in `ignored` and left out.
+    """
+
+    def __init__(self, rows: int, keys: int) -> None:
+        self.rows, self.limit, self.total, self.ignored = rows, keys, 0, 0
+        self.keys: dict[str, int] = {}
+        self._times = np.empty(0, dtype="datetime64[us]")
+        self._values = np.empty(0)
+        self._ids = np.empty(0, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def add(self, times: Times, values: pd.Series, keys: pd.Series | None = None) -> None:
+        """Take a frame's values; rows without a time are left out."""
+        numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        ids = self._numbered(keys, len(times))
+        self.total += len(times)
+        self.ignored += int((ids < 0).sum())
+        kept = ~np.isnat(times) & (ids >= 0)
+        self._times = np.concatenate([self._times, times[kept]])[-self.rows :]
+        self._values = np.concatenate([self._values, numbers[kept]])[-self.rows :]
+        self._ids = np.concatenate([self._ids, ids[kept]])[-self.rows :]
+
+    def _numbered(self, keys: pd.Series | None, length: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+        if keys is None:
+            self.keys.setdefault("", 0)
+            return np.zeros(length, dtype=np.int64)
+        codes, uniques = pd.factorize(keys)
+        numbers = []
+        for unique in uniques:
+            name = plain(unique, 40)
+            if name not in self.keys and len(self.keys) < self.limit:
+                self.keys[name] = len(self.keys)
+            numbers.append(self.keys.get(name, -1))
+        return np.array([*numbers, -1], dtype=np.int64)[codes]
+
+    def curves(self) -> dict[str, tuple[Times, np.ndarray[Any, np.dtype[np.float64]]]]:
+        """Return times and values of each key in order of time."""
+        order = np.argsort(self._times, kind="stable")
+        times, values, ids = self._times[order], self._values[order], self._ids[order]
+        return {key: (times[ids == number], values[ids == number]) for key, number in self.keys.items()}
+
+
+class Alerts:
+    """The newest `rows` alerts, each once: a redelivered alert has the id it had and takes its own place.
+
+    Parameters
+    ----------
+    rows : int
+        Alerts kept.
+    """
+
+    columns = ("time", "entity", "detector", "severity", "reason", "score")
+
+    def __init__(self, rows: int) -> None:
+        self.rows, self.total = rows, 0
+        self._rows: OrderedDict[object, tuple[object, ...]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, frame: pd.DataFrame) -> None:
+        """Take a frame of alerts; a column it does not have is shown empty, `time` it must have."""
+        times = utc(frame["time"])
+        scores = pd.to_numeric(frame["score"], errors="coerce") if "score" in frame else [np.nan] * len(frame)
+        texts = [frame[name] if name in frame else [None] * len(frame) for name in self.columns[1:-1]]
+        ids = frame["id"] if "id" in frame else [None] * len(frame)
+        for key, when, score, *words in zip(ids, times, scores, *texts, strict=True):
+            name = self.total if key is None else key
+            if name not in self._rows:
+                self.total += 1
+            self._rows[name] = (when, *(plain(word) for word in words), float(score))
+            if len(self._rows) > self.rows:
+                self._rows.popitem(last=False)
+
+    def table(self) -> pd.DataFrame:
+        """Return what is kept, in order of arrival, every text of it already made plain."""
+        table = pd.DataFrame(list(self._rows.values()), columns=list(self.columns))
+        return table.astype({"time": "datetime64[us]", "score": "float64"} | dict.fromkeys(self.columns[1:-1], object))

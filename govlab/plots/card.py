@@ -1,0 +1,115 @@
+"""The status of a source as a small card of HTML, every word of it escaped."""
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+import holoviews as hv
+import pandas as pd
+from bokeh.models import Div
+from holoviews.plotting.bokeh.annotation import DivPlot
+
+from govlab.plots.theme import COLOURS, FAINT, FONT, GRID, INK
+from govlab.plots.untrusted import plain
+
+STATES = {"running": COLOURS[2], "paused": COLOURS[1], "failed": COLOURS[5], "finished": COLOURS[0], "idle": FAINT}
+
+
+class Card(hv.Div):
+    """A piece of HTML whose text has been escaped by who made it."""
+
+
+class CardPlot(DivPlot):
+    """Draws a card with Bokeh's own Div, on which HTML means the same at every update.
+
+    HoloViews's plot of a Div hands its HTML escaped to a model of Panel's that undoes one escaping, but forgets the first
+    half when it updates: from the second drawing on, escaped text would come to life.
+    """
+
+    def initialize_plot(self, ranges: Any = None, plot: Any = None, plots: Any = None, source: Any = None) -> Div:
+        """Draw for the first time."""
+        self.current_frame, self.current_key = self.hmap.last, self.keys[-1]
+        self.handles["plot"] = Div(text=self.current_frame.data, disable_math=True, width=280, sizing_mode="fixed")
+        self.drawn = True
+        return self.handles["plot"]
+
+    def update_frame(self, key: Any, ranges: Any = None, plot: Any = None) -> None:
+        """Draw again."""
+        self.handles["plot"].text = self._get_frame(key).data
+
+
+hv.Store.register({Card: CardPlot}, "bokeh")
+
+
+def card(status: Mapping[str, Any], title: str = "", trouble: str = "") -> str:
+    """Lay a source's status out as HTML.
+
+    Parameters
+    ----------
+    status : mapping
+        Keys name, state, rows, rows_per_s, event_time, lag_s, dead_letters, sides, last_error; a missing one shows as "–".
+    title : str
+        Heading instead of the name.
+    trouble : str
+        What went wrong with the plot itself.
+
+    Returns
+    -------
+    str
+    """
+    state = plain(status.get("state"), 20) or "unknown"
+    sides = status.get("sides") or {}
+    lines = [
+        ("rate", _number(status.get("rows_per_s"), "rows/s")),
+        ("rows", _number(status.get("rows"))),
+        ("event time, UTC", _time(status.get("event_time"))),
+        ("lag", span(status.get("lag_s"))),
+        ("late", _number(sides.get("late", 0), "rows")),
+        ("dead letters", _number(status.get("dead_letters"))),
+        *((plain(name, 24), _number(count, "rows")) for name, count in list(sides.items())[:6] if name != "late"),
+    ]
+    cells = "".join(
+        f'<tr style="border-top:1px solid {GRID}"><td style="color:{FAINT};padding:5px 8px 5px 0;overflow-wrap:anywhere">{escape(name)}</td>'
+        f'<td style="text-align:right;white-space:nowrap;padding:5px 0;font-variant-numeric:tabular-nums">{escape(text)}</td></tr>'
+        for name, text in lines
+    )
+    pill = f"background:{STATES.get(state, FAINT)};color:white;border-radius:9px;padding:1px 9px;font-size:11px"
+    alarm = f"color:{COLOURS[5]};font-size:12px;padding-top:6px;overflow-wrap:anywhere"
+    error = "".join(f'<div style="{alarm}">{escape(plain(text))}</div>' for text in (status.get("last_error"), trouble) if text)
+    return (
+        f'<div style="font-family:{FONT};font-size:13px;color:{INK};background:white;width:262px;box-sizing:border-box;'
+        f'border:1px solid {GRID};border-radius:8px;padding:10px 14px">'
+        f'<div style="display:flex;justify-content:space-between;align-items:center;gap:8px;padding-bottom:7px">'
+        f'<b style="overflow-wrap:anywhere;min-width:0">{escape(plain(title or status.get("name"), 60))}</b>'
+        f'<span style="{pill}">{escape(state)}</span></div>'
+        f'<table style="width:100%;border-collapse:collapse;font-size:13px">{cells}</table>{error}</div>'
+    )
+
+
+def span(seconds: Any) -> str:
+    """Say a number of seconds in the unit that a person would use.
+
+    Examples
+    --------
+    >>> span(0.042), span(75), span(7_200), span(None)
+    ('42 ms', '75.0 s', '2.0 h', '–')
+    """
+    if seconds is None or pd.isna(seconds):
+        return "–"
+    size = abs(seconds)
+    for limit, unit, text in ((1, 0.001, "{:.0f} ms"), (100, 1, "{:.1f} s"), (6_000, 60, "{:.1f} min"), (172_800, 3_600, "{:.1f} h")):
+        if size < limit:
+            return text.format(seconds / unit)
+    return f"{seconds / 86_400:,.1f} days"
+
+
+def _number(value: Any, unit: str = "") -> str:
+    if value is None or pd.isna(value):
+        return "–"
+    return f"{value:,.0f} {unit}".strip()
+
+
+def _time(value: Any) -> str:
+    if value is None or pd.isna(value):
+        return "–"
+    return f"{pd.Timestamp(value):%Y-%m-%d %H:%M:%S}"

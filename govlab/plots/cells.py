@@ -1,0 +1,62 @@
+"""Which plots belong to which notebook cell, so that running the cell again replaces them.
+
+A plot listens to a stream, and a stream outlives the cell that plotted it: without this every run of a cell would leave one
+more plot behind that is fed, and drawn, for nobody. A cell owns the plots that were made while it ran; its next run closes
+them, whatever stream they listened to and however the cell has been edited. Outside a notebook nothing owns a plot: it
+lives as long as somebody holds it.
+"""
+
+import weakref
+from collections.abc import Callable, Hashable
+from typing import Protocol
+
+
+class Closeable(Protocol):
+    """Anything that can be closed, more than once."""
+
+    def close(self) -> None:
+        """Let go of the stream."""
+
+
+def running_cell() -> tuple[Hashable, Hashable]:
+    """Name the cell that is running now and this run of it; (None, None) outside a notebook.
+
+    JupyterLab and its kin send the cell's id with its code. A front end that does not is told by the text of the cell.
+    """
+    try:
+        from IPython import get_ipython
+
+        shell = get_ipython()
+        parent = shell.get_parent()
+        run = parent["header"]["msg_id"]
+        cell = parent.get("metadata", {}).get("cellId") or shell.user_ns["In"][-1]
+    except (AttributeError, ImportError, IndexError, KeyError):
+        return None, None
+    return cell, run
+
+
+class Cells:
+    """The plots, and the displays of plots, of each cell's latest run.
+
+    Parameters
+    ----------
+    current : callable
+        Returns (cell, run), see `running_cell`.
+    """
+
+    def __init__(self, current: Callable[[], tuple[Hashable, Hashable]] = running_cell) -> None:
+        self.current = current
+        self._plots: dict[Hashable, tuple[Hashable, list[weakref.ref[Closeable]]]] = {}
+
+    def claim(self, plot: Closeable) -> None:
+        """Give `plot` to the running cell and close what that cell's earlier run had made."""
+        cell, run = self.current()
+        if cell is None:
+            return
+        owned_run, owned = self._plots.get(cell, (None, []))
+        if owned_run != run:
+            for ref in owned:
+                if (old := ref()) is not None:
+                    old.close()
+            owned = []
+        self._plots[cell] = (run, [*owned, weakref.ref(plot)])

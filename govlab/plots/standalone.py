@@ -1,0 +1,28 @@
+"""Bokeh without a network and without Panel: its scripts as text, its models only."""
+
+from html import unescape
+
+from bokeh.model import Model
+from bokeh.models import Div, GridBox, GridPlot
+from bokeh.models.layouts import FlexBox
+from bokeh.resources import Resources
+
+
+def scripts() -> list[str]:
+    """Return the texts of BokehJS, about two megabytes.
+
+    Only the parts that plots use; above all not the one that typesets TeX. And only texts: Bokeh's own rendering adds links
+    to the scripts of every extension that has been imported, Panel's among them.
+    """
+    return list(Resources(mode="inline", components=["bokeh", "bokeh-widgets", "bokeh-tables"]).js_raw)
+
+
+def standalone(model: Model) -> Model:
+    """Replace what HoloViews draws a Div with, a model of Panel's that needs Panel's scripts, by Bokeh's own."""
+    if type(model).__module__.startswith("panel."):
+        return Div(text=unescape(model.text), disable_math=True, width=model.width, height=model.height)
+    if isinstance(model, GridBox | GridPlot):
+        model.children = [(standalone(child), *place) for child, *place in model.children]
+    elif isinstance(model, FlexBox):
+        model.children = [standalone(child) for child in model.children]
+    return model

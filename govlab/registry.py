@@ -1,0 +1,111 @@
+"""The tables of what there is: each room lists its own, ``name -> (module:Class, how to install)``.
+
+A name is snake_case (``ewma_z``), its class is CamelCase (``EwmaZ``). Adding a detector is one file and one line in the
+table of its room; the contract checks, the README and the comparison notebook read the tables.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from govlab.errors import ArgumentError, MissingExtraError, did_you_mean
+
+__all__ = ["ROOMS", "camel", "class_of", "lazy_room", "load", "name_of", "names"]
+
+ROOMS = ("alerts", "detectors", "engines", "features", "prepare", "sources", "stores")
+STEP_ROOMS = ("alerts", "detectors", "features", "prepare")
+Table = Mapping[str, tuple[str, str]]
+
+
+def camel(name: str) -> str:
+    """Turn the name of a table into the name of its class.
+
+    Examples
+    --------
+    >>> camel("ewma_z")
+    'EwmaZ'
+    """
+    return "".join(part.title() for part in name.split("_"))
+
+
+def table(room: str) -> Table:
+    """Give the table of a room."""
+    if room not in ROOMS:
+        raise ArgumentError(f"there is no room {room!r}. {did_you_mean(room, ROOMS)}")
+    found: Table = importlib.import_module(f"govlab.{room}").TABLE
+    return found
+
+
+def names(room: str) -> list[str]:
+    """List the names in a room's table."""
+    return sorted(table(room))
+
+
+def load(room: str, name: str) -> Any:
+    """Load what a room lists under a name.
+
+    Raises
+    ------
+    ArgumentError
+        There is no such name; the message has the nearest.
+    MissingExtraError
+        It needs a package that is not installed; the message has the command.
+    """
+    entries = table(room)
+    if name not in entries:
+        raise ArgumentError(f"govlab.{room} has no {name!r}. {did_you_mean(name, entries)}")
+    target, how = entries[name]
+    module, _, attribute = target.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("govlab"):
+            raise
+        raise MissingExtraError(f"govlab.{room}.{camel(name)} needs the package {error.name!r}: {how}") from error
+
+
+def class_of(name: str) -> type:
+    """Find the class of a step by its name in any room, or by ``module:Class`` for one that is in no table."""
+    for room in STEP_ROOMS:
+        if name in table(room):
+            found: type = load(room, name)
+            return found
+    module, colon, path = name.partition(":")
+    if colon:
+        found = importlib.import_module(module)  # type: ignore[assignment]
+        for part in path.split("."):
+            found = getattr(found, part)
+        return found
+    every = [known for room in STEP_ROOMS for known in table(room)]
+    raise ArgumentError(f"there is no step {name!r}. {did_you_mean(name, every)}")
+
+
+def name_of(cls: type) -> str:
+    """Give the name of a class in the tables, or ``module:Class`` where it is in none."""
+    target = f"{cls.__module__}:{cls.__qualname__}"
+    for room in STEP_ROOMS:
+        for name, (known, _) in table(room).items():
+            if known == target:
+                return name
+    return target
+
+
+def lazy_room(room: str, entries: Table, more: Mapping[str, str] | None = None) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Make ``__getattr__`` and ``__dir__`` for a room, so that nothing heavy is loaded before it is used.
+
+    ``more`` names what is not in the table, as ``attribute -> module:attribute``.
+    """
+    classes = {camel(name): name for name in entries}
+    others = dict(more or {})
+
+    def get(attribute: str) -> Any:
+        if attribute in classes:
+            return load(room, classes[attribute])
+        if attribute in others:
+            module, _, inner = others[attribute].partition(":")
+            return getattr(importlib.import_module(module), inner)
+        raise AttributeError(f"govlab.{room} has no {attribute!r}. {did_you_mean(attribute, [*classes, *others])}")
+
+    return get, lambda: sorted([*classes, *others])

@@ -1,0 +1,93 @@
+"""The reader: where event frames come from."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from govlab.errors import GovlabError
+
+__all__ = ["DeadLetter", "EndOfStream", "Reader"]
+
+RAW_LIMIT = 65_536
+
+
+class EndOfStream(GovlabError):  # noqa: N818 - like StopIteration, it is no error
+    """Raised by ``read`` when no row will ever come again."""
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A record that could not be read.
+
+    Attributes
+    ----------
+    source : str
+        File or topic.
+    partition, offset : int
+        Its position; in a text file ``offset`` + 1 is the number of its line.
+    reason : str
+        What was wrong.
+    raw : bytes
+        The record as it was, at most its first 64 KiB.
+    """
+
+    source: str
+    partition: int
+    offset: int
+    reason: str
+    raw: bytes
+
+    @property
+    def line(self) -> int:
+        """The number of the line in a text file, from 1."""
+        return self.offset + 1
+
+
+class Reader(abc.ABC):
+    """Gives event frames, from one thread at a time.
+
+    A subclass says in its docstring what delivery it guarantees, in which order rows come, and what a bad record does.
+    """
+
+    name: str = "reader"
+
+    @abc.abstractmethod
+    def open(self, position: Mapping[int, int] | None = None) -> None:
+        """Begin at a position that ``position()`` gave, or at the start; may be called again."""
+
+    @abc.abstractmethod
+    def read(self, max_rows: int) -> pd.DataFrame:
+        """Give the next rows, at most ``max_rows``; an empty frame = nothing yet.
+
+        Raises
+        ------
+        EndOfStream
+            No row will ever come again.
+        """
+
+    @abc.abstractmethod
+    def position(self) -> dict[int, int]:
+        """Give how far each partition was read: opening there goes on with the next row."""
+
+    def commit(self, position: Mapping[int, int]) -> None:  # noqa: B027 - a file has nobody to tell
+        """Tell the origin that all before a position is stored. Called only after it is."""
+
+    def take_dead_letters(self) -> list[DeadLetter]:
+        """Hand over the records that could not be read since the last call."""
+        return []
+
+    def redrive(self, letters: list[tuple[DeadLetter, bytes]]) -> tuple[pd.DataFrame, list[DeadLetter]]:
+        """Read corrected records; gives their rows and those that are still bad."""
+        raise NotImplementedError(f"{type(self).__name__} cannot read corrected records.")
+
+    def fetch(self, evidence: str) -> pd.DataFrame:
+        """Read again the rows of an alert's evidence, ``partition:first-last`` ranges."""
+        raise NotImplementedError(f"{type(self).__name__} cannot read rows again.")
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Let go of files and connections."""

@@ -1,0 +1,226 @@
+"""The step: a frame in, a frame out, state inside.
+
+A step is a dataclass (made so by the base class): its init fields are the recipe, its state is set by :meth:`Step.start`.
+The rules, which :func:`govlab.testing.check_step` checks:
+
+- *cut invariance*: what comes out does not depend on how the rows that went in were cut into frames;
+- *conservation*: each row is given on, absorbed, held, or diverted to a named side with a reason;
+- no wall clock, no randomness without a ``seed``, no global state, bounded memory, the input is not changed;
+- the state pickles, and a step unpickled goes on exactly;
+- the index of a frame given on holds, for each row, the index label of the row that made it come out.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar, dataclass_transform
+
+import numpy as np
+import pandas as pd
+
+from govlab import frames, registry
+from govlab.errors import ArgumentError, StepError
+
+__all__ = ["Detector", "Step", "at_least", "one_of", "recipe_hash"]
+
+
+@dataclass_transform(eq_default=False)
+class Step(abc.ABC):
+    """Base class of all steps.
+
+    Write a subclass with annotated fields (the recipe), :meth:`start` (the state) and :meth:`process`.
+
+    Examples
+    --------
+    >>> class Loud(Step):
+    ...     above: float = 100.0
+    ...     def process(self, frame):
+    ...         return frame[frame["value"] > self.above]
+    >>> Loud(above=3).recipe()["above"]
+    3
+    """
+
+    absorbs: ClassVar[bool] = False
+    """Whether the rows given on are other rows than those taken (windows, alerts)."""
+    gives_alerts: ClassVar[bool] = False
+    """Whether the rows given on are alerts."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        dataclasses.dataclass(eq=False)(cls)
+
+    def __post_init__(self) -> None:
+        self.absorbed = 0
+        self._sides: list[tuple[str, pd.DataFrame]] = []
+        self.bind("", "", None)
+        self.check()
+        self.start()
+
+    def check(self) -> None:  # noqa: B027 - a step without parameters has nothing to check
+        """Check the recipe; raise an ArgumentError that names the field."""
+
+    def start(self) -> None:  # noqa: B027 - a step without state has nothing to set
+        """Set all state as for a fresh stream."""
+
+    @abc.abstractmethod
+    def process(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Take the next rows and give on what comes out at them; the frame taken must not be changed."""
+
+    def finish(self) -> pd.DataFrame:
+        """Give on what was held, at the end of the stream."""
+        return frames.empty()
+
+    def held(self) -> int:
+        """Count the rows taken that are still held."""
+        return 0
+
+    @classmethod
+    def example(cls) -> Step:
+        """Make one with small bounds, for the contract checks; override it where the defaults do not make a useful one."""
+        small = {"max_entities": 8} if "max_entities" in {f.name for f in dataclasses.fields(cls)} else {}  # type: ignore[arg-type]
+        return cls(**small)
+
+    def fresh(self) -> Step:
+        """Make a copy with the same recipe and no state."""
+        return dataclasses.replace(self)
+
+    def bind(self, recipe: str, detector: str, entity: str | None) -> tuple[str, str | None]:
+        """Tell the step of which recipe (hash) it is a part, which detector scored its rows, and which column is the entity.
+
+        Gives the detector and the entity of the rows that it gives on.
+        """
+        by = getattr(self, "by", None)
+        self._recipe_hash, self._detector_name = recipe, detector
+        self._entity_column = getattr(self, "entity", None) or entity
+        return (self.name.rpartition(":")[2] if isinstance(self, Detector) else detector), by if isinstance(by, str) else entity
+
+    def divert(self, side: str, rows: pd.DataFrame, reason: str | pd.Series | np.ndarray) -> None:
+        """Put rows aside under a name, with the reason."""
+        if len(rows):
+            self._sides.append((side, rows.assign(reason=reason)))
+
+    def take_sides(self) -> list[tuple[str, pd.DataFrame]]:
+        """Hand over what was put aside since the last call."""
+        sides, self._sides = self._sides, []
+        return sides
+
+    @property
+    def name(self) -> str:
+        """Name in the registry, or ``module:Class`` for a step of the user's own."""
+        return registry.name_of(type(self))
+
+    def recipe(self) -> dict[str, Any]:
+        """Give the recipe as plain values that JSON can write: the name of the step and its parameters."""
+        fields = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self) if f.init}  # type: ignore[arg-type]
+        return {"step": self.name, **fields}
+
+    @staticmethod
+    def from_recipe(recipe: Mapping[str, Any]) -> Step:
+        """Make a step of its recipe.
+
+        Examples
+        --------
+        >>> Step.from_recipe({"step": "ewma_z", "column": "count"}).name
+        'ewma_z'
+        """
+        parameters = {key: _revive(value) for key, value in recipe.items() if key != "step"}
+        cls = registry.class_of(recipe["step"])
+        steps = parameters.pop("steps", None)
+        made: Step = cls(*steps, **parameters) if steps is not None else cls(**parameters)
+        return made
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if hasattr(value, "recipe"):
+        return value.recipe()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, type) or callable(value) and hasattr(value, "__qualname__"):
+        return f"{value.__module__}:{value.__qualname__}"
+    return repr(value)
+
+
+def _revive(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        if "step" in value:
+            return Step.from_recipe(value)
+        if {"fields", "time", "id", "arrival"} == set(value):
+            return frames.Schema(**value)
+        return {key: _revive(item) for key, item in value.items()}
+    return [_revive(item) for item in value] if isinstance(value, list) else value
+
+
+def recipe_hash(recipe: Mapping[str, Any]) -> str:
+    """Give the first 16 hex digits of the sha256 of a recipe."""
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Detector(Step):
+    """A step that adds ``score``: higher = more anomalous, NaN until warm (never 0 for "don't know").
+
+    A subclass needs only :meth:`score_one` (pure) and :meth:`learn_one`; each row is scored before it is learned. A fast
+    one overrides :meth:`score_learn_many` instead.
+
+    Examples
+    --------
+    >>> class Jump(Detector):
+    ...     column: str = "value"
+    ...     def start(self):
+    ...         self._last = float("nan")
+    ...     def score_one(self, x):
+    ...         return abs(x[self.column] - self._last)
+    ...     def learn_one(self, x):
+    ...         self._last = x[self.column]
+    >>> events = frames.event_frame({"time": ["2026-03-02T00:00:00Z"] * 3, "value": [1.0, 1.0, 4.0]})
+    >>> Jump().process(events)["score"].to_list()
+    [nan, 0.0, 3.0]
+    """
+
+    def score_one(self, x: dict[str, Any]) -> float:
+        """Score one row, given as a dict; must not change the detector."""
+        raise NotImplementedError(f"{type(self).__name__} must have score_one(x) and learn_one(x), or score_learn_many(frame).")
+
+    def learn_one(self, x: dict[str, Any]) -> None:
+        """Learn one row, given as a dict."""
+        raise NotImplementedError(f"{type(self).__name__} must have score_one(x) and learn_one(x), or score_learn_many(frame).")
+
+    def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
+        """Score each row and then learn it, in order; float64, shape (n,)."""
+        scores = np.empty(len(frame))
+        columns = [str(name) for name in frame.columns]
+        for i, values in enumerate(zip(*(frame[name].tolist() for name in columns), strict=True)):
+            row = dict(zip(columns, values, strict=True))
+            try:
+                scores[i] = self.score_one(row)
+                self.learn_one(row)
+            except Exception as error:
+                raise StepError(self.name, frames.positions(frame.iloc[i : i + 1]), error) from error
+        return scores
+
+    def process(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Give on the rows with their ``score``."""
+        return frame.assign(score=self.score_learn_many(frame))
+
+
+def at_least(step: Step, field: str, least: float) -> None:
+    """Raise an ArgumentError unless a field of a step is a number of at least ``least``."""
+    value = getattr(step, field)
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not value >= least:
+        raise ArgumentError(f"{type(step).__name__}: {field}={value!r}; expected a number of at least {least}.")
+
+
+def one_of(step: Step, field: str, choices: tuple[str, ...]) -> None:
+    """Raise an ArgumentError unless a field of a step is one of some words."""
+    value = getattr(step, field)
+    if value not in choices:
+        raise ArgumentError(f"{type(step).__name__}: {field}={value!r}; expected one of {', '.join(map(repr, choices))}.")

@@ -1,0 +1,168 @@
+"""A store in one SQLite file."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from govlab.errors import StoreError
+from govlab.frames import TIME_DTYPE, time_us
+from govlab.stores.store import ALERT_COLUMNS, LETTER_COLUMNS, Snapshot, Store
+
+__all__ = ["Sqlite"]
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS alerts (
+    id TEXT PRIMARY KEY, time INTEGER NOT NULL, entity TEXT, detector TEXT, score REAL, p REAL, severity TEXT, reason TEXT,
+    start INTEGER, "partition" INTEGER, "offset" INTEGER, evidence TEXT, recipe TEXT, run TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS alerts_by_time ON alerts (run, time, id);
+CREATE TABLE IF NOT EXISTS dead_letters (
+    run TEXT, source TEXT, "partition" INTEGER, "offset" INTEGER, reason TEXT, raw BLOB,
+    PRIMARY KEY (run, source, "partition", "offset"));
+CREATE TABLE IF NOT EXISTS snapshots (run TEXT PRIMARY KEY, positions TEXT, state BLOB, finished INTEGER, mac TEXT);
+"""
+
+
+class Sqlite(Store):
+    """Alerts, dead letters and snapshots in one SQLite file (write-ahead log); may be used from several threads.
+
+    Step states are pickles, so each is signed with a key of the user's own (``GOVLAB_KEY``, else a file in the user's
+    configuration folder), and one that this user did not write is refused.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; made if it is not there.
+
+    Examples
+    --------
+    >>> store = Sqlite(":memory:")
+    >>> store.save("run", None, None, Snapshot({"edits": {0: 12}}))
+    >>> store.snapshot("run").positions
+    {'edits': {0: 12}}
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        self._lock = threading.RLock()
+        try:
+            self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.executescript(_TABLES)
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot open the store {self.path!r}: {error}. Give the path of a SQLite file or of a new one.") from error
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def save(self, run: str, alerts: pd.DataFrame | None, letters: pd.DataFrame | None, snapshot: Snapshot | None) -> None:
+        """Write all of it in one transaction."""
+        with self._transaction() as db:
+            if alerts is not None and len(alerts):
+                names = [*ALERT_COLUMNS, "run"]
+                update = ", ".join(f'"{n}"=excluded."{n}"' for n in names[1:])
+                db.executemany(
+                    f"INSERT INTO alerts ({', '.join(map(_quoted, names))}) VALUES ({', '.join('?' * len(names))}) "
+                    f"ON CONFLICT (id) DO UPDATE SET {update}",
+                    [(*row, run) for row in zip(*(_values(alerts, name) for name in ALERT_COLUMNS), strict=True)],
+                )
+            if letters is not None and len(letters):
+                db.executemany(
+                    "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?)",
+                    [(run, *row) for row in zip(*(_values(letters, name) for name in LETTER_COLUMNS), strict=True)],
+                )
+            if snapshot is not None:
+                positions = json.dumps(snapshot.positions)
+                row = (run, positions, snapshot.state, int(snapshot.finished), _sign(run, positions, snapshot.state))
+                db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?)", row)
+
+    def alerts(self, run: str | None = None) -> pd.DataFrame:
+        """Give the alerts of a run, or all."""
+        table = self._read("alerts", ALERT_COLUMNS, run, "time, id")
+        for column in ("time", "start"):
+            micros = pd.to_numeric(table[column]).to_numpy("float64", na_value=np.nan)
+            whole = np.where(np.isnan(micros), np.iinfo("int64").min, np.nan_to_num(micros)).astype("int64")
+            table[column] = pd.Series(whole.view("M8[us]")).dt.tz_localize("UTC").astype(TIME_DTYPE)
+        return table.astype({"score": "float64", "p": "float64"})
+
+    def dead_letters(self, run: str | None = None) -> pd.DataFrame:
+        """Give the dead letters of a run, or all."""
+        return self._read("dead_letters", LETTER_COLUMNS, run, 'source, "partition", "offset"')
+
+    def _read(self, table: str, columns: tuple[str, ...], run: str | None, order: str) -> pd.DataFrame:
+        where, values = ("", []) if run is None else (" WHERE run = ?", [run])
+        with self._lock:
+            rows = self._db.execute(f"SELECT {', '.join(map(_quoted, columns))} FROM {table}{where} ORDER BY {order}", values).fetchall()
+        return pd.DataFrame(rows, columns=list(columns))
+
+    def snapshot(self, run: str) -> Snapshot | None:
+        """Give the last snapshot of a run, if this user wrote it."""
+        with self._lock:
+            row = self._db.execute("SELECT positions, state, finished, mac FROM snapshots WHERE run = ?", [run]).fetchone()
+        if row is None:
+            return None
+        positions, state, finished, mac = row
+        if not hmac.compare_digest(mac, _sign(run, positions, state)):
+            raise StoreError(
+                f"the snapshot of {run!r} in {self.path!r} was not written by this user, and a pickle from elsewhere is not opened. "
+                "Use another store, or set GOVLAB_KEY to the key with which it was written."
+            )
+        read = {source: {int(p): n for p, n in position.items()} for source, position in json.loads(positions).items()}
+        return Snapshot(read, state, bool(finished))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
+
+
+def _values(table: pd.DataFrame, name: str) -> list[Any]:
+    if name in ("time", "start"):
+        return [None if v == np.iinfo("int64").min else v for v in time_us(table, name).tolist()]
+    column = table[name].astype("object")
+    return [None if v is None or v is pd.NA or v != v else v for v in column.tolist()]
+
+
+def _sign(run: str, positions: str, state: bytes) -> str:
+    return hmac.new(_key(), f"{run}\0{positions}\0".encode() + state, hashlib.sha256).hexdigest()
+
+
+def _key() -> bytes:
+    given = os.environ.get("GOVLAB_KEY")
+    if given:
+        return given.encode()
+    file = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "govlab" / "key"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # written aside and linked into place, so that two processes starting at once agree on one key
+        fresh = file.with_name(f"key.{os.getpid()}.{secrets.token_hex(4)}")
+        fresh.touch(mode=0o600)
+        fresh.write_bytes(secrets.token_hex(32).encode())
+        with contextlib.suppress(FileExistsError):
+            os.link(fresh, file)
+        fresh.unlink()
+    return file.read_bytes()

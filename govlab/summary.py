@@ -1,0 +1,152 @@
+"""What a run says of itself: counts, times, and a fingerprint that two runs share only if they saw and said the same."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numba import njit
+
+from govlab.keys import NULL_HASH, _mix, hash_column, hash_text
+
+__all__ = ["Fingerprint", "Summary"]
+
+# where a row was read from is not part of what it says: the same events from a file and from a queue are equal
+_NOT_CONTENT = frozenset({"partition", "offset", "evidence", "first_offset", "last_offset"})
+
+
+@njit(cache=True, nogil=True)
+def _fold(rows, values, name):
+    # a sum over the columns, so that a missing value (values == name) leaves the row as if the column were not there
+    for i in range(rows.size):
+        if values[i] != name:
+            rows[i] += _mix(_mix(values[i]) ^ name)
+
+
+@njit(cache=True, nogil=True)
+def _lanes(rows, lanes):
+    for i in range(rows.size):
+        h = _mix(rows[i])
+        lanes[0] += h
+        lanes[1] += _mix(h ^ np.uint64(0xD6E8FEB86659FD93))
+        lanes[2] += np.uint64(1)
+
+
+class Fingerprint:
+    """The sha256 of the recipe, the rows taken and the rows given, whatever their order and their cut into frames.
+
+    Rows are added up as 128-bit hashes, so memory is constant. About 10 ns a row and column, and 1 ns a byte of text.
+
+    Examples
+    --------
+    >>> one, two = Fingerprint(), Fingerprint()
+    >>> rows = pd.DataFrame({"actor": ["ann", "bob"]})
+    >>> one.take(rows)
+    >>> two.take(rows.iloc[1:]); two.take(rows.iloc[:1])
+    >>> one.digest({}) == two.digest({})
+    True
+    """
+
+    def __init__(self) -> None:
+        self.taken = np.zeros(3, "uint64")
+        self.given = np.zeros(3, "uint64")
+        self._names: dict[str, int] = {}
+
+    def take(self, frame: pd.DataFrame) -> None:
+        """Add rows that went in."""
+        self._add(frame, self.taken)
+
+    def give(self, frame: pd.DataFrame) -> None:
+        """Add rows that came out."""
+        self._add(frame, self.given)
+
+    def _add(self, frame: pd.DataFrame, lanes: np.ndarray) -> None:
+        rows = np.zeros(len(frame), "uint64")
+        for column in sorted(name for name in map(str, frame.columns) if name not in _NOT_CONTENT):
+            name = self._names.get(column)
+            if name is None:
+                name = self._names[column] = hash_text(column)
+            values = hash_column(frame[column])
+            # a column that is all missing counts as one that is not there: readers differ in which they make
+            values[values == NULL_HASH] = name
+            _fold(rows, values, np.uint64(name))
+        _lanes(rows, lanes)
+
+    def digest(self, recipe: Mapping[str, Any]) -> str:
+        """Give the fingerprint, 64 hex digits."""
+        whole = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
+        whole.update(self.taken.astype("<u8").tobytes() + self.given.astype("<u8").tobytes())
+        return whole.hexdigest()
+
+
+@dataclass
+class Summary:
+    """Counts and times of a run.
+
+    Attributes
+    ----------
+    state : str
+        ``"finished"`` (the source ended and all was drained), ``"paused"`` or ``"failed"``.
+    events : int
+        Rows taken from the source.
+    rows : int
+        Rows that came out of the pipeline.
+    steps : list of dict
+        For each step its ``step`` name and the rows ``taken``, ``given`` and put ``aside``.
+    sides : dict
+        Rows put aside, by the name of the side.
+    late, dead_letters, held : int
+        Rows that came too late for their window; records that could not be read; rows still held.
+    event_time : list of str or None
+        First and last event time seen.
+    lag_s : float or None
+        How far the last event was behind the newest seen, in seconds of event time.
+    wall_s, cpu_s : float
+        Time that the run took.
+    recipe : str
+        Hash of the recipe.
+    fingerprint : str
+        sha256 of the recipe, the rows taken and the rows given; equal for equal runs on any engine.
+    """
+
+    state: str = "finished"
+    events: int = 0
+    rows: int = 0
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    sides: dict[str, int] = field(default_factory=dict)
+    late: int = 0
+    dead_letters: int = 0
+    held: int = 0
+    event_time: list[str] | None = None
+    lag_s: float | None = None
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    recipe: str = ""
+    fingerprint: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the summary as plain values."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        span = f" from {self.event_time[0]} to {self.event_time[1]}" if self.event_time else ""
+        lines = [f"{self.state}: {self.events:,} events{span} -> {self.rows:,} rows"]
+        lines += [
+            f"  {step['step']}: {step['taken']:,} taken, {step['given']:,} given" + (f", {step['aside']:,} aside" if step["aside"] else "")
+            for step in self.steps
+        ]
+        lines += [f"  {side}: {count:,}" for side, count in self.sides.items()]
+        if self.dead_letters:
+            lines.append(f"  dead letters: {self.dead_letters:,}")
+        return "\n".join([*lines, f"  fingerprint {self.fingerprint[:16]}"])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"

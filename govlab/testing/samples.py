@@ -1,0 +1,58 @@
+"""Events with all that goes wrong in them: late, twice, missing, extreme."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from govlab.frames import event_frame, from_us
+
+START_US = 1_772_409_600_000_000  # 2026-03-02T00:00:00Z, a Monday
+
+
+def sample_events(rows: int = 400, seed: int = 0, entities: int = 12, span_s: float = 7_200.0, names: str = "u") -> pd.DataFrame:
+    """Make events in order of arrival, with late ones, ids that come twice, missing values, and the columns of an alert.
+
+    Parameters
+    ----------
+    rows, entities : int
+        How many events, of how many actors (called ``names`` and a number).
+    seed : int
+        Another seed gives other events.
+    span_s : float
+        Seconds of event time.
+
+    Examples
+    --------
+    >>> sample_events(3)["actor"].to_list() == sample_events(3)["actor"].to_list()
+    True
+    """
+    rng = np.random.default_rng(seed)
+    times = np.sort(rng.uniform(0, span_s * 1e6, rows)).astype("int64")
+    late = rng.random(rows) < 0.1
+    times[late] -= rng.integers(0, 200_000_000, rows)[late]
+    times = np.round(times, -6)  # whole seconds, so that there are ties
+    actor = rng.zipf(1.5, rows) % entities
+    value = rng.normal(10, 3, rows)
+    value[rng.random(rows) < 0.02] = np.nan
+    value[rng.random(rows) < 0.01] = 1e6
+    ids = np.arange(rows)
+    again = rng.random(rows) < 0.05
+    ids[again] = np.maximum(ids[again] - rng.integers(1, 20, int(again.sum())), 0)
+    frame = pd.DataFrame(
+        {
+            "time": from_us(START_US + np.maximum(times, 0)),
+            "event_id": [f"{names}e{i}" for i in ids],
+            "actor": [f"{names}{a}" if a else None for a in actor],
+            "kind": rng.choice(["post", "like", "report"], rows),
+            "value": value,
+            "count": rng.poisson(4, rows),
+            "words": rng.gamma(2.0, 20.0, rows),
+            "score": np.where(rng.random(rows) < 0.05, np.nan, rng.exponential(1.0, rows)),
+            "id": [f"{names}a{i}" for i in range(rows)],
+            "entity": [f"{names}{a}" for a in actor],
+            "reason": "sample",
+        }
+    )
+    frame["start"] = frame["time"]
+    return event_frame(frame)

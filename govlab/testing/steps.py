@@ -1,0 +1,174 @@
+"""Checks of the step's and the detector's contract."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from govlab import frames
+from govlab.errors import CheckError, SchemaError
+from govlab.pipeline import Pipeline
+from govlab.step import Detector, Step
+from govlab.testing.samples import sample_events
+
+Given = tuple[pd.DataFrame, dict[str, pd.DataFrame]]
+
+
+def play(step: Step, frame: pd.DataFrame, cuts: Sequence[int] = (), resume_at: int | None = None) -> Given:
+    """Run a fresh copy of a step over a frame cut at some rows; gives the rows and the sides.
+
+    ``resume_at``: at the first cut from there on, the step is pickled and a copy goes on.
+    """
+    running, parts, sides = step.fresh(), [], {}
+    edges = [0, *sorted({c for c in cuts if 0 < c < len(frame)}), len(frame)]
+    for a, b in zip(edges[:-1], edges[1:], strict=True):
+        if resume_at is not None and a >= resume_at:
+            running, resume_at = pickle.loads(pickle.dumps(running)), None
+        out = running.process(frame.iloc[a:b].reset_index(drop=True))
+        labels = out.index.to_numpy()
+        if len(out) and (labels.min() < 0 or labels.max() >= b - a):
+            raise CheckError(f"{step.name}: the index of the rows given on must be that of the rows that made them come out.")
+        parts.append(out.set_axis(labels + a))
+        _gather(running, sides)
+    tail = running.finish()
+    parts.append(tail.set_axis(np.full(len(tail), len(frame))))
+    _gather(running, sides)
+    rows = [part for part in parts if len(part)]
+    return pd.concat(rows) if rows else parts[0], {name: frames.concat(side) for name, side in sides.items()}
+
+
+def _gather(step: Step, sides: dict[str, list[pd.DataFrame]]) -> None:
+    for side, rows in step.take_sides():
+        sides.setdefault(side, []).append(rows)
+
+
+def same(step: Step, expected: Given, actual: Given, what: str) -> None:
+    """Raise a CheckError unless two runs gave the same to the last bit."""
+    try:
+        pd.testing.assert_frame_equal(expected[0], actual[0], check_exact=True)
+        assert sorted(expected[1]) == sorted(actual[1]), f"sides {sorted(expected[1])} != {sorted(actual[1])}"
+        for name, side in expected[1].items():
+            key = [c for c in frames.POSITION if c in side]
+            one, two = (s.sort_values(key, kind="stable").reset_index(drop=True) for s in (side, actual[1][name]))
+            pd.testing.assert_frame_equal(one, two, check_exact=True)
+    except AssertionError as error:
+        raise CheckError(f"{step.name}: {what} changes what comes out: {error}") from error
+
+
+def check_step(step: Step, frame: pd.DataFrame | None = None, seed: int = 0, cuts: Sequence[int] | None = None) -> None:
+    """Check the contract of a step on a frame.
+
+    Checked: what comes out does not depend on the cuts (single rows, random cuts, all at once), nor on being pickled and
+    resumed at any row; two runs are equal; the input is not changed; every row is accounted for; the recipe is plain and
+    makes the same step; the index says which row made a row come out; the state stays bounded.
+
+    Parameters
+    ----------
+    step : Step
+        With small bounds (``max_entities``), so that the bounds are reached.
+    frame : DataFrame, optional
+        By default :func:`sample_events`.
+    seed : int
+        For the random cuts.
+    cuts : list of int, optional
+        Further cuts to try, such as those of a property test.
+
+    Raises
+    ------
+    CheckError
+        Says which rule was broken.
+    """
+    frame = sample_events() if frame is None else frame
+    rng = np.random.default_rng(seed)
+    before = frame.copy(deep=True)
+    whole = play(step, frame)
+    try:
+        pd.testing.assert_frame_equal(before, frame, check_exact=True)
+    except AssertionError as error:
+        raise CheckError(f"{step.name} changed the frame that it took: {error}") from error
+    same(step, whole, play(step, frame), "running it again")
+    random = [sorted(rng.integers(1, max(2, len(frame)), size).tolist()) for size in (3, 20)]
+    for name, edges in (("cutting into single rows", range(1, len(frame))), ("cutting", random[0]), ("cutting", random[1]), ("cutting", cuts or [])):
+        same(step, whole, play(step, frame, edges), name)
+    for at in rng.integers(1, len(frame), 3).tolist():
+        same(step, whole, play(step, frame, [at], resume_at=at), f"pickling and resuming at row {at}")
+    _conserved(step, frame)
+    _plain_recipe(step)
+    _bounded(step)
+
+
+def _conserved(step: Step, frame: pd.DataFrame) -> None:
+    running = step.fresh()
+    out = running.process(frame.reset_index(drop=True))
+    aside = sum(len(rows) for _, rows in running.take_sides())
+    given = 0 if step.absorbs else len(out)
+    held = running.held()
+    if len(frame) != given + aside + running.absorbed + held:
+        raise CheckError(
+            f"{step.name}: {len(frame)} rows were taken, but {given} given on + {aside} put aside + {running.absorbed} absorbed + {held} held."
+        )
+    if isinstance(step, Pipeline) or step.absorbs:
+        return
+    if not set(out.index) <= set(range(len(frame))):
+        raise CheckError(f"{step.name}: rows given on must keep the index of the rows taken.")
+
+
+def _plain_recipe(step: Step) -> None:
+    recipe = step.recipe()
+    json.dumps(recipe)
+    if step.fresh().recipe() != recipe:
+        raise CheckError(f"{step.name}: a fresh copy has another recipe.")
+
+
+def _bounded(step: Step, rounds: int = 8) -> None:
+    """The state after many new entities must not be much larger than after half as many."""
+    running, sizes = step.fresh(), []
+    for i in range(rounds):
+        part = sample_events(2_000, seed=i, entities=500, names=f"r{i}_")
+        part["time"] += pd.Timedelta(days=2 * i)
+        running.process(part)
+        running.take_sides()
+        sizes.append(len(pickle.dumps(running)))
+    if sizes[-1] > 1.5 * max(sizes[: rounds // 2]) + 65_536:
+        raise CheckError(f"{step.name}: its state grows without bound (bytes after each 2,000 rows: {sizes}).")
+
+
+def check_detector(detector: Detector, frame: pd.DataFrame | None = None, seed: int = 0) -> None:
+    """Check the contract of a detector: that of a step, and that its score is one.
+
+    Checked besides: rows are given on whole with a float64 ``score``; NaN until warm; no infinite score, also for a constant
+    and for values a million times larger; a missing value does no harm; a missing column is named in the error.
+
+    Raises
+    ------
+    CheckError
+        Says which rule was broken.
+    """
+    check_step(detector, frame, seed)
+    frame = sample_events() if frame is None else frame
+    rows, _ = play(detector, frame)
+    if len(rows) != len(frame) or rows["score"].dtype != "float64":
+        raise CheckError(f"{detector.name}: must give on every row, with a float64 score.")
+    pd.testing.assert_frame_equal(rows.drop(columns="score").reset_index(drop=True), frame.drop(columns="score", errors="ignore"))
+    numbers = [c for c in frame.select_dtypes("number").columns if c not in frames.POSITION]
+    for what, changed in (
+        ("constant values", frame.assign(**dict.fromkeys(numbers, 5.0))),
+        ("values a million times larger", frame.assign(**{c: frame[c] * 1e6 for c in numbers})),
+        ("missing values", frame.assign(**{c: frame[c].where(frame.index % 3 != 0) for c in numbers})),
+    ):
+        scores = play(detector, changed)[0]["score"].to_numpy()
+        if np.isinf(scores).any():
+            raise CheckError(f"{detector.name}: scores are infinite for {what}.")
+    used = [c for c in (getattr(detector, "column", None), *(getattr(detector, "columns", None) or ())) if c]
+    for column in used:
+        try:
+            detector.fresh().process(frame.drop(columns=column))
+        except (SchemaError, KeyError) as error:
+            if column not in str(error):
+                raise CheckError(f"{detector.name}: the error for a missing column must name it: {error}") from error
+        else:
+            raise CheckError(f"{detector.name}: a missing column {column!r} must be an error.")

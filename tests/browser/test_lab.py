@@ -1,0 +1,82 @@
+"""Plots in a real JupyterLab: they live on after their cell, run nothing that a stranger wrote, and ask nobody for anything."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+EVIL = "<script>window.pwned = 1</script><img src=x onerror='window.pwned = 1'>"
+
+SOURCE = f"""
+import threading, time
+import pandas as pd
+from streamz import Stream
+from govlab import plots
+EVIL = {EVIL!r}
+events, alerts = Stream(), Stream()
+started = pd.Timestamp("2020-01-01", tz="UTC")
+sent = 0
+def status():
+    return dict(name="edits " + EVIL, state="running", rows=sent, rows_per_s=10.0, event_time=started, lag_s=0.2,
+                dead_letters=1, sides={{"late": 3, EVIL: 1}}, last_error=EVIL)
+events.status = status
+def push(count=1):
+    global sent
+    for _ in range(count):
+        time = started + pd.Timedelta(minutes=sent)
+        rows = 20 + (sent * 7) % 11
+        entity = f"user{{sent % 4}} " + EVIL
+        events.emit(pd.DataFrame({{"time": pd.DatetimeIndex([time] * rows).as_unit("us"), "actor": entity}}))
+        if sent % 6 == 0:
+            alerts.emit(pd.DataFrame({{"id": [str(sent)], "time": pd.DatetimeIndex([time]).as_unit("us"), "entity": entity,
+                                      "detector": "d", "score": 0.1 + sent % 5, "severity": "high", "reason": EVIL}}))
+        sent += 1
+"""
+PLOT = "(plots.Timeline(events, alerts) + plots.Status(events) + plots.AlertRaster(alerts)).cols(2)"
+BLOCK = """
+for _ in range(120):
+    push(); time.sleep(0.05)
+"""
+THREAD = """
+def background():
+    while True:
+        push(); time.sleep(0.1)
+threading.Thread(target=background, daemon=True).start()
+"""
+
+
+@pytest.fixture
+def live(open_notebook, write_notebook):
+    """Open a notebook whose last cell leaves a thread behind that keeps pushing."""
+    return open_notebook(write_notebook("live", SOURCE, PLOT, BLOCK, THREAD))
+
+
+def test_plots_follow_the_stream_escape_what_it_says_and_fetch_nothing(live, page):
+    live.menu("Run", "Run All Cells")
+    live.wait("() => window.Bokeh && Bokeh.documents.some(doc => doc.roots().length)")
+    while_blocked = live.moving()
+    live._ended(60)
+    after = live.moving()
+    _hover(page)
+    picture = os.environ.get("GOVLAB_SCREENSHOTS")
+    if picture:
+        live.screenshot(Path(picture) / "live.png")
+
+    assert while_blocked, "the plot must move while a cell blocks the kernel"
+    assert after, "the plot must move after all cells have ended"
+    assert [] == live.errors()
+    assert [] == page.traffic.errors
+    assert page.evaluate("() => window.pwned === undefined")
+    assert [] == page.traffic.outside
+
+    live.run_cell(1)
+    page.wait_for_timeout(1000)
+    moving = live.moving()
+    assert 1 == len(moving), "one run's plot must be live, not two"
+    assert 1 == len(live.plots())
+    assert page.evaluate("() => window.pwned === undefined")
+    assert [] == page.traffic.outside
+
+
+def _hover(page) -> None:
+    """Point at an alert until its tooltip shows."""
