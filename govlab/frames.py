@@ -11,164 +11,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from govlab.errors import ArgumentError, SchemaError, did_you_mean
+from govlab.hashing import readable
+from govlab.schema import TIME, Schema
 
-__all__ = ["ALERT_COLUMNS", "POSITION", "TIME", "Schema", "concat", "duration_us", "empty", "event_frame", "instant_us", "positions", "require", "time_us"]
+__all__ = [
+    "ALERT_COLUMNS", "POSITION", "TIME", "Schema", "build", "concat", "cut", "duration_us", "empty", "event_frame", "from_us",
+    "instant_us", "numbers", "positions", "put", "require", "time_us", "values",
+]  # fmt: skip
 
-TIME = "time"
 POSITION = ("partition", "offset")
 ALERT_COLUMNS = (
     "id", "time", "entity", "detector", "score", "p", "severity", "reason", "start", "partition", "offset", "evidence", "recipe",
 )  # fmt: skip
 TIME_DTYPE = pd.DatetimeTZDtype("us", "UTC")
-EPOCH_UNITS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
-ISO_TEXT = "timestamp"
-_TIME_NAMES = ("time", "timestamp", "event_time", "ts", "datetime", "date", "created_at")
-
-
-@dataclass(frozen=True)
-class Schema:
-    """Names and types of the columns, and the roles that some of them play.
-
-    Parameters
-    ----------
-    fields : Mapping[str, str] or pyarrow.Schema
-        Type of each column, as pyarrow names them (``"string"``, ``"int64"``, ``"float64"``, ``"bool"``); a ``?`` at
-        the end lets the value be missing. Times are ``"timestamp"`` (ISO 8601 text, UTC unless it says otherwise)
-        or ``"epoch_s"``, ``"epoch_ms"``, ``"epoch_us"``. Columns of a file that are not named are not read.
-    time : str, default "time"
-        The column with the event time. It is called ``time`` in the frame, whatever its name in the file.
-    id : str, optional
-        The column that names an event once.
-    arrival : str, optional
-        The column with the time at which the event arrived, for ``order="arrival"``.
-
-    Raises
-    ------
-    ArgumentError
-        A type is not known, or a role names a column that is not there.
-
-    Examples
-    --------
-    >>> schema = Schema({"ts": "epoch_ms", "actor": "string", "amount": "float64?"}, time="ts")
-    >>> schema.names
-    ('time', 'actor', 'amount')
-    """
-
-    fields: Mapping[str, str]
-    time: str = TIME
-    id: str | None = None
-    arrival: str | None = None
-    _types: dict[str, tuple[pa.DataType, str | None, bool]] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        if isinstance(self.fields, pa.Schema):
-            named = {f.name: _type_name(f.type) + ("?" if f.nullable and f.name != self.time else "") for f in self.fields}
-            object.__setattr__(self, "fields", named)
-        object.__setattr__(self, "fields", dict(self.fields))
-        object.__setattr__(self, "_types", {name: _parse_type(name, text) for name, text in self.fields.items()})
-        for role in ("time", "id", "arrival"):
-            column = getattr(self, role)
-            if column is not None and column not in self.fields:
-                raise ArgumentError(f"Schema: {role}={column!r} is not a field. {did_you_mean(column, self.fields)}")
-        for role in ("time", "arrival"):
-            column = getattr(self, role)
-            if column is not None and not pa.types.is_timestamp(self._types[column][0]):
-                raise ArgumentError(
-                    f"Schema: {role}={column!r} has type {self.fields[column]!r}; expected 'timestamp' (ISO 8601 text), "
-                    "'epoch_s', 'epoch_ms' or 'epoch_us'."
-                )
-        if self.time != TIME and TIME in self.fields:
-            raise ArgumentError(f"Schema: time={self.time!r}, but there is a field 'time' too; leave one of them out.")
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of the columns in the frame."""
-        return tuple(self.frame_name(name) for name in self.fields)
-
-    def frame_name(self, name: str) -> str:
-        """Give the name in the frame of a column of the file."""
-        return TIME if name == self.time else name
-
-    def arrow_type(self, name: str) -> pa.DataType:
-        """Give the Arrow type of a column of the file."""
-        return self._types[name][0]
-
-    def epoch(self, name: str) -> int | None:
-        """Give the microseconds in one unit of a time that is written as a number, else None."""
-        unit = self._types[name][1]
-        return EPOCH_UNITS[unit] if unit else None
-
-    def nullable(self, name: str) -> bool:
-        """Tell whether the value of a column may be missing."""
-        return self._types[name][2]
-
-    def recipe(self) -> dict[str, Any]:
-        """Give what makes this schema anew, as plain values."""
-        return {"fields": dict(self.fields), "time": self.time, "id": self.id, "arrival": self.arrival}
-
-    @classmethod
-    def infer(cls, arrow: pa.Schema, time: str | None = None, arrival: str | None = None) -> Schema:
-        """Make a schema from the types that pyarrow sees in a file; every column but the time may be missing."""
-        names = arrow.names
-        if time is None:
-            lower = {name.lower(): name for name in names}
-            time = next((lower[name] for name in _TIME_NAMES if name in lower), None)
-            if time is None:
-                raise SchemaError(
-                    f"no column looks like the event time (columns: {', '.join(names)}; looked for "
-                    f"{', '.join(_TIME_NAMES)}). Give schema=gl.Schema({{...}}, time='the column')."
-                )
-        fields = {}
-        for item in arrow:
-            text = _type_name(item.type)
-            if item.name == time and not pa.types.is_timestamp(item.type) and not pa.types.is_string(item.type):
-                raise SchemaError(
-                    f"the time column {time!r} holds numbers ({item.type}); say in which unit they count, for instance "
-                    f"schema=gl.Schema({{{time!r}: 'epoch_s', ...}}, time={time!r})."
-                )
-            if item.name in (time, arrival) or pa.types.is_timestamp(item.type):
-                text = ISO_TEXT
-            fields[item.name] = text + ("" if item.name == time else "?")
-        if arrival is None and "arrival" in fields and fields["arrival"] == ISO_TEXT + "?":
-            arrival = "arrival"
-        return cls(fields, time=time, arrival=arrival)
-
-
-def _type_name(kind: pa.DataType) -> str:
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return ISO_TEXT
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind):
-        return "string"
-    if pa.types.is_dictionary(kind):
-        return _type_name(kind.value_type)
-    return {"double": "float64", "float": "float64", "halffloat": "float64"}.get(str(kind), str(kind))
-
-
-def _parse_type(name: str, text: str) -> tuple[pa.DataType, str | None, bool]:
-    nullable = text.endswith("?")
-    base = text.removesuffix("?")
-    if base in EPOCH_UNITS:
-        return pa.timestamp("us", "UTC"), base, nullable
-    if base == ISO_TEXT:
-        return pa.timestamp("us", "UTC"), None, nullable
-    if base in ("string", "int64", "float64", "bool"):
-        return {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64(), "bool": pa.bool_()}[base], None, nullable
-    if base.startswith(("int", "uint")) and base.removeprefix("u").removeprefix("int") in ("8", "16", "32", "64"):
-        return pa.int64(), None, nullable
-    if base == "float32":
-        return pa.float64(), None, nullable
-    raise ArgumentError(
-        f"Schema: field {name!r} has type {text!r}; expected one of string, int64, float64, bool, timestamp, epoch_s, "
-        "epoch_ms, epoch_us (a '?' at the end lets it be missing)."
-    )
 
 
 def duration_us(value: str | pd.Timedelta, name: str = "duration", zero: bool = False) -> int:
@@ -195,9 +57,37 @@ def duration_us(value: str | pd.Timedelta, name: str = "duration", zero: bool = 
     return micros
 
 
+def values(frame: pd.DataFrame, column: str) -> Any:
+    """Give the array of a column as it is stored, to be read only."""
+    found = frame.columns.get_loc(column)
+    if not isinstance(found, int):
+        raise SchemaError(f"there is more than one column {column!r}; rename or drop all but one.")
+    return frame._get_column_array(found)
+
+
+def numbers(frame: pd.DataFrame, column: str, kind: str = "float64") -> np.ndarray:
+    """Give a column as numbers, read-only; missing values as NaN.
+
+    Raises
+    ------
+    SchemaError
+        It does not hold numbers.
+    """
+    array = values(frame, column)
+    try:
+        if not isinstance(array, np.ndarray):
+            array = array.to_numpy("float64", na_value=np.nan)
+        return readable(array, kind)
+    except (ValueError, TypeError) as error:
+        raise SchemaError(f"column {column!r} does not hold numbers ({error}); convert it first, for instance with Conform.") from error
+
+
 def time_us(frame: pd.DataFrame, column: str = TIME) -> np.ndarray:
-    """Give a time column as int64 microseconds since 1970 (UTC)."""
-    return frame[column].to_numpy("datetime64[us]").view("int64")
+    """Give a time column as int64 microseconds since 1970 (UTC), read-only."""
+    array = values(frame, column)
+    if array.dtype != TIME_DTYPE:
+        raise SchemaError(f"column {column!r} is {array.dtype}, not datetime64[us, UTC]; make frames with gl.event_frame(...) or a reader.")
+    return readable(array.asi8, "int64")
 
 
 def from_us(values: np.ndarray) -> pd.Series:
@@ -259,6 +149,41 @@ def empty(columns: Iterable[str] = ()) -> pd.DataFrame:
     data["partition"] = np.empty(0, "int32")
     data["offset"] = np.empty(0, "int64")
     return pd.DataFrame(data | {name: np.empty(0) for name in columns})
+
+
+@lru_cache(maxsize=256)
+def _names(names: tuple[str, ...]) -> pd.Index:
+    return pd.Index(list(names))
+
+
+def build(columns: Mapping[str, Any], labels: pd.Index | None = None) -> pd.DataFrame:
+    """Make a frame of whole columns of one length, without the checks and copies of the DataFrame constructor.
+
+    ``time`` and ``start`` may be given as int64 microseconds.
+    """
+    arrays = []
+    for name, column in columns.items():
+        array = column.array if isinstance(column, pd.Series) else column
+        if name in (TIME, "start") and isinstance(array, np.ndarray):
+            array = pd.arrays.DatetimeArray._simple_new(np.ascontiguousarray(array, "int64").view("datetime64[us]"), dtype=TIME_DTYPE)
+        arrays.append(array.to_numpy() if isinstance(array, pd.arrays.NumpyExtensionArray) else array)
+    index = pd.RangeIndex(len(arrays[0])) if labels is None else labels
+    return pd.DataFrame._from_arrays(arrays, columns=_names(tuple(columns)), index=index, verify_integrity=False)
+
+
+def put(frame: pd.DataFrame, **columns: Any) -> pd.DataFrame:
+    """Give the frame with further columns, or with others in their place; as ``assign``, but fast."""
+    whole = dict(zip(map(str, frame.columns), frame._iter_column_arrays(), strict=True))
+    return build(whole | columns, frame.index)
+
+
+def cut(frame: pd.DataFrame, first: int, last: int) -> pd.DataFrame:
+    """Give the rows from ``first`` to before ``last``, numbered from 0."""
+    if first == 0 and last >= len(frame) and isinstance(frame.index, pd.RangeIndex) and frame.index.start == 0:
+        return frame
+    part = frame.iloc[first:last]
+    part.index = pd.RangeIndex(len(part))
+    return part
 
 
 def concat(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:

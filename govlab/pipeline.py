@@ -11,7 +11,7 @@ import pandas as pd
 
 from govlab import frames, registry
 from govlab.errors import ArgumentError, StepError
-from govlab.keys import hash_column
+from govlab.hashing import hash_column
 from govlab.step import Step, recipe_hash
 
 if TYPE_CHECKING:
@@ -43,11 +43,11 @@ class Pipeline(Step):
     Examples
     --------
     >>> import govlab as gl
-    >>> watch = gl.Pipeline(gl.features.WindowCount(every="1min"), gl.detectors.EwmaZ("count"))
+    >>> watch = gl.Pipeline(gl.features.WindowCount(every="5min"), gl.detectors.EwmaZ("count", tail="both"))
     >>> print(watch)
     Pipeline(
-        WindowCount(every='1min'),
-        EwmaZ('count'),
+        WindowCount(every='5min'),
+        EwmaZ(tail='both'),
     )
     >>> result = watch.run(gl.datasets.load("community").frame.head(1000))
     >>> result.summary.events
@@ -111,7 +111,8 @@ class Pipeline(Step):
     def _failure(self, i: int, taken: pd.DataFrame, error: Exception) -> StepError:
         where = f"step {i + 1} of {len(self.steps)}, {self.steps[i].name},"
         if isinstance(error, StepError):
-            return StepError(where, error.positions, error.cause)
+            inner = f" in it {error.step}" if isinstance(self.steps[i], Pipeline | Sharded) else ""
+            return StepError(where + inner, error.positions, error.cause)
         return StepError(where, frames.positions(taken), error)
 
     def finish(self) -> pd.DataFrame:
@@ -205,10 +206,10 @@ class Sharded(Step):
 
     def bind(self, recipe: str, detector: str, entity: str | None) -> tuple[str, str | None]:
         """Pass the same on to the steps of every shard."""
-        super().bind(recipe, detector, entity)
-        for part in getattr(self, "_parts", ()):
-            part.bind(recipe, detector, entity)
-        return self.steps.bind(recipe, detector, entity)  # type: ignore[no-any-return]
+        told = super().bind(recipe, detector, entity)
+        for part in getattr(self, "_parts", ()):  # none yet when the step is being made
+            told = part.bind(recipe, detector, entity)
+        return told
 
     def shard_of(self, frame: pd.DataFrame) -> np.ndarray:
         """Give the shard of each row, int64, shape (n,)."""

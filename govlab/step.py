@@ -25,7 +25,7 @@ import pandas as pd
 from govlab import frames, registry
 from govlab.errors import ArgumentError, StepError
 
-__all__ = ["Detector", "Step", "at_least", "one_of", "recipe_hash"]
+__all__ = ["Detector", "Step", "above", "at_least", "one_of", "recipe_hash"]
 
 
 @dataclass_transform(eq_default=False)
@@ -129,8 +129,8 @@ class Step(abc.ABC):
         """
         parameters = {key: _revive(value) for key, value in recipe.items() if key != "step"}
         cls = registry.class_of(recipe["step"])
-        steps = parameters.pop("steps", None)
-        made: Step = cls(*steps, **parameters) if steps is not None else cls(**parameters)
+        steps = parameters.pop("steps") if isinstance(recipe.get("steps"), list) else []
+        made: Step = cls(*steps, **parameters)
         return made
 
 
@@ -209,14 +209,25 @@ class Detector(Step):
 
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Give on the rows with their ``score``."""
-        return frame.assign(score=self.score_learn_many(frame))
+        return frames.put(frame, score=np.asarray(self.score_learn_many(frame), "float64"))
 
 
 def at_least(step: Step, field: str, least: float) -> None:
-    """Raise an ArgumentError unless a field of a step is a number of at least ``least``."""
+    """Raise an ArgumentError unless a field of a step is a number of at least ``least``, and whole if the field is an int."""
     value = getattr(step, field)
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not value >= least:
-        raise ArgumentError(f"{type(step).__name__}: {field}={value!r}; expected a number of at least {least}.")
+    whole = any(f.name == field and f.type in (int, "int") for f in dataclasses.fields(step))  # type: ignore[arg-type]
+    kinds = int | np.integer if whole else int | float | np.number
+    if isinstance(value, bool) or not isinstance(value, kinds) or not value >= least:
+        raise ArgumentError(f"{type(step).__name__}: {field}={value!r}; expected a {'whole ' * whole}number of at least {least}.")
+
+
+def above(step: Step, field: str, low: float, most: float | None = None) -> None:
+    """Raise an ArgumentError unless a field of a step is a finite number above ``low`` and at most ``most``."""
+    value = getattr(step, field)
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool) and bool(np.isfinite(value))
+    if not number or not low < value or (most is not None and value > most):
+        bound = f" and at most {most}" if most is not None else ""
+        raise ArgumentError(f"{type(step).__name__}: {field}={value!r}; expected a number above {low}{bound}.")
 
 
 def one_of(step: Step, field: str, choices: tuple[str, ...]) -> None:

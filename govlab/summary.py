@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.keys import NULL_HASH, _mix, hash_column, hash_text
+from govlab.hashing import NULL_HASH, hash_column, hash_text, mix
 
 __all__ = ["Fingerprint", "Summary"]
 
@@ -23,18 +23,18 @@ _NOT_CONTENT = frozenset({"partition", "offset", "evidence", "first_offset", "la
 
 @njit(cache=True, nogil=True)
 def _fold(rows, values, name):
-    # a sum over the columns, so that a missing value (values == name) leaves the row as if the column were not there
+    # a missing value counts as a column that is not there: readers differ in which columns they make
     for i in range(rows.size):
-        if values[i] != name:
-            rows[i] += _mix(_mix(values[i]) ^ name)
+        if values[i] != NULL_HASH:
+            rows[i] += mix(values[i] ^ name)
 
 
 @njit(cache=True, nogil=True)
 def _lanes(rows, lanes):
     for i in range(rows.size):
-        h = _mix(rows[i])
+        h = mix(rows[i])
         lanes[0] += h
-        lanes[1] += _mix(h ^ np.uint64(0xD6E8FEB86659FD93))
+        lanes[1] += mix(h ^ np.uint64(0xD6E8FEB86659FD93))
         lanes[2] += np.uint64(1)
 
 
@@ -56,7 +56,7 @@ class Fingerprint:
     def __init__(self) -> None:
         self.taken = np.zeros(3, "uint64")
         self.given = np.zeros(3, "uint64")
-        self._names: dict[str, int] = {}
+        self._names: dict[str, np.uint64] = {}
 
     def take(self, frame: pd.DataFrame) -> None:
         """Add rows that went in."""
@@ -68,14 +68,13 @@ class Fingerprint:
 
     def _add(self, frame: pd.DataFrame, lanes: np.ndarray) -> None:
         rows = np.zeros(len(frame), "uint64")
-        for column in sorted(name for name in map(str, frame.columns) if name not in _NOT_CONTENT):
+        for column, values in zip(map(str, frame.columns), frame._iter_column_arrays(), strict=True):
+            if column in _NOT_CONTENT:
+                continue
             name = self._names.get(column)
             if name is None:
-                name = self._names[column] = hash_text(column)
-            values = hash_column(frame[column])
-            # a column that is all missing counts as one that is not there: readers differ in which they make
-            values[values == NULL_HASH] = name
-            _fold(rows, values, np.uint64(name))
+                name = self._names[column] = np.uint64(hash_text(column))
+            _fold(rows, hash_column(values), name)
         _lanes(rows, lanes)
 
     def digest(self, recipe: Mapping[str, Any]) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from govlab.frames import ALERT_COLUMNS, TIME_DTYPE, time_us
 from govlab.step import Step
@@ -14,8 +16,9 @@ from govlab.step import Step
 _TOLD = ("count", "sum", "distinct", "rate", "value")
 
 
+@cache
 def no_alerts() -> pd.DataFrame:
-    """Make a frame of alerts without rows."""
+    """Give the frame of alerts without rows."""
     kinds = {"time": TIME_DTYPE, "start": TIME_DTYPE, "score": "float64", "p": "float64", "partition": "int32", "offset": "int64"}
     return pd.DataFrame({name: pd.Series([], dtype=kinds.get(name, "object")) for name in ALERT_COLUMNS})
 
@@ -37,23 +40,24 @@ def alerts_of(step: Step, rows: pd.DataFrame, score: str, threshold: np.ndarray)
     if not len(rows):
         return no_alerts()
     by = step._entity_column
-    entity = ["all"] * len(rows) if by is None or by not in rows else ["" if v is None or v != v else str(v) for v in rows[by].tolist()]
+    entity = ["all"] * len(rows) if by is None or by not in rows else [_name(v) for v in rows[by].tolist()]
     end, start = time_us(rows), time_us(rows, "start" if "start" in rows else "time")
-    p = rows["p"].to_numpy("float64") if "p" in rows else np.full(len(rows), np.nan)
-    value = rows[score].to_numpy("float64")
+    p = _floats(rows["p"]) if "p" in rows else np.full(len(rows), np.nan)
+    value = _floats(rows[score])
     ids = [_id(step._recipe_hash, *key) for key in zip(entity, start.tolist(), end.tolist(), strict=True)]
-    told = [name for name in _TOLD if name in rows and name != score]
+    told = {name: _floats(rows[name]).tolist() for name in _TOLD if name != score and name in rows and is_numeric_dtype(rows[name].dtype)}
+    detector = step._detector_name or score
     table = {
         "id": ids,
         "time": rows["time"].to_numpy(),
         "entity": entity,
-        "detector": [step._detector_name or score] * len(rows),
-        "score": rows["score"].to_numpy("float64") if "score" in rows else value,
+        "detector": [detector] * len(rows),
+        "score": _floats(rows["score"]) if "score" in rows else value,
         "p": p,
         "severity": [_severity(*item) for item in zip(value, threshold, p, strict=True)],
         "reason": [
-            _reason(step._detector_name or score, score, v, t, {name: rows[name].iloc[i] for name in told})
-            for i, (v, t) in enumerate(zip(value, threshold, strict=True))
+            _reason(detector, score, v, t, {name: known[i] for name, known in told.items()})
+            for i, (v, t) in enumerate(zip(value.tolist(), threshold.tolist(), strict=True))
         ],
         "start": rows["start" if "start" in rows else "time"].to_numpy(),
         "partition": rows["partition"].to_numpy("int32"),
@@ -64,6 +68,17 @@ def alerts_of(step: Step, rows: pd.DataFrame, score: str, threshold: np.ndarray)
     out = pd.DataFrame(table, index=rows.index)
     out["time"], out["start"] = rows["time"], rows["start" if "start" in rows else "time"]
     return out
+
+
+def _floats(column: pd.Series) -> np.ndarray:
+    return column.to_numpy("float64", na_value=np.nan)
+
+
+def _name(value: Any) -> str:
+    """Write an entity; a whole number the same from a column of ints and from one of floats (ints with a gap)."""
+    if value is None or value is pd.NA or value != value:
+        return ""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _id(*parts: Any) -> str:
@@ -78,7 +93,7 @@ def _severity(value: float, threshold: float, p: float) -> str:
     return "high" if ratio >= 2 else "medium" if ratio >= 1.5 else "low"
 
 
-def _reason(detector: str, column: str, value: float, threshold: float, told: dict[str, Any]) -> str:
+def _reason(detector: str, column: str, value: float, threshold: float, told: dict[str, float]) -> str:
     passed = "below" if column == "p" else "above"
     what = detector if column == "score" else column
     more = "".join(f", {name} {_number(x)}" for name, x in told.items())

@@ -8,8 +8,7 @@ from numba import njit
 
 from govlab.alerts.alert import alerts_of, no_alerts
 from govlab.alerts.cooldown import Quiet
-from govlab.errors import ArgumentError
-from govlab.frames import duration_us, require, time_us
+from govlab.frames import duration_us, numbers, require, time_us
 from govlab.step import Step, at_least
 
 DAY_US = 86_400_000_000
@@ -78,8 +77,8 @@ class Budget(Step):
     >>> import govlab as gl
     >>> hours = [f"2026-03-02T{h:02}:00:00Z" for h in range(24)]
     >>> events = gl.event_frame({"time": hours, "score": [h % 3 for h in range(23)] + [9]})
-    >>> gl.alerts.Budget(per_day=2).process(events)["score"].to_list()
-    [2.0, 9.0]
+    >>> gl.alerts.Budget(per_day=2, warm="6h").process(events)["score"].to_list()
+    [9.0]
     """
 
     per_day: int = 20
@@ -100,8 +99,6 @@ class Budget(Step):
     def check(self) -> None:
         """Check the recipe."""
         at_least(self, "per_day", 1)
-        if int(self.per_day) != self.per_day:
-            raise ArgumentError(f"Budget: per_day={self.per_day!r}; expected a whole number.")
         self._memory_us, self._warm_us = duration_us(self.memory, "Budget: memory"), duration_us(self.warm, "Budget: warm", zero=True)
         self._cooldown_us = 0 if self.cooldown is None else duration_us(self.cooldown, "Budget: cooldown", zero=True)
 
@@ -110,13 +107,13 @@ class Budget(Step):
         # four times what the threshold needs, since the highest scores may be the ones to be forgotten next
         size = max(64, int(4 * self.per_day * max(1.0, self._memory_us / DAY_US)))
         self._top, self._stamps, self._state = np.zeros(size), np.zeros(size, "int64"), np.array([-1, -1, 0])
-        self._quiet, self._day, self._told = Quiet(self._cooldown_us), -1, 0
+        self._quiet, self._told = Quiet(self._cooldown_us), {}  # alerts of each of the last days
 
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Give alerts."""
         require(frame, [self.score, self.entity], "Budget")
         times, threshold = time_us(frame), np.empty(len(frame))
-        values = frame[self.score].to_numpy("float64", na_value=np.nan)
+        values = numbers(frame, self.score)
         _candidates(times, values, self.per_day, self._memory_us, self._warm_us, self._top, self._stamps, self._state, threshold)
         rows = np.flatnonzero(~np.isnan(threshold))
         self.absorbed += len(frame)
@@ -136,11 +133,12 @@ class Budget(Step):
         covered = self._quiet.merged_into(entity, time) if self._cooldown_us else None
         if covered is not None:
             return f"cooldown of {self.cooldown}", covered
-        if time // DAY_US > self._day:
-            self._day, self._told = time // DAY_US, 0
-        if self._told >= self.per_day:
+        day = time // DAY_US
+        if self._told.get(day, 0) >= self.per_day:
             return f"the day's {self.per_day} alerts are spent", ""
-        self._told += 1
+        self._told[day] = self._told.get(day, 0) + 1
+        if len(self._told) > 1_000:
+            del self._told[min(self._told)]
         if self._cooldown_us:
             self._quiet.told(entity, time, alert)
         return "", ""

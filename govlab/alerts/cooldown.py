@@ -23,8 +23,8 @@ class Quiet:
         return last[1] if last is not None and abs(time - last[0]) < self.cooldown_us else None
 
     def told(self, entity: str, time: int, alert: str) -> None:
-        """Remember an alert."""
-        self._last[entity] = (time, alert)
+        """Remember an alert; a late one does not take the place of a later one."""
+        self._last[entity] = max((time, alert), self._last.get(entity, (time, alert)))
         self._newest = max(self._newest, time)
         if len(self._last) > self._limit:
             self._last = {e: last for e, last in self._last.items() if last[0] > self._newest - self.cooldown_us}

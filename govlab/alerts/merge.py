@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
 import pandas as pd
 
 from govlab.alerts.alert import no_alerts
-from govlab.frames import TIME_DTYPE, concat, duration_us, require, time_us
+from govlab.frames import concat, duration_us, from_us, require, time_us
 from govlab.step import Step
+
+
+@dataclass
+class _Group:
+    """Alerts so far: ``first`` start and ``last`` time (us), the highest score and the row with it, and of whom they are."""
+
+    first: int
+    last: int
+    row: int
+    score: float
+    entities: set[str]
+    alerts: int = 1
 
 
 class Merge(Step):
@@ -14,7 +29,8 @@ class Merge(Step):
 
     An alert joins the group before it if it comes within ``within`` of the group's last. The group comes out, as its
     highest alert with the times from the first to the last and a reason that counts the others, when the next alert is
-    further away, or at the end of the stream; so put this last, and keep what must be told at once before it.
+    further away, or at the end of the stream; so put this last, and keep what must be told at once before it. Of a group
+    one row and the names of its entities are kept, however many alerts it has.
 
     Parameters
     ----------
@@ -45,36 +61,61 @@ class Merge(Step):
 
     def start(self) -> None:
         """Forget all groups."""
-        self._groups: dict[str, list[pd.DataFrame]] = {}
-        self._last: dict[str, int] = {}
+        self._groups: dict[str, _Group] = {}
+        self._rows = no_alerts()  # the highest alert of each group
+        self._oldest = np.iinfo("int64").max  # no group ends before this
 
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Give on the groups that are complete."""
-        require(frame, ["id", "entity", "score"], "Merge (it takes alerts: put it after a Threshold or Budget)")
-        out = []
-        for i, time in enumerate(time_us(frame).tolist()):
-            row = frame.iloc[i : i + 1]
-            for key in [k for k, last in self._last.items() if time > last + self._within_us]:
-                out.append(self._whole(key, row.index[0]))
-            key = str(row["entity"].iloc[0]) if self.by_entity else ""
-            self._groups.setdefault(key, []).append(row)
-            self._last[key] = max(time, self._last.get(key, time))
-            self.absorbed += 1
-        return pd.concat(out) if out else no_alerts()
+        require(frame, ["id", "entity", "score", "start", "reason"], "Merge (it takes alerts: put it after a Threshold or Budget)")
+        if not len(frame):
+            return no_alerts()
+        columns = time_us(frame), time_us(frame, "start"), frame["score"].to_numpy("float64", na_value=np.nan), frame["entity"]
+        before, done, labels = len(self._rows), [], []
+        for i, (time, start, score, entity) in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
+            if time > self._oldest + self._within_us:
+                late = [key for key, group in self._groups.items() if time > group.last + self._within_us]
+                done += [self._groups.pop(key) for key in late]
+                labels += [frame.index[i]] * len(late)
+                self._oldest = min((group.last for group in self._groups.values()), default=np.iinfo("int64").max)
+            self._join(str(entity) if self.by_entity else "", before + i, time, start, score, str(entity))
+        self.absorbed += len(frame)
+        rows = concat([self._rows, frame])
+        out = _merged(rows, done)
+        out.index = labels
+        self._rows = rows.iloc[[group.row for group in self._groups.values()]].reset_index(drop=True)
+        for place, group in enumerate(self._groups.values()):
+            group.row = place
+        return out
 
-    def _whole(self, key: str, label: int) -> pd.DataFrame:
-        del self._last[key]
-        group = concat(self._groups.pop(key))
-        best = group.iloc[[int(group["score"].fillna(float("-inf")).argmax())]].copy()
-        others = group["entity"].nunique() - 1
-        if len(group) > 1:
-            more = f"{len(group) - 1} more alert{'s' * (len(group) > 2)}"
-            best["reason"] += f" (with {more} of {others} other entit{'y' if others == 1 else 'ies'})" if others else f" (with {more})"
-        best["start"], best["time"] = group["start"].min(), group["time"].max()
-        best.index = [label]
-        return best.astype({"start": TIME_DTYPE, "time": TIME_DTYPE})
+    def _join(self, key: str, row: int, time: int, start: int, score: float, entity: str) -> None:
+        group = self._groups.get(key)
+        self._oldest = min(self._oldest, time)
+        if group is None:
+            self._groups[key] = _Group(start, time, row, score, {entity})
+            return
+        group.first, group.last, group.alerts = min(group.first, start), max(group.last, time), group.alerts + 1
+        group.entities.add(entity)
+        if score > group.score or (group.score != group.score and score == score):
+            group.row, group.score = row, score
 
     def finish(self) -> pd.DataFrame:
         """Give on the groups still open."""
-        out = [self._whole(key, 0) for key in list(self._last)]
-        return concat(out) if out else no_alerts()
+        return _merged(self._rows, list(self._groups.values()))
+
+
+def _merged(rows: pd.DataFrame, groups: list[_Group]) -> pd.DataFrame:
+    if not groups:
+        return no_alerts()
+    out = rows.iloc[[group.row for group in groups]].reset_index(drop=True)
+    out["reason"] = [reason + _others(group) for reason, group in zip(out["reason"].tolist(), groups, strict=True)]
+    out["start"], out["time"] = from_us([group.first for group in groups]), from_us([group.last for group in groups])
+    return out
+
+
+def _others(group: _Group) -> str:
+    if group.alerts == 1:
+        return ""
+    others = len(group.entities) - 1
+    of = f" of {others} other entit{'y' if others == 1 else 'ies'}" if others else ""
+    return f" (with {group.alerts - 1} more alert{'s' * (group.alerts > 2)}{of})"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from govlab.alerts.alert import alerts_of
+from govlab.alerts.alert import alerts_of, no_alerts
 from govlab.errors import ArgumentError
-from govlab.frames import require
-from govlab.step import Step
+from govlab.frames import numbers, require
+from govlab.step import Step, above
 
 
 class Threshold(Step):
@@ -50,14 +50,20 @@ class Threshold(Step):
         """Check the recipe."""
         if (self.above is None) == (self.p_below is None):
             raise ArgumentError("Threshold: give either above=<score> or p_below=<probability>, such as Threshold(6) or Threshold(p_below=0.001).")
+        if self.p_below is not None:
+            above(self, "p_below", 0, most=1)
+        elif isinstance(self.above, bool) or not isinstance(self.above, int | float | np.number) or self.above != self.above:
+            raise ArgumentError(f"Threshold: above={self.above!r}; expected a number.")
 
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Give alerts."""
         column = self.score if self.p_below is None else "p"
         require(frame, [column, self.entity], "Threshold")
-        values = frame[column].to_numpy("float64", na_value=np.nan)
+        values = numbers(frame, column)
         with np.errstate(invalid="ignore"):
             passed = values >= self.above if self.above is not None else values <= self.p_below
         self.absorbed += len(frame)
+        if not passed.any():
+            return no_alerts()
         limit = self.above if self.above is not None else self.p_below
         return alerts_of(self, frame[passed], column, np.full(int(passed.sum()), float(limit)))  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.frames import require, time_us
+from govlab.frames import numbers, put, require, time_us
 from govlab.keys import Entities, grow
 from govlab.step import Step, at_least
 
@@ -101,6 +101,6 @@ class Calibrated(Step):
         for name in ("_count", "_ring", "_ranked"):
             setattr(self, name, grow(getattr(self, name), self._entities.size if self.by is not None else 1))
         out = np.empty(len(frame))
-        scores = frame[self.score].to_numpy("float64", na_value=np.nan)
+        scores = numbers(frame, self.score)
         _calibrate(slots, fresh, scores, self.warm, self._count, self._ring, self._ranked, out)
-        return frame.assign(p=out)
+        return put(frame, p=out)

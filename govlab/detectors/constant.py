@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from govlab.errors import ArgumentError
-from govlab.frames import require
-from govlab.keys import hash_column
+from govlab.frames import numbers, require
+from govlab.hashing import hash_column
 from govlab.step import Detector
 
 
@@ -70,10 +70,11 @@ class Random(Detector):
     def start(self) -> None:
         """Begin at row 0."""
         self._row = 0
+        self._first = np.uint64((self.seed * 1_000_003_000_017) % 2**64).astype("int64")
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row, shape (n,)."""
-        numbers = pd.Series(np.arange(self._row, self._row + len(frame)) + self.seed * 1_000_003_000_017)
+        numbers = pd.Series(np.arange(self._row, self._row + len(frame)) + self._first)
         self._row += len(frame)
         return (hash_column(numbers) >> np.uint64(11)).astype("float64") / 2.0**53
 
@@ -99,4 +100,4 @@ class Volume(Detector):
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row, shape (n,)."""
         require(frame, [self.column], "Volume")
-        return frame[self.column].to_numpy("float64", na_value=np.nan, copy=True)
+        return numbers(frame, self.column).copy()

@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.errors import ArgumentError
-from govlab.frames import duration_us, require, time_us
+from govlab.frames import duration_us, numbers, require, time_us
 from govlab.keys import Entities, grow
-from govlab.step import Detector, Step, at_least, one_of
+from govlab.step import Detector, Step, above, at_least, one_of
 
 
 @njit(cache=True, nogil=True)
@@ -18,7 +17,7 @@ def _score(slots, fresh, values, alpha, warm, floor, tail, count, mean, variance
         s, x = slots[i], values[i]
         if fresh[i]:
             count[s], mean[s], variance[s] = 0, 0.0, 0.0
-        if np.isnan(x):
+        if not np.isfinite(x):
             scores[i] = np.nan
             continue
         off = x - mean[s]
@@ -39,7 +38,7 @@ class EwmaZ(Detector):
     """Score a value by its distance from the exponentially weighted mean of its entity, in standard deviations.
 
     Range: any number, around 0 for an ordinary value with one tail, at least 0 with both. Cold start: NaN for the first
-    ``warm`` values of an entity; NaN for a missing value, which is not learned. About 120 ns a row, 100 bytes an entity.
+    ``warm`` values of an entity; NaN for a missing or infinite value, which is not learned. About 120 ns a row, 100 bytes an entity.
 
     Parameters
     ----------
@@ -52,7 +51,7 @@ class EwmaZ(Detector):
     warm : int
         So many values are learned before the first is scored.
     floor : float
-        Added to the deviation (as sqrt(variance + floor^2)), in the unit of the column: so a constant past does not make the
+        Added to the deviation (as sqrt(variance + floor^2)), in the unit of the column, above 0: so a constant past does not make the
         next small change infinitely anomalous. 1 suits counts.
     tail : {"upper", "lower", "both"}
         Which side is anomalous.
@@ -90,10 +89,10 @@ class EwmaZ(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        if not 0 < self.alpha <= 1:
-            raise ArgumentError(f"EwmaZ: alpha={self.alpha!r}; expected a number above 0 and at most 1.")
-        for field, least in (("warm", 1), ("floor", 0), ("max_entities", 1)):
+        above(self, "alpha", 0, most=1)
+        for field, least in (("warm", 1), ("max_entities", 1)):
             at_least(self, field, least)
+        above(self, "floor", 0)
         one_of(self, "tail", ("upper", "lower", "both"))
         duration_us(self.expire, "EwmaZ: expire")
 
@@ -108,7 +107,7 @@ class EwmaZ(Detector):
         slots, fresh = self._entities.place(None if self.by is None else frame[self.by], time_us(frame))
         self._count, self._mean, self._variance = (grow(a, self._entities.size) for a in (self._count, self._mean, self._variance))
         scores = np.empty(len(frame))
-        values = frame[self.column].to_numpy("float64", na_value=np.nan)
+        values = numbers(frame, self.column)
         side = {"upper": 1, "lower": -1, "both": 0}[self.tail]
         _score(slots, fresh, values, self.alpha, self.warm, self.floor, side, self._count, self._mean, self._variance, scores)
         return scores

@@ -9,7 +9,7 @@ import pandas as pd
 from numba import njit
 
 from govlab.errors import ArgumentError
-from govlab.frames import require
+from govlab.frames import numbers, require
 from govlab.step import Detector, Step, at_least
 
 _LIMIT = 0.1  # a node with less than this share of the window is as good as empty (Tan's sizeLimit)
@@ -141,7 +141,7 @@ class HalfSpaceTrees(Detector):
         require(frame, self.columns, "HalfSpaceTrees")
         rows = np.empty((len(frame), len(self.columns)))
         for d, column in enumerate(self.columns):
-            rows[:, d] = frame[column].to_numpy("float64", na_value=np.nan)
+            rows[:, d] = numbers(frame, column)
         scores = np.empty(len(frame))
         _score(
             rows, self._features, self._splits, self.depth, self.window, self._state, self._mean, self._square, self._now, self._past, scores

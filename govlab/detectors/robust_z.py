@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.frames import duration_us, require, time_us
+from govlab.frames import duration_us, numbers, require, time_us
 from govlab.keys import Entities, grow
-from govlab.step import Detector, Step, at_least, one_of
+from govlab.step import Detector, Step, above, at_least, one_of
 
 
 @njit(cache=True, nogil=True)
@@ -25,7 +25,7 @@ def _score(slots, fresh, values, warm, floor, tail, count, past, scores):
         s, x = slots[i], values[i]
         if fresh[i]:
             count[s] = 0
-        if np.isnan(x):
+        if not np.isfinite(x):
             scores[i] = np.nan
             continue
         n = min(count[s], window)
@@ -48,7 +48,7 @@ class RobustZ(Detector):
     """Score a value by its distance from the median of the last ones of its entity, in median absolute deviations.
 
     A burst cannot drag the median along before it fills half of the window. Range: any number with one tail, at least 0
-    with both. Cold start: NaN for the first ``warm`` values; NaN for a missing value, which is not learned. About 3 us a row
+    with both. Cold start: NaN for the first ``warm`` values; NaN for a missing or infinite value, which is not learned. About 3 us a row
     and 8 * ``window`` bytes an entity.
 
     Parameters
@@ -62,7 +62,7 @@ class RobustZ(Detector):
     warm : int
         So many values are learned before the first is scored.
     floor : float
-        Added to the deviation, in the unit of the column; 1 suits counts.
+        Added to the deviation, in the unit of the column, above 0; 1 suits counts.
     tail : {"upper", "lower", "both"}
         Which side is anomalous.
     max_entities : int
@@ -98,8 +98,9 @@ class RobustZ(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        for field, least in (("window", 3), ("warm", 1), ("floor", 0), ("max_entities", 1)):
+        for field, least in (("window", 3), ("warm", 1), ("max_entities", 1)):
             at_least(self, field, least)
+        above(self, "floor", 0)
         one_of(self, "tail", ("upper", "lower", "both"))
         duration_us(self.expire, "RobustZ: expire")
 
@@ -114,7 +115,7 @@ class RobustZ(Detector):
         slots, fresh = self._entities.place(None if self.by is None else frame[self.by], time_us(frame))
         self._count, self._past = grow(self._count, self._entities.size), grow(self._past, self._entities.size)
         scores = np.empty(len(frame))
-        values = frame[self.column].to_numpy("float64", na_value=np.nan)
+        values = numbers(frame, self.column)
         side = {"upper": 1, "lower": -1, "both": 0}[self.tail]
         _score(slots, fresh, values, self.warm, self.floor, side, self._count, self._past, scores)
         return scores

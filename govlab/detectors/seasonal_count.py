@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.errors import ArgumentError
-from govlab.frames import duration_us, require, time_us
+from govlab.frames import duration_us, numbers, require, time_us
 from govlab.keys import Entities, grow
-from govlab.step import Detector, Step, at_least, one_of
+from govlab.step import Detector, Step, above, at_least, one_of
 
 HOURS = 168
 HOUR_US = 3_600_000_000
@@ -67,7 +66,7 @@ def _score(slots, fresh, hours, values, alpha, warm, tail, count, level, spread,
         if fresh[i]:
             count[s], level[s], spread[s] = 0, 0.0, 0.1
             season[s, :], weight[s, :] = 1.0, 0.0
-        if not x >= 0.0:
+        if not 0.0 <= x < np.inf:
             scores[i] = np.nan
             continue
         mu = max(level[s] * season[s, h], 1e-3)
@@ -76,7 +75,7 @@ def _score(slots, fresh, hours, values, alpha, warm, tail, count, level, spread,
         else:
             below, above = mid_tails(np.floor(x), mu, 1.0 / max(spread[s], 1e-4))
             p = above if tail == 1 else (below if tail == -1 else min(1.0, 2.0 * min(above, below)))
-            scores[i] = -math.log10(max(p, 1e-300))
+            scores[i] = -math.log10(min(max(p, 1e-300), 1.0))
         if count[s] == 0:
             level[s] = x
         else:
@@ -100,8 +99,8 @@ class SeasonalCount(Detector):
     """Score a count by how rare it is at this hour of the week: -log10 of its mid-p value under a negative binomial.
 
     The mean is a level times a factor for the hour of the week (UTC), both learned; the spread is learned too. Range: at
-    least 0 (2 = one in a hundred). Cold start: NaN for the first ``warm`` counts of an entity; NaN for a missing or
-    negative value, which is not learned. About 1 us a row and 2.8 kB an entity.
+    least 0 (2 = one in a hundred). Cold start: NaN for the first ``warm`` counts of an entity; NaN for a missing,
+    negative or infinite value, which is not learned. About 1 us a row and 2.8 kB an entity.
 
     Parameters
     ----------
@@ -150,8 +149,7 @@ class SeasonalCount(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        if not 0 < self.alpha <= 1:
-            raise ArgumentError(f"SeasonalCount: alpha={self.alpha!r}; expected a number above 0 and at most 1.")
+        above(self, "alpha", 0, most=1)
         for field, least in (("warm", 1), ("max_entities", 1)):
             at_least(self, field, least)
         one_of(self, "tail", ("upper", "lower", "both"))
@@ -173,7 +171,7 @@ class SeasonalCount(Detector):
         # 1970 began on a Thursday: hour 0 is Monday, 0 h
         hours = (times // HOUR_US + 72) % HOURS
         scores = np.empty(len(frame))
-        values = frame[self.column].to_numpy("float64", na_value=np.nan)
+        values = numbers(frame, self.column)
         side = {"upper": 1, "lower": -1, "both": 0}[self.tail]
         _score(
             slots, fresh, hours, values, self.alpha, self.warm, side, self._count, self._level, self._spread, self._season,

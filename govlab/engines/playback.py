@@ -132,7 +132,7 @@ class Source(Node):
         n = min(rows, len(self._pending))
         if before_us is not None:
             n = min(n, int(np.searchsorted(self._keys, before_us, side="left")))
-        piece = self._pending.iloc[:n].reset_index(drop=True)
+        piece = frames.cut(self._pending, 0, n)
         if n:
             self.event_us = int(self._keys[n - 1])
         self._pending, self._keys = self._pending.iloc[n:], self._keys[n:]
@@ -141,7 +141,6 @@ class Source(Node):
     def give(self, piece: pd.DataFrame) -> None:
         """Emit a frame; what goes wrong below is kept in ``error`` and raised."""
         self.events += len(piece)
-        self.newest_us = max(self.newest_us, int(frames.time_us(piece).max())) if len(piece) else self.newest_us
         now = time.monotonic()
         self._rate = [*self._rate[-50:], (now, self.events)]
         try:

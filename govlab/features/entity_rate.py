@@ -7,7 +7,7 @@ import pandas as pd
 from numba import njit
 
 from govlab.errors import ArgumentError
-from govlab.frames import duration_us, require, time_us
+from govlab.frames import duration_us, numbers, put, require, time_us
 from govlab.keys import Entities, grow
 from govlab.step import Step, at_least
 
@@ -89,7 +89,7 @@ class EntityRate(Step):
         if self.value is None:
             amounts = np.ones(len(frame))
         else:
-            amounts = np.nan_to_num(frame[self.value].to_numpy("float64", na_value=np.nan))
+            amounts = np.nan_to_num(numbers(frame, self.value))
         out = np.empty(len(frame))
         _rates(slots, fresh, times, amounts, float(self._halflife_us), self._last, self._mass, out)
-        return frame.assign(**{self.into: out * self._scale})
+        return put(frame, **{self.into: out * self._scale})

@@ -9,8 +9,9 @@ import pandas as pd
 
 from govlab.errors import ArgumentError
 from govlab.features.window_kernel import CELL, LISTED, LIVE, NEED, NEWEST, NEXT, NONE, OUT, close, refill, run_rows
-from govlab.frames import duration_us, from_us, require, time_us
-from govlab.keys import KeyIndex, grow, hash_column
+from govlab.frames import build, duration_us, numbers, require, time_us
+from govlab.hashing import hash_column
+from govlab.keys import KeyIndex, grow
 from govlab.step import Step, at_least
 
 
@@ -110,7 +111,7 @@ class WindowCount(Step):
             items = items if self.by is None else items ^ (hash_column(frame[self.by]) * np.uint64(0x9E3779B97F4A7C15))
         amounts = np.zeros(0)
         if self.value is not None:
-            amounts = np.nan_to_num(frame[self.value].to_numpy("float64", na_value=np.nan), posinf=np.inf, neginf=-np.inf)
+            amounts = np.nan_to_num(numbers(frame, self.value), posinf=np.inf, neginf=-np.inf)
         fate = np.zeros(n, "uint8")
         given = self._run(ids, frame, amounts, items, fate)
         if fate.any():
@@ -123,7 +124,7 @@ class WindowCount(Step):
 
     def _run(self, ids: np.ndarray, frame: pd.DataFrame, amounts: np.ndarray, items: np.ndarray, fate: np.ndarray) -> np.ndarray:
         times = time_us(frame)
-        partitions, offsets = frame["partition"].to_numpy("int32"), frame["offset"].to_numpy("int64")
+        partitions, offsets = numbers(frame, "partition", "int32"), numbers(frame, "offset", "int64")
         i = given = 0
         while True:
             i, given = run_rows(
@@ -175,11 +176,9 @@ class WindowCount(Step):
 
     def _windows(self, out: np.ndarray, labels: pd.Index) -> pd.DataFrame:
         cell, start = out["cell"], out["window"] * self._every
-        data: dict[str, Any] = {"time": from_us(start + self._size), "start": from_us(start)}
+        data: dict[str, Any] = {"time": start + self._size, "start": start}
         if self.by is not None:
-            names = self._index.names
-            keys = [names[k] for k in out["key"].tolist()]
-            data[self.by] = pd.Series(keys, dtype=None if keys else "object")
+            data[self.by] = self._index.take(out["key"])
         data["count"] = cell["count"].copy()
         if self.value is not None:
             data["sum"] = cell["sum"].copy()
@@ -188,14 +187,12 @@ class WindowCount(Step):
         data["partition"], data["offset"] = cell["partition"].copy(), cell["offset"].copy()
         mixed = cell["mixed"] == 1
         data["first_offset"], data["last_offset"] = (np.where(mixed, -1, cell[name]) for name in ("first", "last"))
-        frame = pd.DataFrame(data, copy=False)
-        frame.index = labels[out["row"]] if len(labels) else frame.index
-        return frame
+        return build(data, pd.Index(labels.to_numpy()[out["row"]]) if len(labels) else None)
 
     def _forget_keys(self) -> None:
         """Drop the names of keys without open windows, once they are many."""
         live = int(self._state[LIVE])
-        if self.by is None or len(self._index) < 4 * live + 1_024:
+        if self.by is None or len(self._index) < 4 * live + min(2 * self.max_entities, 65_536):
             return
         kept = np.flatnonzero((self._open[: len(self._index)] > 0) | (self._seen[: len(self._index)] != NONE if self.fill else False))
         moved = self._index.keep(kept)

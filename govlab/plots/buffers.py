@@ -86,7 +86,8 @@ class Values:
 
     def __init__(self, rows: int, keys: int) -> None:
         self.rows, self.limit, self.total, self.ignored = rows, keys, 0, 0
-        self.keys: dict[str, int] = {}
+        self.keys: dict[str, int] = {}  # as they are shown
+        self._numbers: dict[object, int] = {}  # as they are
         self._times = np.empty(0, dtype="datetime64[us]")
         self._values = np.empty(0)
         self._ids = np.empty(0, dtype=np.int64)
@@ -112,10 +113,11 @@ class Values:
         codes, uniques = pd.factorize(keys)
         numbers = []
         for unique in uniques:
-            name = plain(unique, 40)
-            if name not in self.keys and len(self.keys) < self.limit:
-                self.keys[name] = len(self.keys)
-            numbers.append(self.keys.get(name, -1))
+            if unique not in self._numbers and len(self._numbers) < self.limit:
+                number = self._numbers[unique] = len(self._numbers)
+                name = plain(unique, 24)
+                self.keys[name if name not in self.keys else f"{name} ({number})"] = number
+            numbers.append(self._numbers.get(unique, -1))
         return np.array([*numbers, -1], dtype=np.int64)[codes]
 
     def curves(self) -> dict[str, tuple[Times, np.ndarray[Any, np.dtype[np.float64]]]]:

@@ -29,7 +29,7 @@ class CardPlot(DivPlot):
     def initialize_plot(self, ranges: Any = None, plot: Any = None, plots: Any = None, source: Any = None) -> Div:
         """Draw for the first time."""
         self.current_frame, self.current_key = self.hmap.last, self.keys[-1]
-        self.handles["plot"] = Div(text=self.current_frame.data, disable_math=True, width=280, sizing_mode="fixed")
+        self.handles["plot"] = Div(text=self.current_frame.data, disable_math=True, width=280)
         self.drawn = True
         return self.handles["plot"]
 
@@ -62,20 +62,23 @@ def card(status: Mapping[str, Any], title: str = "", trouble: str = "") -> str:
     lines = [
         ("rate", _number(status.get("rows_per_s"), "rows/s")),
         ("rows", _number(status.get("rows"))),
-        ("event time, UTC", _time(status.get("event_time"))),
+        ("time (UTC)", _time(status.get("event_time"))),
         ("lag", span(status.get("lag_s"))),
         ("late", _number(sides.get("late", 0), "rows")),
         ("dead letters", _number(status.get("dead_letters"))),
         *((plain(name, 24), _number(count, "rows")) for name, count in list(sides.items())[:6] if name != "late"),
     ]
+    left = f"color:{FAINT};padding:5px 8px 5px 0;overflow-wrap:anywhere"
+    right = "text-align:right;white-space:nowrap;padding:5px 0;font-variant-numeric:tabular-nums"
     cells = "".join(
-        f'<tr style="border-top:1px solid {GRID}"><td style="color:{FAINT};padding:5px 8px 5px 0;overflow-wrap:anywhere">{escape(name)}</td>'
-        f'<td style="text-align:right;white-space:nowrap;padding:5px 0;font-variant-numeric:tabular-nums">{escape(text)}</td></tr>'
+        f'<tr style="border-top:1px solid {GRID}"><td style="{left}">{escape(name)}</td>'
+        f'<td style="{right}">{escape(text)}</td></tr>'
         for name, text in lines
     )
     pill = f"background:{STATES.get(state, FAINT)};color:white;border-radius:9px;padding:1px 9px;font-size:11px"
     alarm = f"color:{COLOURS[5]};font-size:12px;padding-top:6px;overflow-wrap:anywhere"
-    error = "".join(f'<div style="{alarm}">{escape(plain(text))}</div>' for text in (status.get("last_error"), trouble) if text)
+    troubles = [plain(text) for text in (status.get("last_error"), trouble) if text]
+    error = "".join(f'<div style="{alarm}">{escape(text)}</div>' for text in troubles)
     return (
         f'<div style="font-family:{FONT};font-size:13px;color:{INK};background:white;width:262px;box-sizing:border-box;'
         f'border:1px solid {GRID};border-radius:8px;padding:10px 14px">'
@@ -97,7 +100,8 @@ def span(seconds: Any) -> str:
     if seconds is None or pd.isna(seconds):
         return "–"
     size = abs(seconds)
-    for limit, unit, text in ((1, 0.001, "{:.0f} ms"), (100, 1, "{:.1f} s"), (6_000, 60, "{:.1f} min"), (172_800, 3_600, "{:.1f} h")):
+    steps = ((1, 0.001, "{:.0f} ms"), (100, 1, "{:.1f} s"), (6_000, 60, "{:.1f} min"), (172_800, 3_600, "{:.1f} h"))
+    for limit, unit, text in steps:
         if size < limit:
             return text.format(seconds / unit)
     return f"{seconds / 86_400:,.1f} days"

@@ -16,7 +16,7 @@ from govlab.plots.view import View
 TIPS = ["entity", "detector", "severity", "reason", "score"]
 
 
-def Timeline(
+def Timeline(  # noqa: N802 - it reads like the HoloViews elements beside it
     events: Any,
     alerts: Any = None,
     value: str | None = None,
@@ -69,7 +69,7 @@ def Timeline(
     return view.plot()
 
 
-def AlertRaster(
+def AlertRaster(  # noqa: N802 - it reads like the HoloViews elements beside it
     alerts: Any, rows: int = 2_000, entities: int = 40, colour: str = "score", title: str = ""
 ) -> hv.DynamicMap:
     """Plot alerts as marks, one line an entity, against event time: who was flagged, when, together with whom.
@@ -104,7 +104,7 @@ def AlertRaster(
     return view.plot()
 
 
-def Status(source: Any, title: str = "") -> hv.DynamicMap:
+def Status(source: Any, title: str = "") -> hv.DynamicMap:  # noqa: N802 - as above
     """Show how a source is doing: state, rate, rows, event time, lag, late rows, dead letters, last error.
 
     Parameters
@@ -169,12 +169,18 @@ class _Timeline(View):
         parts, now = [], empty
         for number, (key, (times, values)) in enumerate(curves.items() or [("", empty)]):
             if self.value is None and len(times):
-                now, times, values = (times[-1:], values[-1:]), times, values
+                now = (times[-1:], values[-1:])
             curve = hv.Curve((times, values), "time", measure, group="GovlabCurve", label=key)
-            parts.append(curve.opts(title=title, color=theme.COLOURS[number % len(theme.COLOURS)], ylabel=self.measure, **self.limits))
+            parts.append(
+                curve.opts(
+                    title=title, color=theme.COLOURS[number % len(theme.COLOURS)], ylabel=self.measure, **self.limits
+                )
+            )
         parts.append(hv.Scatter(now, "time", measure, group="GovlabNow"))
         if starts := [times[0] for times, _ in curves.values() if len(times)]:
-            alerts = alerts[alerts["time"] >= min(starts)]  # what was flagged before is off the left edge, like its events
+            alerts = alerts[
+                alerts["time"] >= min(starts)
+            ]  # what was flagged before is off the left edge, like its events
         heights = [_height(curves, *alert) for alert in zip(alerts["time"], alerts["entity"], strict=True)]
         placed = alerts.assign(measure=np.array(heights, dtype=np.float64))
         parts.append(hv.Scatter(placed, "time", [measure, *TIPS], group="GovlabAlerts"))
@@ -190,7 +196,8 @@ def _spaced(every: str) -> str:
 def _height(curves: dict[str, Any], time: pd.Timestamp, entity: str) -> float:
     """Put an alert on the curve of its entity, on the only curve, or on the highest there is at that time."""
     at = np.datetime64(time, "us").astype(np.int64)
-    chosen = [curves[entity]] if entity in curves else list(curves.values())
+    key = plain(entity, 24)  # as curves are named
+    chosen = [curves[key]] if key in curves else list(curves.values())
     heights = [np.interp(at, t.astype(np.int64), v) for t, v in chosen if len(t)]
     return float(np.nanmax(heights)) if heights and not np.all(np.isnan(heights)) else 0.0
 
@@ -220,7 +227,9 @@ class _Raster(View):
     def points(self, table: pd.DataFrame, lines: list[str], title: str) -> hv.Points:
         # Numbered lines with names for ticks and not HoloViews's axis of names: that one is chosen at the first drawing
         # only, which here has no names yet.
-        table = table.assign(line=table["entity"].map({entity: place for place, entity in enumerate(lines)}).astype("float64"))
+        table = table.assign(
+            line=table["entity"].map({entity: place for place, entity in enumerate(lines)}).astype("float64")
+        )
         ticks = [(place, plain(entity, 28)) for place, entity in enumerate(lines)] or [(0, "")]
         points = hv.Points(table, ["time", "line"], TIPS, group=self.group)
         return points.opts(title=title, yticks=ticks, ylim=(-0.7, max(len(lines), 5) - 0.3))

@@ -55,8 +55,9 @@ def _load() -> None:
     """Put BokehJS into the page, unless it has one."""
     from IPython.display import publish_display_data
 
-    texts = ";\n".join(scripts())
-    publish_display_data({"application/javascript": f"if (window.Bokeh === undefined) {{\n{texts}\n}}", "text/plain": ""})
+    # BokehJS names itself on `this`, which is not the window where JupyterLab runs a script.
+    calls = "\n".join(f"(function() {{\n{text}\n}}).call(window);" for text in scripts())
+    publish_display_data({"application/javascript": f"if (window.Bokeh === undefined) {{\n{calls}\n}}"})
 
 
 def display(obj: Any, cells: Cells) -> Any:

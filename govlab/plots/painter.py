@@ -63,6 +63,7 @@ class Painter:
         """Stop pushing `plot`."""
         with self._wake:
             self._due.pop(weakref.ref(plot), None)
+            self._wake.notify()
 
     def mark(self, plot: Paintable) -> None:
         """Say that `plot` has something new to show; called on any thread, for every frame, so it does next to nothing."""

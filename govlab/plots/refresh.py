@@ -22,8 +22,11 @@ class Refresh(hv.streams.Stream):
 
 
 def present(obj: Any) -> Any:
-    """Make `obj` draw its plots as they are now: HoloViews keeps the first drawing of a DynamicMap for the next display."""
+    """Make `obj` draw its plots as they are now: HoloViews would show again what it drew before."""
     for plot in obj.traverse(lambda node: node, [hv.DynamicMap]) if hasattr(obj, "traverse") else ():
-        if any(isinstance(stream, Refresh) for stream in get_nested_streams(plot)):
+        refreshes = [stream for stream in get_nested_streams(plot) if isinstance(stream, Refresh)]
+        for stream in refreshes:
+            stream.update()
+        if refreshes:
             plot.reset()
     return obj

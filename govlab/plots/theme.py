@@ -3,7 +3,7 @@
 from typing import Any
 
 import holoviews as hv
-import holoviews.plotting.bokeh  # noqa: F401 - registers the back end that everything here draws with
+import holoviews.plotting.bokeh  # registers the back end that everything here draws with
 from holoviews import opts
 
 # Okabe and Ito's colours, told apart with every common kind of colour blindness; black and yellow are left out, the one
@@ -39,7 +39,14 @@ def style(plot: Any, element: Any) -> None:
         )
     figure.toolbar.logo = None
     for legend in figure.legend:
-        legend.update(border_line_color=None, background_fill_color=None, margin=0, padding=2, label_text_font=FONT, label_text_color=INK)
+        legend.update(
+            border_line_color=None,
+            background_fill_color=None,
+            margin=0,
+            padding=2,
+            label_text_font=FONT,
+            label_text_color=INK,
+        )
         legend.label_text_font_size = "11px"
 
 
@@ -49,7 +56,13 @@ def look() -> None:
         return
     _done.append("look")
     hv.Store.set_current_backend("bokeh")
-    frame = {"responsive": True, "min_width": 380, "hooks": [style], "xlabel": "event time (UTC)", "padding": (0.02, 0.12)}
+    frame = {
+        "responsive": True,
+        "min_width": 380,
+        "hooks": [style],
+        "xlabel": "event time (UTC)",
+        "padding": (0.02, 0.12),
+    }
     frame |= {"show_grid": True, "toolbar": "above", "default_tools": ["xpan", "xwheel_zoom", "box_zoom", "reset"]}
     frame |= {"active_tools": ["xpan"], "framewise": True}  # framewise: the axes follow what arrives
     stamp = ("time", "@time{%F %T}")

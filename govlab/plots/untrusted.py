@@ -33,7 +33,7 @@ def plain(value: object, limit: int = 160) -> str:
     >>> plain("abcdef", limit=4)
     'abc…'
     """
-    if value is None or value != value:  # noqa: PLR0124 - NaN and NaT are what differs from itself
+    if value is None or value != value:  # NaN and NaT are what differs from itself
         return ""
     text = str(value)[: 4 * limit]
     text = " ".join("".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text).split())

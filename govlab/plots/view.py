@@ -14,6 +14,7 @@ from govlab.plots.painter import Painter
 from govlab.plots.refresh import Refresh
 from govlab.plots.untrusted import plain
 
+MESSAGES = 20
 log = logging.getLogger("govlab.plots")
 
 
@@ -68,7 +69,9 @@ class View:
             take(stream)
             return
         if not hasattr(stream, "sink"):
-            raise TypeError(f"cannot plot a {type(stream).__name__}; give a stream of frames (streamz) or a pandas frame")
+            raise TypeError(
+                f"cannot plot a {type(stream).__name__}; give a stream of frames (streamz) or a pandas frame"
+            )
         self._sinks.append(_sink(stream, self, take.__name__))
 
     def receive(self, take: str, frame: Any) -> None:
@@ -84,8 +87,10 @@ class View:
         """Note a failure for the title; log it the first time it is met, not once a frame."""
         text = f"{what}: {type(error).__name__}: {plain(error, 80)}"
         with self.lock:
-            self.failures[text] = self.failures.get(text, 0) + 1 if len(self.failures) < 20 or text in self.failures else 1
-            first = self.failures[text] == 1
+            first = text not in self.failures
+            if len(self.failures) > MESSAGES:
+                self.failures.clear()  # texts of errors can differ without end
+            self.failures[text] = self.failures.get(text, 0) + 1
         if first:
             log.error("%s", text, exc_info=error)
 
@@ -98,7 +103,7 @@ class View:
 
     def plot(self) -> hv.DynamicMap:
         """Return the HoloViews object that stays up to date; it keeps this view alive, and nothing else does."""
-        return hv.DynamicMap(self.draw, streams=[self.refresh])
+        return hv.DynamicMap(hv.Callable(self.draw, memoize=False), streams=[self.refresh])
 
     def draw(self, count: int) -> Any:
         """Draw the present state (HoloViews calls this)."""
@@ -125,8 +130,9 @@ class View:
     def push(self) -> None:
         """Draw and send to every display of this plot."""
         self.refresh.event()
-        for widget in self.refresh.displays:
-            widget.flush()
+        sent = [widget.flush() for widget in self.refresh.displays]
+        if not all(sent):
+            self.dirty = True
 
     def close(self) -> None:
         """Let go of the streams; what is shown stays as it is."""

@@ -7,6 +7,7 @@ plot is sent each time, and changes only from then on.
 """
 
 import json
+import time
 from typing import Any
 
 from bokeh.document import Document
@@ -15,6 +16,14 @@ from jupyter_bokeh.widgets import BokehModel
 
 from govlab.plots.painter import DRAWING
 from govlab.plots.standalone import standalone
+
+# How often a plot is sent whole to a page that has not said yet that it draws it, and for how long: some front ends never
+# do, and a page that is slow in drawing is given all of it when it says so.
+WHOLE_S, GIVE_UP_S = 1.0, 15.0
+
+# Properties that hold the parts of a figure. A part that comes later, the curve of a new key with its legend, is changed
+# within the update that adds it, and BokehJS stumbles over a change to what it has not built yet.
+PARTS = {"above", "below", "center", "children", "left", "renderers", "right"}
 
 
 class PlotWidget(BokehModel):
@@ -31,6 +40,7 @@ class PlotWidget(BokehModel):
     def __init__(self, plot: Any, text: str) -> None:
         self._plot, self._text = plot, text
         self._changes: list[Any] = []
+        self._shown_s = self._whole_s = time.monotonic()
         model = standalone(plot.state)
         plot.document = Document()
         plot.document.add_root(model)
@@ -41,11 +51,17 @@ class PlotWidget(BokehModel):
         if event.setter is not self:
             self._changes.append(event)
 
-    def flush(self) -> None:
-        """Send what has changed since the last time."""
+    def flush(self) -> bool:
+        """Send what has changed since the last time; return False when that has to wait."""
+        now = time.monotonic()
+        if not self._view_count and now - self._shown_s < GIVE_UP_S:
+            if now - self._whole_s < WHOLE_S:
+                return False
+            self._send_whole()
+            return True
         changes, self._changes = self._changes, []
-        if not self._view_count:
-            self.render_bundle = self._model_to_traits(self._model)
+        if any(getattr(change, "attr", "") in PARTS for change in changes):
+            self._send_whole()
         elif changes:
             message = Protocol().create("PATCH-DOC", changes)
             for part in (message.header_json, message.metadata_json, message.content_json):
@@ -53,21 +69,25 @@ class PlotWidget(BokehModel):
             for buffer in message.buffers:
                 self.send({"msg": "patch", "payload": json.dumps(buffer.ref)})
                 self.send({"msg": "patch"}, [buffer.to_bytes()])
+        return True
+
+    def _send_whole(self) -> None:
+        self._whole_s, self._changes = time.monotonic(), []
+        self.render_bundle = self._model_to_traits(self._model)
 
     def _seen(self, change: Any) -> None:
-        """Give a page that has just opened the plot all of it: it was drawn from what the kernel last sent whole."""
-        if change["new"] > change["old"] and change["old"] > 0:
+        """Give a page that has just opened the plot all of it: it has drawn what was last sent whole."""
+        if change["new"] > change["old"]:
             with DRAWING:
-                self._changes = []
-                self.render_bundle = self._model_to_traits(self._model)
+                if change["old"] > 0 or time.monotonic() - self._shown_s >= GIVE_UP_S:
+                    self._send_whole()
 
-    def get_state(self, *args: Any, **kwargs: Any) -> Any:
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> Any:
         """Return the state for a page that asks, after a reload for one; the plot in it is the present one."""
-        if getattr(self, "_model", None) is not None and not args and not kwargs and self.comm is not None:
-            with DRAWING, self.hold_sync():
-                self._changes = []
-                self.set_trait("render_bundle", self._model_to_traits(self._model))
-        return super().get_state(*args, **kwargs)
+        if key is None and self.comm is not None:
+            with DRAWING:
+                self._send_whole()
+        return super().get_state(key=key, drop_defaults=drop_defaults)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,9 @@ import pyarrow as pa
 from govlab.errors import ArgumentError
 from govlab.frames import TIME, Schema, require
 from govlab.step import Step
+
+
+_EXACT = 2.0**53
 
 
 class Conform(Step):
@@ -63,6 +66,11 @@ class Conform(Step):
         for column, bounds in self.ranges.items():
             if not isinstance(bounds, list | tuple) or len(bounds) != 2:
                 raise ArgumentError(f"Conform: ranges[{column!r}]={bounds!r}; expected (low, high), with None for no bound.")
+            if any(b is not None and (isinstance(b, str | bool) or b != b) for b in bounds) or None not in bounds and bounds[0] > bounds[1]:
+                raise ArgumentError(f"Conform: ranges[{column!r}]={bounds!r}; expected two numbers, the lower first.")
+        for column, known in self.allowed.items():
+            if isinstance(known, str) or not hasattr(known, "__iter__"):
+                raise ArgumentError(f"Conform: allowed[{column!r}]={known!r}; expected a list of values.")
 
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Give on the rows that conform."""
@@ -97,7 +105,7 @@ class Conform(Step):
         kind = self.schema.arrow_type(name)  # type: ignore[union-attr]
         if pa.types.is_timestamp(kind):
             if isinstance(values.dtype, pd.DatetimeTZDtype):
-                return values.dt.as_unit("us"), values.isna().to_numpy()
+                return values.dt.tz_convert("UTC").dt.as_unit("us"), values.isna().to_numpy()
             unit = {"epoch_s": "s", "epoch_ms": "ms", "epoch_us": "us"}.get(self.schema.fields[name].removesuffix("?"))  # type: ignore[union-attr]
             if unit:
                 times = pd.to_datetime(pd.to_numeric(values, errors="coerce"), unit=unit, utc=True, errors="coerce")
@@ -106,20 +114,36 @@ class Conform(Step):
             return times.dt.as_unit("us"), times.isna().to_numpy()
         if pa.types.is_boolean(kind):
             words = {True: True, False: False, "true": True, "false": False, "1": True, "0": False, 1: True, 0: False}
-            flags = values.map(words)
+            flags = values.map(lambda v: words.get(v) if isinstance(v, Hashable) else None)
             return flags, flags.isna().to_numpy()
         if pa.types.is_string(kind):
-            texts = values if pd.api.types.is_string_dtype(values.dtype) else values.map(_text)
+            texts = values if isinstance(values.dtype, pd.StringDtype) else pd.Series([_text(v) for v in values], values.index, "str")
             return texts, np.zeros(len(values), bool)
         numbers = pd.to_numeric(values, errors="coerce")
         flat = numbers.to_numpy("float64", na_value=np.nan)
         with np.errstate(invalid="ignore"):
             wrong = np.isnan(flat) | (pa.types.is_integer(kind) & ((flat != np.floor(flat)) | (np.abs(flat) > 2.0**63)))
+        if pa.types.is_integer(kind) and (np.abs(flat) >= _EXACT).any():
+            # beyond 2^53 a float is not exact, and whether there are floats depends on the other rows of the frame
+            exact = [None if bad else _whole(v) for v, bad in zip(values.tolist(), wrong.tolist(), strict=True)]
+            numbers = pd.Series(exact, values.index, "Int64")
+            wrong = numbers.isna().to_numpy()
         return numbers, wrong
 
 
-def _text(value: Any) -> Any:
-    return value if isinstance(value, str) or value is None or value != value or value is pd.NA else str(value)
+def _text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value
+    return None if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value) else str(value)
+
+
+def _whole(value: Any) -> int | None:
+    """Give a whole number exactly; None if it has more than 64 bits."""
+    try:
+        number = int(value)
+    except ValueError:
+        number = int(float(value))
+    return number if -(2**63) <= number < 2**63 else None
 
 
 def _note(reason: np.ndarray, where: np.ndarray, text: str) -> None:

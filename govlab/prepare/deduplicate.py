@@ -7,7 +7,7 @@ import pandas as pd
 from numba import njit
 
 from govlab.frames import duration_us, require, time_us
-from govlab.keys import hash_column
+from govlab.hashing import NULL_HASH, hash_column
 from govlab.step import Step, at_least
 
 _EMPTY = np.iinfo("int64").min
@@ -19,6 +19,8 @@ def _seen(keys, times, table, stamps, state, within, most, twice, first):
     mask = np.uint64(table.size - 1)
     for i in range(first, keys.size):
         state[0] = max(state[0], times[i])
+        if keys[i] == NULL_HASH:
+            continue  # a row without an id is nobody's double
         j = keys[i] & mask
         while stamps[j] != _EMPTY and table[j] != keys[i]:
             j = (j + np.uint64(1)) & mask
@@ -48,7 +50,7 @@ class Deduplicate(Step):
     """Give on the first event of each id; further ones within a time go to the side ``duplicate``.
 
     An event is a duplicate if its id was given on, at a time not longer than ``within`` before the newest event time
-    seen. About 60 ns a row; 16 bytes and some air for each id of the last ``within``. Ids are kept as 64-bit hashes: of a
+    seen. A row without an id is given on. About 60 ns a row; 16 bytes and some air for each id of the last ``within``. Ids are kept as 64-bit hashes: of a
     billion different ids, one in thirty such runs would take two for one.
 
     Parameters

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import abc
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,127 +11,131 @@ import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from govlab.frames import TIME, TIME_DTYPE, Schema
+from govlab.sources.csv_lines import CsvLines
+from govlab.sources.times import TIME_RANGE, times_of
 
 __all__ = ["CsvDecoder", "JsonDecoder", "frame_of"]
 
 Bad = tuple[int, str, bytes]
 NULL_WORDS = ["", "NA", "NaN", "nan", "null", "None", "N/A"]
 TRUE_WORDS, FALSE_WORDS = ("true", "True", "TRUE", "1"), ("false", "False", "FALSE", "0")
-_MAX_TIME_US = 253_402_300_799_000_000  # the year 9999
+PART = 256
+_INT = re.compile(r"-?[0-9]+")
+_FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?(inf|infinity|nan)", re.IGNORECASE)
 
 
-def _times(values: pa.Array) -> pa.Array:
-    """Read ISO 8601 texts as UTC times; what cannot be read becomes null."""
-    for kind in (pa.timestamp("us", "UTC"), pa.timestamp("us")):
-        try:
-            return pc.cast(values, kind).cast(pa.timestamp("us")).cast(pa.timestamp("us", "UTC"))
-        except pa.ArrowInvalid:
-            continue
-    parsed = pd.to_datetime(pd.Series(values.to_pylist(), dtype="object"), utc=True, errors="coerce", format="ISO8601")
-    return pa.array(parsed.dt.as_unit("us"), type=pa.timestamp("us", "UTC"), from_pandas=True)
-
-
-def typed(values: Any, schema: Schema, name: str) -> pa.Array:
-    """Give a column of a file in its type; what cannot be read as a time becomes null."""
-    if not pa.types.is_timestamp(schema.arrow_type(name)):
-        return values if isinstance(values, pa.Array) else pa.array(values, schema.arrow_type(name))
-    unit = schema.epoch(name)
-    if unit is None:
-        array = values if isinstance(values, pa.Array) else pa.array(values, pa.string())
-        if pa.types.is_timestamp(array.type):
-            return array.cast(pa.timestamp("us", array.type.tz), safe=False).cast(pa.timestamp("us", "UTC"))
-        return _times(array)
-    array = values if isinstance(values, pa.Array) else pa.array(values, pa.float64() if _has_float(values) else pa.int64())
-    numbers = array.to_numpy(zero_copy_only=False)
-    gone = ~np.isfinite(numbers) if numbers.dtype.kind == "f" else np.zeros(numbers.size, bool)
-    with np.errstate(invalid="ignore"):
-        micros = np.round(numbers * unit) if numbers.dtype.kind == "f" else numbers * np.int64(unit)
-        gone |= np.abs(micros) > _MAX_TIME_US
-    return pa.array(np.where(gone, 0, micros).astype("int64"), mask=gone).cast(pa.timestamp("us", "UTC"))
-
-
-def _has_float(values: Sequence[Any]) -> bool:
-    return any(isinstance(value, float) for value in values)
-
-
-def frame_of(columns: dict[str, pa.Array], schema: Schema, partition: int, offsets: np.ndarray) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
-    """Make the event frame of typed columns; rows that lack a value they must have are left out and named with the reason."""
+def frame_of(
+    columns: dict[str, Any], schema: Schema, partition: int, offsets: np.ndarray
+) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
+    """Make the event frame of columns as read; rows that lack a value they must have are left out and named with the reason."""
     bad: dict[int, str] = {}
-    for name, array in columns.items():
-        if array.null_count and not schema.nullable(name):
-            what = "is missing or is no time" if pa.types.is_timestamp(array.type) else "is missing"
-            for row in np.flatnonzero(array.is_null().to_numpy(False)):
-                bad.setdefault(int(row), f"{name!r} {what}")
     data: dict[str, Any] = {}
-    for name, array in columns.items():
-        target = schema.frame_name(name)
-        if pa.types.is_timestamp(array.type):
-            data[target] = pd.Series(pd.array(array.cast(pa.int64()).fill_null(np.iinfo("int64").min).to_numpy().view("M8[us]")))
-            data[target] = data[target].dt.tz_localize("UTC")
-        elif pa.types.is_string(array.type):
+    for name, values in columns.items():
+        kind, target = schema.arrow_type(name), schema.frame_name(name)
+        array = values if isinstance(values, pa.Array) else None
+        if pa.types.is_timestamp(kind):
+            array, unreadable = times_of(values, schema.epoch(name))
+            for row in np.flatnonzero(unreadable):
+                bad.setdefault(int(row), f"{name!r} is no time {TIME_RANGE}")
+        array = pa.array(values, kind) if array is None else array
+        null = array.is_null(nan_is_null=True) if not schema.nullable(name) else None
+        if null is not None and null.true_count:
+            for row in np.flatnonzero(null.to_numpy(False)):
+                bad.setdefault(int(row), f"{name!r} is missing")
+        if pa.types.is_timestamp(kind):
+            data[target] = pd.Series(
+                array.cast(pa.int64()).fill_null(np.iinfo("int64").min).to_numpy().view("M8[us]")
+            ).dt.tz_localize("UTC")
+        elif pa.types.is_string(kind):
             data[target] = array.to_pandas()
         elif schema.nullable(name):
             # one dtype whatever the block holds: a missing number is NaN, so ints that may be missing are floats
-            kind = "boolean" if pa.types.is_boolean(array.type) else "float64"
-            data[target] = array.to_pandas().astype(kind)
+            data[target] = array.to_pandas().astype("boolean" if pa.types.is_boolean(kind) else "float64")
         else:
-            data[target] = array.fill_null(False if pa.types.is_boolean(array.type) else 0).to_numpy(zero_copy_only=False)
+            data[target] = array.fill_null(False if pa.types.is_boolean(kind) else 0).to_numpy(zero_copy_only=False)
     data["partition"] = np.full(len(offsets), partition, "int32")
     data["offset"] = np.asarray(offsets, "int64")
-    ordered = {TIME: data.pop(TIME)} | data
-    frame = pd.DataFrame(ordered, copy=False)
+    frame = pd.DataFrame({TIME: data.pop(TIME)} | data, copy=False)
     assert frame[TIME].dtype == TIME_DTYPE
     if bad:
         frame = frame.drop(index=list(bad)).reset_index(drop=True)
     return frame, sorted(bad.items())
 
 
-class _Decoder:
-    """Reads a block of lines: all at once, and line by line if that fails, so that one bad record costs only itself."""
+class _Decoder(abc.ABC):
+    """Reads a block of lines: all at once; if that fails in parts, and one by one where a part holds a bad record.
+
+    A record that is read one way must be read the same the other way, so that no row depends on its neighbours.
+    """
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
 
-    def block(self, data: bytes, partition: int, first_line: int) -> tuple[pd.DataFrame, list[Bad]]:
-        """Give the rows of a block of whole lines, and the bad records as (offset, reason, bytes)."""
-        columns = self._bulk(data)
-        lines = data.count(b"\n") + (not data.endswith(b"\n") if data else 0)
-        if columns is not None and all(len(array) == lines for array in columns.values()):
-            offsets = np.arange(first_line, first_line + lines)
-            if not any(a.null_count and not self.schema.nullable(n) for n, a in columns.items()):
-                return frame_of(columns, self.schema, partition, offsets)[0], []
-        return self.records(self._split(data, first_line), partition)
+    def block(self, data: bytes, partition: int, first_line: int, last: bool = True) -> tuple[pd.DataFrame, list[Bad], int]:
+        """Give the rows of a block of whole lines, the bad records as (offset, reason, bytes), and how many bytes were used.
+
+        Unless it is the ``last`` block, a record that may go on in the next one is left.
+        """
+        if columns := self._bulk(data):
+            size = len(next(iter(columns.values())))
+            frame, missing = frame_of(columns, self.schema, partition, np.arange(first_line, first_line + size))
+            lines = data.split(b"\n") if missing else []
+            return frame, [(first_line + i, why, lines[i].removesuffix(b"\r")) for i, why in missing if lines[i].strip()], len(data)
+        records, used = self._split(data, first_line, last)
+        good, bad = self._sort_out(records)
+        if columns := self._bulk(b"\n".join(raw for _, raw in good)):
+            frame, missing = frame_of(columns, self.schema, partition, np.array([offset for offset, _ in good], "int64"))
+            worse = [(good[i][0], why, good[i][1]) for i, why in missing]
+        else:
+            frame, worse = self.records(good, partition)
+        return frame, sorted([*bad, *worse], key=lambda one: one[0]), used
+
+    def _sort_out(self, records: list[tuple[int, bytes]]) -> tuple[list[tuple[int, bytes]], list[Bad]]:
+        """Part good records from bad ones, looking closely only where some are bad."""
+        good: list[tuple[int, bytes]] = []
+        bad: list[Bad] = []
+        for i in range(0, len(records), PART):
+            part = records[i : i + PART]
+            if self._bulk(b"\n".join(raw for _, raw in part)):
+                good += part
+                continue
+            for offset, raw in part:
+                values, why = self._judge(raw)
+                if values is None:
+                    bad.append((offset, why, raw))
+                else:
+                    good.append((offset, raw))
+        return good, bad
 
     def records(self, records: list[tuple[int, bytes]], partition: int) -> tuple[pd.DataFrame, list[Bad]]:
         """Give the rows of records given as (offset, bytes), one by one, and the bad ones with the reason."""
-        rows: list[Sequence[Any]] = []
-        kept: list[tuple[int, bytes]] = []
-        bad: list[Bad] = []
-        for offset, raw in records:
-            try:
-                rows.append(self._one(raw))
-                kept.append((offset, raw))
-            except (ValueError, msgspec.MsgspecError, csv.Error, RecursionError) as error:
-                bad.append((offset, str(error) or type(error).__name__, raw))
-        offsets = np.array([offset for offset, _ in kept], "int64")
-        names = list(self.schema.fields)
-        lists = {name: [row[i] for row in rows] for i, name in enumerate(names)}
-        frame, missing = frame_of({n: typed(v, self.schema, n) for n, v in lists.items()}, self.schema, partition, offsets)
-        bad += [(*kept[row][:1], reason, kept[row][1]) for row, reason in missing]
-        return frame, sorted(bad, key=lambda item: item[0])
+        judged = [(offset, raw, *self._judge(raw)) for offset, raw in records]
+        bad = [(offset, why, raw) for offset, raw, values, why in judged if values is None]
+        good = [(offset, raw, values) for offset, raw, values, _ in judged if values is not None]
+        columns = {name: [values[i] for _, _, values in good] for i, name in enumerate(self.schema.fields)}
+        frame, missing = frame_of(columns, self.schema, partition, np.array([offset for offset, _, _ in good], "int64"))
+        return frame, sorted([*bad, *((good[i][0], why, good[i][1]) for i, why in missing)], key=lambda one: one[0])
 
-    def _bulk(self, data: bytes) -> dict[str, pa.Array] | None:
-        raise NotImplementedError
+    def _judge(self, raw: bytes) -> tuple[Sequence[Any] | None, str]:
+        try:
+            return self._one(raw), ""
+        except (ValueError, msgspec.MsgspecError, RecursionError) as error:
+            return None, str(error) or type(error).__name__
 
+    @abc.abstractmethod
+    def _bulk(self, data: bytes) -> dict[str, Any] | None:
+        """Give the columns if every line is one good record, else None."""
+
+    @abc.abstractmethod
     def _one(self, raw: bytes) -> Sequence[Any]:
-        raise NotImplementedError
+        """Give the values of a record, or raise a ValueError."""
 
-    def _split(self, data: bytes, first_line: int) -> list[tuple[int, bytes]]:
-        return [(first_line + i, line) for i, line in enumerate(data.split(b"\n")) if line.strip()]
+    def _split(self, data: bytes, first_line: int, last: bool) -> tuple[list[tuple[int, bytes]], int]:
+        """Cut lines into records, each with its line's number from 0."""
+        return [(first_line + i, line.removesuffix(b"\r")) for i, line in enumerate(data.split(b"\n")) if line.strip()], len(data)
 
 
 class JsonDecoder(_Decoder):
@@ -151,97 +155,102 @@ class JsonDecoder(_Decoder):
         struct = msgspec.defstruct("Record", fields, rename={v: k for k, v in self._where.items()}, gc=False)
         self._decoder = msgspec.json.Decoder(struct)
 
-    def _bulk(self, data: bytes) -> dict[str, pa.Array] | None:
+    def _bulk(self, data: bytes) -> dict[str, Any] | None:
+        text = data.rstrip()
+        lines = text.count(b"\n") + 1
+        # decode_lines takes two objects on a line, and one on two lines: where each line begins with { and ends with }, it cannot
+        if not text.startswith(b"{") or text.count(b"}\n{") + text.count(b"}\r\n{") != lines - 1:
+            return None
         try:
-            records = self._decoder.decode_lines(data)
-            return {n: typed([getattr(r, f) for r in records], self.schema, n) for n, f in self._where.items()}
+            records = self._decoder.decode_lines(text)
+            if len(records) != lines:
+                return None
+            kinds = {name: self.schema.arrow_type(name) for name in self._where}
+            columns = {name: [getattr(record, f) for record in records] for name, f in self._where.items()}
+            return {n: v if pa.types.is_timestamp(kinds[n]) else pa.array(v, kinds[n]) for n, v in columns.items()}
         except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError):
             return None
 
     def _one(self, raw: bytes) -> Sequence[Any]:
         record = self._decoder.decode(raw)
         values = [getattr(record, f) for f in self._where.values()]
-        for value in values:
-            if type(value) is int:
-                _in_range(value)
+        for name, value in zip(self._where, values, strict=True):
+            if pa.types.is_integer(self.schema.arrow_type(name)) and value is not None:
+                _in_range(name, value)
         return values
 
 
 class CsvDecoder(_Decoder):
-    """Comma-separated values; ``header`` names the columns of the file."""
+    """Comma-separated values; ``header`` names the columns of the file (of two with one name, the first counts)."""
 
     def __init__(self, schema: Schema, header: Sequence[str], delimiter: str = ",") -> None:
         super().__init__(schema)
-        self.header, self.delimiter = list(header), delimiter
-        self._at = {name: self.header.index(name) for name in schema.fields}
-        kinds = {n: pa.string() if pa.types.is_timestamp(t) and schema.epoch(n) is None else pa.float64() if pa.types.is_timestamp(t) else t
-                 for n, t in ((n, schema.arrow_type(n)) for n in schema.fields)}  # fmt: skip
+        self.lines = CsvLines(delimiter, len(header))
+        self._at = {name: list(header).index(name) for name in schema.fields}
+        kinds = {n: schema.arrow_type(n) for n in schema.fields}
+        kinds = {
+            n: t if not pa.types.is_timestamp(t) else pa.float64() if schema.epoch(n) else pa.string() for n, t in kinds.items()
+        }
+        # Arrow is given numbers for names, since a file may have two columns of one name
+        self._columns, self._parse = [str(i) for i in range(len(header))], pacsv.ParseOptions(delimiter=delimiter)
         self._convert = pacsv.ConvertOptions(
-            column_types=kinds, include_columns=list(schema.fields), null_values=NULL_WORDS, strings_can_be_null=True,
-            true_values=list(TRUE_WORDS), false_values=list(FALSE_WORDS),
+            column_types={str(self._at[n]): kind for n, kind in kinds.items()}, include_columns=[str(i) for i in self._at.values()],
+            null_values=NULL_WORDS, strings_can_be_null=True, true_values=list(TRUE_WORDS), false_values=list(FALSE_WORDS),
         )  # fmt: skip
 
-    def _bulk(self, data: bytes) -> dict[str, pa.Array] | None:
-        if b'"' in data:
-            return None if not self._even_quotes(data) else self._read(data)
-        return self._read(data)
-
-    def _even_quotes(self, data: bytes) -> bool:
-        return all(line.count(b'"') % 2 == 0 for line in data.split(b"\n"))
-
-    def _read(self, data: bytes) -> dict[str, pa.Array] | None:
-        options = pacsv.ReadOptions(use_threads=False, column_names=self.header, block_size=max(len(data) + 1, 1024))
+    def _bulk(self, data: bytes) -> dict[str, Any] | None:
+        text = data.replace(b"\r\n", b"\n") if b"\r" in data else data
+        if not self.lines.one_a_line(text):
+            return None
+        options = pacsv.ReadOptions(use_threads=False, column_names=self._columns, block_size=max(len(text) + 1, 1024))
         try:
-            table = pacsv.read_csv(pa.BufferReader(data), options, pacsv.ParseOptions(delimiter=self.delimiter), self._convert)
-            return {n: typed(table.column(n).combine_chunks(), self.schema, n) for n in self.schema.fields}
+            table = pacsv.read_csv(pa.BufferReader(text), options, self._parse, self._convert)
         except (pa.ArrowInvalid, ValueError):
             return None
+        if table.num_rows != text.count(b"\n") + (not text.endswith(b"\n")):
+            return None
+        return {n: table.column(str(i)).combine_chunks() for n, i in self._at.items()}
 
     def _one(self, raw: bytes) -> Sequence[Any]:
-        values = next(csv.reader(io.StringIO(raw.decode("utf-8")), delimiter=self.delimiter, strict=True))
-        if len(values) != len(self.header):
-            raise ValueError(f"{len(values)} values for {len(self.header)} columns")
+        values = self.lines.row(raw)
         return [self._value(name, values[i]) for name, i in self._at.items()]
 
-    def _value(self, name: str, text: str) -> Any:
-        if text in NULL_WORDS:
-            return None
+    def _split(self, data: bytes, first_line: int, last: bool) -> tuple[list[tuple[int, bytes]], int]:
+        return self.lines.split(data, first_line, last)
+
+    def _value(self, name: str, raw: bytes) -> Any:
         kind = self.schema.arrow_type(name)
         try:
+            text = raw.decode()
+            if text in NULL_WORDS:
+                return None
             if pa.types.is_boolean(kind):
                 if text not in TRUE_WORDS + FALSE_WORDS:
                     raise ValueError(text)
                 return text in TRUE_WORDS
             if pa.types.is_integer(kind):
-                return _in_range(int(text))
+                return _in_range(name, _int(text.strip(" \t")))
             if pa.types.is_floating(kind) or self.schema.epoch(name):
+                text = text.strip(" \t")
+                if not _FLOAT.fullmatch(text):
+                    raise ValueError(text)
                 return float(text)
         except ValueError as error:
-            raise ValueError(f"{name!r}: expected {self.schema.fields[name].removesuffix('?')}, got {text[:80]!r}") from error
+            raise ValueError(
+                f"{name!r}: expected {self.schema.fields[name].removesuffix('?')}, got {raw[:80].decode(errors='replace')!r}"
+            ) from error
         return text
 
-    def _split(self, data: bytes, first_line: int) -> list[tuple[int, bytes]]:
-        lines, records, i = data.split(b"\n"), [], 0
-        while i < len(lines):
-            end = self._record_end(lines, i)
-            if lines[i].strip():
-                records.append((first_line + i, b"\n".join(lines[i:end]).removesuffix(b"\r")))
-            i = end
-        return records
 
-    def _record_end(self, lines: list[bytes], i: int) -> int:
-        """Give the line after a record: a quoted value may hold newlines; a stray quote must not swallow what follows."""
-        quotes = 0
-        for end in range(i, min(i + 1_000, len(lines))):
-            quotes += lines[end].count(b'"')
-            if quotes % 2 == 0:
-                whole = b"\n".join(lines[i : end + 1]).decode("utf-8", "replace")
-                fits = end == i or len(next(csv.reader(io.StringIO(whole), delimiter=self.delimiter))) == len(self.header)
-                return end + 1 if fits else i + 1
-        return i + 1
+def _int(text: str) -> int:
+    if text[:2] in ("0x", "0X"):  # Arrow reads these, so they are read
+        return int(text, 16)
+    if not _INT.fullmatch(text):
+        raise ValueError(text)
+    return int(text)
 
 
-def _in_range(value: int) -> int:
+def _in_range(name: str, value: int) -> int:
     if not -(2**63) <= value < 2**63:
-        raise ValueError(f"{value} does not fit into 64 bits")
+        raise ValueError(f"{name!r}: {str(value)[:40]} does not fit into 64 bits")
     return value

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections import deque
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,25 +12,27 @@ import pandas as pd
 
 from govlab import frames
 from govlab.errors import ArgumentError, SourceError
-from govlab.frames import Schema, instant_us, time_us
+from govlab.frames import TIME, Schema, instant_us, time_us
 from govlab.sources import files
-from govlab.sources.decode import Bad, JsonDecoder
+from govlab.sources.decode import Bad, CsvDecoder, JsonDecoder
+from govlab.sources.infer import infer
 from govlab.sources.reader import RAW_LIMIT, DeadLetter, EndOfStream, Reader
 
 __all__ = ["ReplayReader"]
 
 
 class _File:
-    """One file as sorted rows: its block iterator and the rows read but not yet given."""
+    """One file as sorted rows: its block iterator, and the rows and dead letters read but not yet given."""
 
     def __init__(self, reader: ReplayReader, partition: int) -> None:
         self.reader, self.partition, self.path = reader, partition, reader.paths[partition]
-        self._blocks: Iterator[tuple[pd.DataFrame, list[Bad]]] = files.blocks(self.path, partition, reader.schema)
+        self._blocks: Generator[tuple[pd.DataFrame, list[Bad]], None, None] = files.blocks(self.path, partition, reader.schema)
         self.rows: pd.DataFrame | None = None
         self.keys = np.empty(0, "int64")
         self.ended = False
-        self.given = 0
-        self._given_key = self._seen_key = np.iinfo("int64").min
+        self.read = self.given = 0
+        self.letters: deque[tuple[int, DeadLetter]] = deque()
+        self._peaks = np.empty(0, "int64")
 
     def load(self, look_ahead: int) -> None:
         """Read on until more than ``look_ahead`` rows wait, and sort them by the clock's time if they are not."""
@@ -40,33 +44,51 @@ class _File:
                 self.ended = True
                 break
             frame, bad = block
-            self.reader.bury(self.partition, bad)
+            self._bury(frame, bad)
             parts.append(frame)
             keys.append(self._key(frame))
             waiting += len(frame)
+            self.read += len(frame)
         if not parts or len(keys) == 1:
             return
         rows, key = frames.concat(parts), np.concatenate(keys)
         if key.size > 1 and (np.diff(key) < 0).any():
             order = np.argsort(key, kind="stable")
             rows, key = rows.iloc[order].reset_index(drop=True), key[order]
-        if key.size and key[0] < self._given_key:
-            late_s = (self._given_key - key[0]) / 1e6
-            raise SourceError(
-                f"{self.path} is out of order by more than {look_ahead:,} rows (line or row {int(rows['offset'].iloc[0]) + 1} is {late_s:,.0f} s "
-                "older than one already given). Give from_replay(..., look_ahead=more rows), sort the file, or use order='arrival'."
-            )
         self.rows, self.keys = rows, key
+
+    def _bury(self, frame: pd.DataFrame, bad: list[Bad]) -> None:
+        """Keep bad records, each with the number of rows that come before it."""
+        before = self.read + np.searchsorted(frame["offset"].to_numpy(), [offset for offset, _, _ in bad])
+        for n, (offset, reason, raw) in zip(before.tolist(), bad, strict=True):
+            self.letters.append((n, DeadLetter(self.path, self.partition, offset, reason, raw[:RAW_LIMIT])))
 
     def _key(self, frame: pd.DataFrame) -> np.ndarray:
         """Give the time by which rows are merged."""
-        if self.reader.order == "event":
-            return time_us(frame)
-        column = self.reader.schema.arrival
-        key = time_us(frame) if column is None else time_us(frame, self.reader.schema.frame_name(column))
-        # by arrival a file is in its order as it stands: an older row comes right after the one before it
-        key = np.maximum.accumulate(np.maximum(key, self._seen_key)) if key.size else key
-        self._seen_key = key[-1] if key.size else self._seen_key
+        column = (
+            TIME
+            if self.reader.order == "event"
+            else self.reader.schema.frame_name(self.reader.schema.arrival or self.reader.schema.time)
+        )
+        key = time_us(frame, column)
+        # the latest time of all rows up to each one, after those of the rows just before
+        peaks = np.maximum.accumulate(np.concatenate([self._peaks, key]))
+        here = peaks.size - key.size
+        ahead = self.reader.look_ahead + 1
+        self._peaks = peaks[-ahead:]
+        if self.reader.order == "arrival":
+            # a file is in its order as it stands: an older row comes right after the one before it
+            return peaks[here:]
+        first = max(0, ahead - here)
+        passed = peaks[here + first - ahead :][: max(0, key.size - first)]
+        late = np.flatnonzero(key[first:] < passed)
+        if late.size:
+            row, late_s = int(late[0]) + first, (passed[late[0]] - key[late[0] + first]) / 1e6
+            raise SourceError(
+                f"{self.path} is out of order by more than {self.reader.look_ahead:,} rows: line or row "
+                f"{frame['offset'].iloc[row] + 1} is {late_s:,.0f} s older than one so far before it. "
+                "Give from_replay(..., look_ahead=more rows), sort the file, or use order='arrival'."
+            )
         return key
 
     def free(self, look_ahead: int) -> int:
@@ -79,8 +101,11 @@ class _File:
         rows, keys = self.rows.iloc[:n], self.keys[:n]
         self.rows, self.keys = self.rows.iloc[n:], self.keys[n:]
         self.given += n
-        self._given_key = keys[-1] if n else self._given_key
         return rows, keys
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._blocks.close()
 
 
 class ReplayReader(Reader):
@@ -124,22 +149,26 @@ class ReplayReader(Reader):
         if schema is not None and not isinstance(schema, Schema):
             raise ArgumentError(f"schema={schema!r}; expected gl.Schema({{'time': 'timestamp', 'actor': 'string', ...}}).")
         self.paths = files.find(paths)
-        self.schema = schema or files.infer(self.paths[0])
+        self.schema = schema or infer(self.paths[0])
         self.order, self.look_ahead = order, look_ahead
         self.start_us, self.stop_us = (None if t is None else instant_us(t, w) for t, w in ((start, "start"), (stop, "stop")))
         self.name = ", ".join(path.rsplit("/", 1)[-1] for path in self.paths[:3]) + (" ..." if len(self.paths) > 3 else "")
-        self._letters: list[DeadLetter] = []
+        self._decoders: dict[str, JsonDecoder | CsvDecoder] = {}
         self._files: list[_File] = []
         self._ready, self._ready_keys = frames.empty(), np.empty(0, "int64")
-        self._opened = False
+        self._opened = self._ended = False
+
+    @property
+    def origin(self) -> str:
+        """What is read, in full: two readers with one origin give the same rows."""
+        return json.dumps([self.paths, self.schema.recipe(), self.order, self.start_us, self.stop_us])
 
     def open(self, position: Mapping[int, int] | None = None) -> None:
         """Begin at a position: for each partition, the number of its rows already given."""
         self.close()
-        self._letters = []
         self._files = [_File(self, partition) for partition in range(len(self.paths))]
         self._skip = {int(k): int(v) for k, v in (position or {}).items()}
-        self._opened = True
+        self._opened, self._ended = True, False
 
     def read(self, max_rows: int) -> pd.DataFrame:
         """Give the next rows; ``last_keys`` then holds the clock's time of each (int64, microseconds)."""
@@ -148,9 +177,10 @@ class ReplayReader(Reader):
         while not len(self._ready):
             self._merge()
             self._cut_out()
-        rows, self.last_keys = self._ready.iloc[:max_rows], self._ready_keys[:max_rows]
-        self._ready, self._ready_keys = self._ready.iloc[max_rows:], self._ready_keys[max_rows:]
-        return rows.reset_index(drop=True)
+        n = min(max_rows, len(self._ready))
+        rows, self.last_keys = frames.cut(self._ready, 0, n), self._ready_keys[:n]
+        self._ready, self._ready_keys = self._ready.iloc[n:], self._ready_keys[n:]
+        return rows
 
     def _merge(self) -> None:
         """Take, from all files, the rows that no row still unread can come before."""
@@ -159,6 +189,7 @@ class ReplayReader(Reader):
             if not file.free(ahead) and not file.ended:
                 file.load(ahead)
         if all(file.ended and not file.keys.size for file in self._files):
+            self._ended = True
             raise EndOfStream(f"{self.name} has no more rows.")
         # the first (time, partition) at which a file that has more to come runs out of rows that are free to go
         open_ends = [(file.keys[file.free(ahead) - 1], file.partition) for file in self._files if not file.ended]
@@ -192,6 +223,7 @@ class ReplayReader(Reader):
         if self.stop_us is not None and b < len(self._ready):
             for file in self._files:
                 file.ended, file.keys = True, file.keys[:0]
+                file.given -= int(np.count_nonzero(self._ready["partition"].to_numpy()[b:] == file.partition))
         self._ready, self._ready_keys = self._ready.iloc[a:b], self._ready_keys[a:b]
 
     def position(self) -> dict[int, int]:
@@ -201,27 +233,31 @@ class ReplayReader(Reader):
             given[int(p)] -= int(n)
         return given
 
-    def bury(self, partition: int, bad: list[Bad]) -> None:
-        """Keep bad records as dead letters."""
-        self._letters += [DeadLetter(self.paths[partition], partition, o, reason, raw[:RAW_LIMIT]) for o, reason, raw in bad]
-
     def take_dead_letters(self) -> list[DeadLetter]:
-        """Hand over the records that could not be read since the last call."""
-        letters, self._letters = self._letters, []
+        """Hand over the records that could not be read, of those before the rows given since the last call."""
+        given, letters = self.position(), []
+        for file in self._files:
+            while file.letters and (self._ended or file.letters[0][0] < given[file.partition]):
+                letters.append(file.letters.popleft()[1])
         return letters
 
     def redrive(self, letters: list[tuple[DeadLetter, bytes]]) -> tuple[pd.DataFrame, list[DeadLetter]]:
         """Read corrected records of text files; gives their rows and those that are still bad."""
         parts, still = [frames.empty()], []
         for letter, raw in letters:
-            kind, _ = files.format_of(letter.source)
-            if kind == "parquet":
-                raise SourceError(f"{letter.source}: a row of a Parquet file cannot be corrected as bytes; correct the file.")
-            decoder: Any = JsonDecoder(self.schema) if kind == "ndjson" else files.csv_decoder(self.schema, letter.source)
-            rows, bad = decoder.records([(letter.offset, raw)], letter.partition)
+            decoder = self._decoder(letter.source)
+            rows, bad = decoder.records([(letter.offset, raw.rstrip(b"\r\n"))], letter.partition)
             parts.append(rows)
             still += [DeadLetter(letter.source, letter.partition, letter.offset, reason, again) for _, reason, again in bad]
         return frames.concat(parts), still
+
+    def _decoder(self, path: str) -> JsonDecoder | CsvDecoder:
+        kind, _ = files.format_of(path)
+        if kind == "parquet":
+            raise SourceError(f"{path}: a row of a Parquet file cannot be corrected as bytes; correct the file.")
+        if path not in self._decoders:
+            self._decoders[path] = JsonDecoder(self.schema) if kind == "ndjson" else files.csv_decoder(self.schema, path)
+        return self._decoders[path]
 
     def fetch(self, evidence: str) -> pd.DataFrame:
         """Read the rows of an alert's evidence, ``partition:first-last`` ranges; reads the file up to there."""
@@ -239,8 +275,6 @@ class ReplayReader(Reader):
     def close(self) -> None:
         """Let go of the files."""
         for file in self._files:
-            close = getattr(file._blocks, "close", None)
-            if close:
-                close()
+            file.close()
         self._files, self._opened = [], False
         self._ready, self._ready_keys = frames.empty(), np.empty(0, "int64")

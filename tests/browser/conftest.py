@@ -74,7 +74,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "JPY", "GOVLAB"))}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "JPY", "GOVLAB"))
+    }
     environment |= {"HOME": str(home), "PYTHONPATH": str(ROOT)}
     environment |= {f"JUPYTER_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
     flags = ["--allow-root", "--no-browser", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"]
@@ -134,7 +136,9 @@ class Traffic:
     def outside(self) -> list[str]:
         """The requests that left this machine, or would have."""
         parts = [(url, urlsplit(url)) for url in self.urls]
-        return [url for url, part in parts if part.scheme not in ("data", "blob", "file") and part.hostname not in LOOPBACK]
+        return [
+            url for url, part in parts if part.scheme not in ("data", "blob", "file") and part.hostname not in LOOPBACK
+        ]
 
 
 @pytest.fixture
@@ -166,8 +170,12 @@ class NotebookPage:
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
         page.goto(url)
-        page.wait_for_function("() => window.jupyterapp")
-        page.wait_for_selector(".jp-Notebook .jp-Cell")
+        self.ready()
+
+    def ready(self) -> None:
+        """Wait until the notebook is open and its kernel is there."""
+        self.wait("() => window.jupyterapp")
+        self.page.wait_for_selector(".jp-Notebook .jp-Cell")
         session = "window.jupyterapp.shell.currentWidget?.sessionContext"
         self.wait(f"() => {session}?.isReady && {session}.session?.kernel?.status == 'idle'")
 
@@ -182,6 +190,11 @@ class NotebookPage:
         self.page.keyboard.press("Control+Enter")
         self._ended(timeout_s)
 
+    def save(self) -> None:
+        """Save the notebook, outputs and all."""
+        self.page.keyboard.press("Control+s")
+        self.wait("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+
     def menu(self, *path: str) -> None:
         """Click through the menu bar."""
         self.page.locator(".lm-MenuBar-itemLabel", has_text=path[0]).first.click()
@@ -193,7 +206,7 @@ class NotebookPage:
         self.page.wait_for_timeout(100)  # a click has to arrive before its effect can be waited for
         failed = "document.querySelector('[data-mime-type=\"application/vnd.jupyter.error\"]')"
         self.wait(f"() => {failed} || {prompts}.every(text => /^\\[\\d+\\]:$/.test(text))", timeout_s)
-        assert [] == self.errors()
+        assert self.errors() == []
 
     def wait(self, condition: str, timeout_s: float = 30) -> None:
         """Wait until a JavaScript condition holds."""
@@ -222,6 +235,10 @@ class NotebookPage:
         shown = ".jp-RenderedText[data-mime-type='application/vnd.jupyter.error'], "
         shown += ".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']"
         return self.page.locator(shown).all_inner_texts()
+
+    def scroll_to(self, number: int) -> None:
+        """Bring a cell to the top of the view."""
+        self.page.evaluate("n => document.querySelectorAll('.jp-CodeCell')[n].scrollIntoView()", number)
 
     def screenshot(self, path: Path | str) -> None:
         """Take a picture of the page as it is."""

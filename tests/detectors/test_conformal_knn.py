@@ -1,8 +1,6 @@
 import itertools
 import math
 import pickle
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,9 +11,7 @@ from hypothesis import strategies as st
 from govlab.detectors.conformal_knn import ConformalKnn
 from govlab.errors import ArgumentError, SchemaError
 from govlab.frames import event_frame
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from naive_conformal import conformal_knn
+from naive import conformal_knn
 
 SMALL = {"k": 2, "shape": 4, "history": 30, "calibration": 25, "record": 5, "warm": 12}
 

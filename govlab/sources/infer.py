@@ -1,0 +1,115 @@
+"""Guess the schema of a file from its first megabyte; bad records do not count."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import fsspec
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+
+from govlab.errors import SourceError
+from govlab.frames import Schema
+from govlab.sources import files
+from govlab.sources.csv_lines import CsvLines
+from govlab.sources.times import times_of
+
+__all__ = ["infer"]
+
+
+def infer(path: str, arrival: str | None = None) -> Schema:
+    """Guess the schema of a file (Parquet says it itself). Numbers are floats, since the next file may have a fraction.
+
+    Raises
+    ------
+    SourceError
+        There is no record to guess from.
+    SchemaError
+        No column looks like the event time.
+    """
+    kind, _ = files.format_of(path)
+    if kind == "parquet":
+        with fsspec.open(path, "rb") as raw:
+            found = files.parquet(raw, path).schema_arrow
+    else:
+        data = files.head(path).removeprefix(files.BOM)
+        data = data[: data.rfind(b"\n") + 1] or data
+        if not data.strip():
+            raise SourceError(f"{path} has no record to guess a schema from; give schema=gl.Schema({{...}}).")
+        found = _csv(path, data) if kind == "csv" else _ndjson(data)
+    return Schema.infer(pa.schema([(f.name, _wide(f.type)) for f in found if _wide(f.type) is not None]), arrival=arrival)
+
+
+def _wide(kind: pa.DataType) -> pa.DataType | None:
+    """Give the type in which a column is read, None for one that is not (lists, structs, bytes)."""
+    if pa.types.is_dictionary(kind):
+        return _wide(kind.value_type)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return pa.float64()
+    plain = (
+        pa.types.is_string,
+        pa.types.is_large_string,
+        pa.types.is_boolean,
+        pa.types.is_timestamp,
+        pa.types.is_date,
+        pa.types.is_null,
+    )
+    return kind if any(is_kind(kind) for is_kind in plain) else None
+
+
+def _csv(path: str, data: bytes) -> pa.Schema:
+    first, _, rows = data.lstrip().partition(b"\n")
+    delimiter, header = files.delimiter_of(path), files.header_of(path, first)
+    lines = CsvLines(delimiter, len(header))
+    good = [first]
+    for _, raw in lines.split(rows, 0, last=True)[0]:
+        try:
+            lines.row(raw)
+            raw.decode()
+        except ValueError:
+            continue
+        good.append(raw)
+    text = pa.BufferReader(b"\n".join(good) + b"\n")
+    parse = pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    table = pacsv.read_csv(text, pacsv.ReadOptions(use_threads=False, block_size=4 << 20), parse)
+    # a number that a float cannot hold is a name
+    names = [name for name, column in zip(table.column_names, table.columns, strict=True) if _is_name(column)]
+    return pa.schema([(f.name, pa.string() if f.name in names else f.type) for f in table.schema])
+
+
+def _is_name(column: pa.ChunkedArray) -> bool:
+    if not pa.types.is_integer(column.type):
+        return False
+    ends = pc.min_max(column)
+    return ends["max"].is_valid and max(-ends["min"].as_py(), ends["max"].as_py()) > 2**53
+
+
+def _ndjson(data: bytes) -> pa.Schema:
+    """Give each field the type that most of its values have."""
+    kinds: dict[str, Counter[str]] = {}
+    texts: dict[str, list[str]] = {}
+    decoder = msgspec.json.Decoder(dict[str, object])
+    for line in data.split(b"\n"):
+        try:
+            record = decoder.decode(line)
+        except (ValueError, RecursionError):
+            continue
+        for name, value in record.items():
+            kinds.setdefault(name, Counter())[type(value).__name__] += 1
+            if isinstance(value, str):
+                texts.setdefault(name, []).append(value)
+    fields = []
+    for name, count in kinds.items():
+        count.pop("NoneType", 0)
+        most = max(count, key=lambda kind: count[kind], default="str")
+        kind = {"str": pa.string(), "bool": pa.bool_(), "int": pa.float64(), "float": pa.float64()}.get(most)
+        if most == "str" and texts.get(name) and _are_times(texts[name]):
+            kind = pa.timestamp("us")
+        fields += [] if kind is None else [(name, kind)]
+    return pa.schema(fields)
+
+
+def _are_times(texts: list[str]) -> bool:
+    return all("-" in text[4:8] for text in texts) and not times_of(texts, None)[1].any()
