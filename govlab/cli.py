@@ -24,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     demo.add_argument("--store", help="keep alerts and snapshots in this SQLite file; a run that was killed goes on where it stood")
     listing = commands.add_parser("list", help="list the steps, readers, stores and engines that there are")
     listing.add_argument("room", nargs="?", choices=registry.ROOMS, help="only this room")
+    listing.add_argument("--markdown", action="store_true", help="print the steps as the table of the README")
     options = parser.parse_args(arguments)
     try:
         return _demo(options) if options.command == "demo" else _list(options)
@@ -33,11 +34,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
+    if options.markdown:
+        print(markdown_table())
+        return 0
     for room in [options.room] if options.room else registry.ROOMS:
         for name in registry.names(room):
-            what = (registry.load(room, name).__doc__ or "").strip().splitlines()[0]
-            print(f"{room:10} {name:18} {what}")
+            print(f"{room:10} {name:18} {_what(room, name)}")
     return 0
+
+
+def _what(room: str, name: str) -> str:
+    """Give the first sentence of what a table lists."""
+    text = " ".join((registry.load(room, name).__doc__ or "").split("\n\n")[0].split())
+    return text.split(". ")[0].rstrip(".")
+
+
+def markdown_table() -> str:
+    """Give the tables of all rooms as one Markdown table, as it stands in the README."""
+    rows = [f"| `gl.{room}.{registry.camel(name)}` | {_what(room, name)} |" for room in registry.STEP_ROOMS for name in registry.names(room)]
+    return "\n".join(["| step | what it does |", "|---|---|", *rows])
 
 
 def _demo(options: argparse.Namespace) -> int:

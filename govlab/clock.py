@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 import threading
 import time
 
@@ -54,9 +55,9 @@ class VirtualClock(Clock):
         return self._now_us
 
     def wait(self, seconds: float, wake: threading.Event) -> None:
-        """Move the clock on at once."""
+        """Move the clock on at once, to the next microsecond at least."""
         if not wake.is_set():
-            self._now_us += int(seconds * 1_000_000)
+            self._now_us += math.ceil(seconds * 1_000_000)
 
 
 class ReplayClock(Clock):
@@ -80,8 +81,10 @@ class ReplayClock(Clock):
     """
 
     def __init__(self, speed: float | None, base: Clock | None = None) -> None:
-        if speed is not None and not speed > 0:
-            raise ArgumentError(f"speed={speed!r}; expected a factor above zero (3600 = an hour in a second), or None for full speed.")
+        if speed is not None and (isinstance(speed, bool) or not isinstance(speed, int | float) or not 0 < speed < math.inf):
+            raise ArgumentError(
+                f"speed={speed!r}; expected a factor above zero (3600 = an hour in a second), or None for full speed."
+            )
         self.speed = speed
         self.base = base or LiveClock()
         self._origin: tuple[int, int] | None = None

@@ -100,7 +100,8 @@ def instant_us(value: Any, name: str) -> int:
     try:
         moment = pd.Timestamp(value)
         moment = moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
-        return int(moment.as_unit("us").value)
+        # not .value, which counts nanoseconds whatever the unit
+        return int(moment.tz_localize(None).to_datetime64().astype("M8[us]").astype("int64"))
     except (ValueError, TypeError, OverflowError) as error:
         raise ArgumentError(f"{name}={value!r} is no moment; expected text such as '2015-03-01' or '2015-03-01 12:00', or a Timestamp.") from error
 

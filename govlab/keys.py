@@ -286,7 +286,7 @@ class Entities:
         _place(
             ids, times, self.expire_us, self._slot_of, self._owner, self._last, self._newer, self._older, self._ends, slots, fresh
         )
-        if len(self._index) > 2 * self.max_entities + 10_000:
+        if len(self._index) > 2 * self.max_entities + 1_000:
             self._forget_names()
         return slots, fresh
 

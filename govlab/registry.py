@@ -12,7 +12,7 @@ from typing import Any
 
 from govlab.errors import ArgumentError, MissingExtraError, did_you_mean
 
-__all__ = ["ROOMS", "camel", "class_of", "lazy_room", "load", "name_of", "names"]
+__all__ = ["ROOMS", "camel", "class_of", "extra", "lazy_room", "load", "name_of", "names"]
 
 ROOMS = ("alerts", "detectors", "engines", "features", "prepare", "sources", "stores")
 STEP_ROOMS = ("alerts", "detectors", "features", "prepare")
@@ -64,6 +64,14 @@ def load(room: str, name: str) -> Any:
         if (error.name or "").startswith("govlab"):
             raise
         raise MissingExtraError(f"govlab.{room}.{camel(name)} needs the package {error.name!r}: {how}") from error
+
+
+def extra(package: str, how: str) -> Any:
+    """Import an optional package; where it is missing, the error has the command that installs it."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise MissingExtraError(f"the package {package!r} is not installed: {how}") from error
 
 
 def class_of(name: str) -> type:

@@ -145,7 +145,7 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, type) or callable(value) and hasattr(value, "__qualname__"):
+    if isinstance(value, type) or (callable(value) and hasattr(value, "__qualname__")):
         return f"{value.__module__}:{value.__qualname__}"
     return repr(value)
 
@@ -187,7 +187,7 @@ class Detector(Step):
     """
 
     def score_one(self, x: dict[str, Any]) -> float:
-        """Score one row, given as a dict; must not change the detector."""
+        """Score one row, given as a dict (missing text is None, a missing number NaN); must not change the detector."""
         raise NotImplementedError(f"{type(self).__name__} must have score_one(x) and learn_one(x), or score_learn_many(frame).")
 
     def learn_one(self, x: dict[str, Any]) -> None:
@@ -198,7 +198,7 @@ class Detector(Step):
         """Score each row and then learn it, in order; float64, shape (n,)."""
         scores = np.empty(len(frame))
         columns = [str(name) for name in frame.columns]
-        for i, values in enumerate(zip(*(frame[name].tolist() for name in columns), strict=True)):
+        for i, values in enumerate(zip(*(_listed(frame[name]) for name in columns), strict=True)):
             row = dict(zip(columns, values, strict=True))
             try:
                 scores[i] = self.score_one(row)
@@ -210,6 +210,14 @@ class Detector(Step):
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Give on the rows with their ``score``."""
         return frames.put(frame, score=np.asarray(self.score_learn_many(frame), "float64"))
+
+
+def _listed(column: pd.Series) -> list[Any]:
+    """Give the values of a column; a missing one that is no number is None, as NaN is not even equal to itself."""
+    values: list[Any] = column.tolist()
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iufb":
+        return values
+    return [None if value is pd.NA or value is pd.NaT or value != value else value for value in values]
 
 
 def at_least(step: Step, field: str, least: float) -> None:

@@ -73,7 +73,8 @@ class Fingerprint:
                 continue
             name = self._names.get(column)
             if name is None:
-                name = self._names[column] = np.uint64(hash_text(column))
+                # times 3: else a column x that holds "y" would be as a column y that holds "x"
+                name = self._names[column] = np.uint64(hash_text(column) * 3 % 2**64)
             _fold(rows, hash_column(values), name)
         _lanes(rows, lanes)
 

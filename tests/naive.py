@@ -60,7 +60,7 @@ def fingerprint(recipe, taken, given):
             h = 0
             for name, value in row.items():
                 if not missing(value):
-                    h += mix(mix(hash_value(value)) ^ hash_value(name))
+                    h += mix(hash_value(value) ^ (hash_value(name) * 3 & MASK))
             h = mix(h & MASK)
             one, two = one + h, two + mix(h ^ 0xD6E8FEB86659FD93)
         whole.update(struct.pack("<QQQ", one & MASK, two & MASK, len(rows)))

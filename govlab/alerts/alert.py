@@ -54,7 +54,7 @@ def alerts_of(step: Step, rows: pd.DataFrame, score: str, threshold: np.ndarray)
         "detector": [detector] * len(rows),
         "score": _floats(rows["score"]) if "score" in rows else value,
         "p": p,
-        "severity": [_severity(*item) for item in zip(value, threshold, p, strict=True)],
+        "severity": [_severity(*item) for item in zip(value.tolist(), threshold.tolist(), p.tolist(), strict=True)],
         "reason": [
             _reason(detector, score, v, t, {name: known[i] for name, known in told.items()})
             for i, (v, t) in enumerate(zip(value.tolist(), threshold.tolist(), strict=True))
@@ -89,8 +89,9 @@ def _severity(value: float, threshold: float, p: float) -> str:
     """Three words a person can act on: by the tail probability where it is known, else by how far the threshold was passed."""
     if p == p:
         return "high" if p <= 1e-4 else "medium" if p <= 1e-3 else "low"
-    ratio = value / threshold if threshold > 0 and np.isfinite(threshold) else 1.0
-    return "high" if ratio >= 2 else "medium" if ratio >= 1.5 else "low"
+    if not threshold > 0:
+        return "low"
+    return "high" if value >= 2 * threshold else "medium" if value >= 1.5 * threshold else "low"
 
 
 def _reason(detector: str, column: str, value: float, threshold: float, told: dict[str, float]) -> str:

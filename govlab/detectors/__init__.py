@@ -4,8 +4,8 @@ from govlab.registry import lazy_room
 
 TABLE = {
     "always": ("govlab.detectors.constant:Always", "pip install govlab"),
-    "callable": ("govlab.detectors.adapters:Callable", "pip install govlab"),
     "calibrated": ("govlab.detectors.calibrated:Calibrated", "pip install govlab"),
+    "callable": ("govlab.detectors.adapters:Callable", "pip install govlab"),
     "conformal_knn": ("govlab.detectors.conformal_knn:ConformalKnn", "pip install govlab"),
     "ewma_z": ("govlab.detectors.ewma_z:EwmaZ", "pip install govlab"),
     "half_space_trees": ("govlab.detectors.half_space_trees:HalfSpaceTrees", "pip install govlab"),

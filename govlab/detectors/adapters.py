@@ -13,6 +13,7 @@ import pandas as pd
 
 from govlab.errors import ArgumentError
 from govlab.frames import require
+from govlab.registry import extra
 from govlab.step import Detector, Step, at_least
 
 BLOCK = 64
@@ -82,12 +83,13 @@ class River(Detector):
     @classmethod
     def example(cls) -> Step:
         """Make one for the contract checks."""
-        from river import anomaly
-
+        anomaly = extra("river.anomaly", "pip install 'govlab[river]'")
         return cls(anomaly.HalfSpaceTrees(n_trees=3, height=4, window_size=50, seed=1), ["value", "words"], warm=20)
 
     def check(self) -> None:
         """Check the recipe."""
+        if self.model is None:
+            extra("river", "pip install 'govlab[river]'")
         if not hasattr(self.model, "score_one") or not hasattr(self.model, "learn_one"):
             raise ArgumentError(f"River: model={self.model!r}; expected one with score_one(x) and learn_one(x), such as river.anomaly.HalfSpaceTrees().")
         _columns(self)
@@ -160,7 +162,7 @@ class Sklearn(Detector):
         """Make one for the contract checks."""
         from sklearn.ensemble import IsolationForest
 
-        return cls(IsolationForest(n_estimators=5, random_state=1), ["value", "words"], refit=70, window=120, warm=50)
+        return cls(IsolationForest(n_estimators=5, random_state=1), ["value", "words"], refit=150, window=120, warm=50)
 
     def check(self) -> None:
         """Check the recipe."""

@@ -17,7 +17,7 @@ _LIMIT = 0.1  # a node with less than this share of the window is as good as emp
 
 @njit(cache=True, nogil=True)
 def _score(rows, features, splits, depth, window, state, mean, square, now, past, scores):
-    """state = [rows learned, windows done]. ``now`` and ``past`` are the masses of the nodes, in heap order from 1."""
+    """State = [rows learned, windows done]. ``now`` and ``past`` are the masses of the nodes, in heap order from 1."""
     trees, dims = features.shape[0], rows.shape[1]
     point = np.empty(dims)
     limit = _LIMIT * window

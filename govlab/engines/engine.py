@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from govlab import frames
-from govlab.errors import ArgumentError, StoreError
+from govlab.errors import ArgumentError, SourceError, StoreError
 from govlab.pipeline import Pipeline, Result
 from govlab.sources.reader import DeadLetter, EndOfStream, Reader
 from govlab.step import Step
@@ -109,8 +109,21 @@ class FrameReader(Reader):
         self._rest = frames.empty()
         self._opened, self._given = False, 0
 
+    @property
+    def origin(self) -> str:
+        """The fingerprint of the frames, where they are at hand; else the name."""
+        known = [self._source] if isinstance(self._source, pd.DataFrame) else self._source
+        if not isinstance(known, list | tuple):
+            return self.name
+        whole = Fingerprint()
+        for frame in known:
+            whole.take(frame)
+        return f"{self.name} {whole.digest({})}"
+
     def open(self, position: Mapping[int, int] | None = None) -> None:
         """Begin, after the number of rows that a position says were given."""
+        if self._given and iter(self._source) is self._source:
+            raise SourceError("frames from a generator cannot be read again; give a list of frames, or a reader.")
         source = [self._source] if isinstance(self._source, pd.DataFrame) else self._source
         self._iterator, self._rest, self._opened, self._given = iter(source), frames.empty(), True, 0
         skip = (position or {}).get(0, 0)
@@ -134,6 +147,10 @@ class FrameReader(Reader):
         """Give the number of rows given."""
         return {0: self._given}
 
+    def position_before(self, rows: pd.DataFrame) -> dict[int, int]:
+        """Give the position from which the last rows come again."""
+        return {0: self._given - len(rows)}
+
     def close(self) -> None:
         """Forget the frames at hand."""
         self._opened = False
@@ -145,7 +162,9 @@ def as_reader(source: Any) -> Reader:
         return source
     if isinstance(source, pd.DataFrame) or (isinstance(source, Iterable) and not isinstance(source, str | bytes | Mapping)):
         return FrameReader(source)
-    raise ArgumentError(f"cannot run over {type(source).__name__}: give a DataFrame, DataFrames, or a reader such as gl.sources.ReplayReader(path).")
+    raise ArgumentError(
+        f"cannot run over {type(source).__name__}: give a DataFrame, DataFrames, or a reader such as gl.sources.ReplayReader(path)."
+    )
 
 
 def letters_table(letters: Iterable[DeadLetter]) -> pd.DataFrame:
@@ -160,30 +179,33 @@ class Journal:
     ----------
     store : Store, str or Path
         A store, or the path of a SQLite file.
-    sources : list of str
-        Names of the sources.
+    readers : list of Reader
+        Where the rows come from. What is written is taken up again only by a run over the same origins.
     carriers : list of Carrier
         The pipelines.
     every_s : float
         So often it is written, though never so often that writing takes more than a twentieth of the time.
     """
 
-    def __init__(self, store: Any, sources: list[str], carriers: list[Carrier], every_s: float = 1.0) -> None:
+    def __init__(self, store: Any, readers: list[Reader], carriers: list[Carrier], every_s: float = 1.0) -> None:
         self.store, self._own = open_store(store)
-        whole = "\n".join([*sources, *(carrier.pipeline.hash for carrier in carriers)])
+        whole = "\n".join([*(reader.origin for reader in readers), *(carrier.pipeline.hash for carrier in carriers)])
         self.run = hashlib.sha256(whole.encode()).hexdigest()[:16]
+        names = [reader.name for reader in readers]
+        self.names = [name if names.count(name) == 1 else f"{name} #{i}" for i, name in enumerate(names)]
         self.carriers, self.every_s = carriers, every_s
         self._alerts: list[pd.DataFrame] = []
         self._letters: list[DeadLetter] = []
         self._due = time.monotonic() + every_s
 
-    def load(self) -> Snapshot | None:
-        """Take up the states of the last snapshot, if there is one; the caller moves the readers to its positions."""
+    def load(self) -> tuple[list[dict[int, int]], bool] | None:
+        """Take up the states of the last snapshot, if there is one; gives the positions to read on from, and whether all ended."""
         snapshot = self.store.snapshot(self.run)
-        if snapshot is not None:
-            for carrier, state in zip(self.carriers, pickle.loads(snapshot.state), strict=True):
-                carrier.__dict__.update(state)
-        return snapshot
+        if snapshot is None:
+            return None
+        for carrier, state in zip(self.carriers, pickle.loads(snapshot.state), strict=True):
+            carrier.__dict__.update(state)
+        return [dict(snapshot.positions[name]) for name in self.names], snapshot.finished
 
     def add(self, alerts: pd.DataFrame | None = None, letters: Iterable[DeadLetter] = ()) -> None:
         """Keep alerts and dead letters for the next write."""
@@ -191,12 +213,14 @@ class Journal:
             self._alerts.append(alerts)
         self._letters += letters
 
-    def save(self, positions: dict[str, dict[int, int]], finished: bool = False) -> None:
-        """Write now."""
+    def save(self, positions: list[dict[int, int]], finished: bool = False) -> None:
+        """Write now; ``positions`` are those of the readers, in their order."""
         begun = time.monotonic()
         state = pickle.dumps([carrier.__dict__ for carrier in self.carriers], protocol=pickle.HIGHEST_PROTOCOL)
         alerts = frames.concat(self._alerts) if self._alerts else None
-        self.store.save(self.run, alerts, letters_table(self._letters), Snapshot(positions, state, finished))
+        self.store.save(
+            self.run, alerts, letters_table(self._letters), Snapshot(dict(zip(self.names, positions, strict=True)), state, finished)
+        )
         self._alerts, self._letters = [], []
         now = time.monotonic()
         self._due = now + max(self.every_s, 20 * (now - begun))
@@ -225,5 +249,3 @@ def open_store(store: Any) -> tuple[Store, bool]:
 
         return Sqlite(store), True
     raise StoreError(f"store={store!r}; expected the path of a SQLite file, or a store such as gl.stores.Sqlite('lab.db').")
-
-

@@ -1,21 +1,24 @@
-"""The graph of streamz nodes behind a source: kept alive, walked in order, drained."""
+"""The graph of streamz nodes behind a source: kept alive, walked in order, muted, drained."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pandas as pd
 from streamz import Stream
+from streamz.core import sync, thread_state
 from streamz.orderedweakset import OrderedSet
 
 from govlab.engines.engine import Carrier
-from govlab.errors import ArgumentError
+from govlab.errors import ArgumentError, SourceError
 from govlab.step import Step
 
-__all__ = ["Node", "Through", "drain", "nodes_below", "pipelines_below", "roots_above"]
+__all__ = ["Node", "Through", "muted", "nodes_below", "pipelines_below", "roots_above", "settle"]
 
 Listener = Callable[[pd.DataFrame, list[tuple[str, pd.DataFrame]]], None]
 log = logging.getLogger("govlab")
@@ -26,38 +29,35 @@ class _Held(OrderedSet):
 
     def add(self, node: Stream) -> None:
         super().add(node)
-        if not isinstance(node.downstreams, _Held):
-            held = _Held()
-            for below in node.downstreams:
-                held.add(below)
-            node.downstreams = held
+        _hold_below(node)
+
+
+def _hold_below(node: Stream) -> None:
+    if not isinstance(node.downstreams, _Held):
+        held = _Held()
+        for below in node.downstreams:
+            held.add(below)
+        node.downstreams = held
 
 
 class Node(Stream):
-    """A streamz node that holds what hangs below it, and that can be muted while a replay is wound back."""
+    """A streamz node that holds what hangs below it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.downstreams = _Held()
-        self.muted = False
-
-    def _emit(self, x: Any, metadata: Any = None) -> Any:
-        if not self.muted:
-            return super()._emit(x, metadata)
-        # only what leads to another pipeline must see the rows again, not the plots and sinks
-        results: list[Any] = []
-        for below in list(self.downstreams):
-            if any(isinstance(node, Through) for node in nodes_below(below)):
-                given = below.update(x, who=self, metadata=[])
-                results.extend(given if isinstance(given, list) else [given])
-        return [result for result in results if result is not None]
+        _hold_below(self)
 
 
 class _Sides(dict[str, Stream]):
     """Streams of what is put aside, by name; a name that is not there yet becomes an empty stream."""
 
+    def __init__(self, owner: Through) -> None:
+        self.owner = owner
+
     def __missing__(self, side: str) -> Stream:
         self[side] = node = Node()
+        # known from below, but not among the downstreams, which get the rows themselves
+        node.upstreams.append(self.owner)
         return node
 
 
@@ -83,13 +83,13 @@ class Through(Node):
         if not isinstance(upstream, Stream):
             raise ArgumentError(f"through: {upstream!r} is not a stream.")
         self.carrier = Carrier(pipeline)
-        self.sides = _Sides()
+        self.sides = _Sides(self)
         self.state, self.error = "running", None
+        self.muted = False
         self._listeners: list[Listener] = []
         super().__init__(upstream, **kwargs)
-        if not isinstance(upstream, Node):
-            # an upstream that is not ours holds us weakly too
-            upstream.__dict__.setdefault("_govlab_held", []).append(self)
+        for node in _above(self):
+            _hold_below(node)
 
     def update(self, x: pd.DataFrame, who: Stream | None = None, metadata: Any = None) -> Any:
         """Take a frame and emit what comes out."""
@@ -97,27 +97,24 @@ class Through(Node):
             raise self.error  # type: ignore[misc]
         return self._give(lambda: self.carrier.push(x), metadata)
 
-    def finish(self) -> Any:
+    def finish(self) -> None:
         """Emit what the steps hold, once, at the end of the stream."""
         if self.state == "running":
-            result = self._give(self.carrier.finish, None)
+            _on_loop(self, lambda: self._give(self.carrier.finish, None))
             self.state = "finished"
-            return result
-        return []
 
-    def _give(self, work: Any, metadata: Any) -> Any:
+    def _give(self, work: Any, metadata: Any) -> list[Any]:
         try:
             out, sides = work()
         except Exception as error:
             self.state, self.error = "failed", error
-            log.error("the pipeline stopped: %s", error)
+            if not self.muted:
+                log.error("the pipeline stopped: %s", error)
             raise
-        results: list[Any] = []
         if not self.muted:
             for listener in self._listeners:
                 listener(out, sides)
-            for side, rows in sides:
-                results += self.sides[side]._emit(rows)
+        results = [result for side, rows in sides for result in self.sides[side]._emit(rows)]
         return results + (self._emit(out, metadata) if len(out) else [])
 
     def listen(self, listener: Listener) -> Callable[[], None]:
@@ -165,16 +162,76 @@ def pipelines_below(*tops: Stream) -> list[Through]:
 
 def roots_above(node: Stream) -> Iterator[Stream]:
     """Give the nodes without upstreams above a node."""
-    above = [upstream for upstream in node.upstreams if upstream is not None]
-    if not above:
-        yield node
-    for upstream in above:
-        yield from roots_above(upstream)
+    yield from (root for root in (node, *_above(node)) if not any(root.upstreams))
 
 
-def drain(*tops: Stream, timeout_s: float = 60.0) -> None:
-    """Wait until no node below holds elements in a queue (``buffer``)."""
+def _above(node: Stream) -> list[Stream]:
+    above: dict[Stream, None] = {}
+    todo = [node]
+    while todo:
+        for upstream in todo.pop().upstreams:
+            if upstream is not None and upstream not in above:
+                above[upstream] = None
+                todo.append(upstream)
+    return list(above)
+
+
+@contextmanager
+def muted(top: Stream) -> Iterator[None]:
+    """Let what is emitted reach only the pipelines below, and what leads to them: nothing is shown, nobody is told."""
+    whole = [(node, node.downstreams) for node in nodes_below(top)]
+    for node, downstreams in whole:
+        node.downstreams = _Held()
+        for below in downstreams:
+            if pipelines_below(below):
+                node.downstreams.add(below)
+    try:
+        for node in pipelines_below(top):
+            node.muted = True
+        yield
+    finally:
+        for node, downstreams in whole:
+            node.downstreams = downstreams
+            if isinstance(node, Through):
+                node.muted = False
+
+
+def _on_loop(node: Stream, work: Callable[[], list[Any]]) -> None:
+    """Do something that emits, on the event loop of the graph if it has one, as ``emit`` does."""
+    if node.loop is None:
+        work()
+        return
+
+    async def call() -> None:
+        thread_state.asynchronous = True
+        try:
+            await asyncio.gather(*work())
+        finally:
+            del thread_state.asynchronous
+
+    sync(node.loop, call)
+
+
+def settle(top: Stream, timeout_s: float = 60.0) -> None:
+    """Wait until all that was emitted is through the queues below (``buffer``); raise what went wrong behind one.
+
+    Raises
+    ------
+    SourceError
+        A queue does not move any more.
+    """
+    if top.loop is None:
+        return
+    nodes = nodes_below(top)
+    # a node that waits for its next element has worked off the one before
+    queues = [node.queue for node in nodes if hasattr(getattr(node, "queue", None), "_getters")]
     end = time.monotonic() + timeout_s
-    queues = [node.queue for node in nodes_below(*tops) if hasattr(getattr(node, "queue", None), "qsize")]
-    while any(queue.qsize() for queue in queues) and time.monotonic() < end:
-        time.sleep(0.005)
+    while True:
+        for node in nodes:
+            if isinstance(node, Through) and node.state == "failed":
+                raise node.error  # type: ignore[misc]
+        if all(not queue.qsize() and queue._getters for queue in queues):
+            return
+        if time.monotonic() > end:
+            raise SourceError(f"a queue below {top.name} has not moved for {timeout_s:g} s; see the log for what stopped it.")
+        time.sleep(0.001)

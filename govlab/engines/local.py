@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 from govlab import frames
 from govlab.engines.engine import Carrier, Engine, Journal, as_reader
 from govlab.pipeline import Result
-from govlab.sources.reader import EndOfStream
+from govlab.sources.reader import EndOfStream, Reader
 from govlab.step import Step
 
 __all__ = ["Local"]
@@ -57,41 +57,44 @@ class Local(Engine):
         """
         began, cpu = time.perf_counter(), time.process_time()
         carrier, reader = Carrier(pipeline), as_reader(source)
-        journal = Journal(store, [reader.name], [carrier]) if store is not None else None
-        snapshot = journal.load() if journal else None
-        reader.open(snapshot.positions.get(reader.name) if snapshot else None)
+        journal = Journal(store, [reader], [carrier]) if store is not None else None
         rows: list[pd.DataFrame] = []
         sides: dict[str, list[pd.DataFrame]] = {}
-        dead = 0
-        state = "paused"
-        with tqdm(unit=" events", unit_scale=True, disable=not progress, delay=0.5) as bar:
-            while max_events is None or carrier.events < max_events:
-                try:
-                    frame = reader.read(max_rows if max_events is None else min(max_rows, max_events - carrier.events))
-                    out, aside = carrier.push(frame)
-                    bar.update(len(frame))
-                except EndOfStream:
-                    out, aside = carrier.finish() if not (snapshot and snapshot.finished) else (frames.empty(), [])
-                    state = "finished"
-                rows.append(out)
-                for side, part in aside:
-                    sides.setdefault(side, []).append(part)
-                letters = reader.take_dead_letters()
-                dead += len(letters)
-                if journal:
-                    journal.add(out if carrier.pipeline.gives_alerts else None, letters)
-                    if journal.due or state == "finished":
-                        journal.save({reader.name: reader.position()}, state == "finished")
-                        reader.commit(reader.position())
-                if state == "finished":
-                    break
-        if journal:
-            if state == "paused":
-                journal.save({reader.name: reader.position()})
-            if carrier.pipeline.gives_alerts:
-                rows = [journal.store.alerts(journal.run)]
-            dead = len(journal.store.dead_letters(journal.run))
-            journal.close()
-        reader.close()
+        dead, state = 0, "paused"
+        try:
+            stood = journal.load() if journal else None
+            reader.open(stood[0][0] if stood else None)
+            with tqdm(unit=" events", unit_scale=True, disable=not progress, delay=0.5) as bar:
+                while state == "paused" and (max_events is None or carrier.events < max_events):
+                    try:
+                        frame = reader.read(max_rows if max_events is None else min(max_rows, max_events - carrier.events))
+                        out, aside = carrier.push(frame)
+                        bar.update(len(frame))
+                    except EndOfStream:
+                        out, aside = carrier.finish() if not (stood and stood[1]) else (frames.empty(), [])
+                        state = "finished"
+                    rows.append(out)
+                    for side, part in aside:
+                        sides.setdefault(side, []).append(part)
+                    letters = reader.take_dead_letters()
+                    dead += len(letters)
+                    if journal:
+                        journal.add(out if carrier.pipeline.gives_alerts else None, letters)
+                        if journal.due and state == "paused":
+                            _save(journal, reader)
+            if journal:
+                _save(journal, reader, state == "finished")
+                rows = [journal.store.alerts(journal.run)] if carrier.pipeline.gives_alerts else rows
+                dead = journal.count_letters()
+        finally:
+            reader.close()
+            if journal:
+                journal.close()
         summary = carrier.summary(state, dead, time.perf_counter() - began, time.process_time() - cpu)
         return Result(frames.concat(rows), {name: frames.concat(parts) for name, parts in sides.items()}, summary)
+
+
+def _save(journal: Journal, reader: Reader, finished: bool = False) -> None:
+    position = reader.position()
+    journal.save([position], finished)
+    reader.commit(position)

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import signal
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pandas as pd
-from tqdm.auto import tqdm
 
 from govlab import frames
 from govlab.clock import Clock
 from govlab.engines.engine import Engine, Journal, as_reader
-from govlab.engines.graph import Through, pipelines_below
-from govlab.engines.playback import LIVE_S, Source
-from govlab.errors import ArgumentError, SourceError
-from govlab.frames import Schema, instant_us
+from govlab.engines.graph import Through
+from govlab.engines.playback import Source
+from govlab.engines.running import run
+from govlab.frames import Schema
 from govlab.pipeline import Result
-from govlab.sources.reader import EndOfStream, Reader
+from govlab.sources.reader import Reader
 from govlab.sources.replay import ReplayReader
 from govlab.step import Step
-from govlab.summary import Summary
 
 __all__ = ["Source", "Streams", "Through", "from_reader", "from_replay", "run"]
 
@@ -83,194 +75,19 @@ def from_replay(
     return Source(ReplayReader(paths, schema, order, start, stop, look_ahead), speed, max_rows, clock)
 
 
-@contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """Let an interrupt from the keyboard (or the stop button) wait until the frame on its way is through."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    before = signal.signal(signal.SIGINT, lambda *_: asked.set())
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if asked.is_set():
-        raise KeyboardInterrupt("interrupted between two frames; run again to go on from here")
-
-
-def run(
-    *sources: Source,
-    until: Any = None,
-    max_events: int | None = None,
-    timeout_s: float | None = None,
-    store: Any = None,
-    progress: bool | None = None,
-    save_every_s: float = 1.0,
-) -> Summary:
-    """Play sources to the end, or to ``until``, and return when all is drained.
-
-    Parameters
-    ----------
-    *sources : Source
-        Several are merged on one clock: rows go by the clock's time, ties by the order of the sources.
-    until : str or Timestamp, optional
-        Hold before the first event at or after this time; run again to go on.
-    max_events : int, optional
-        Hold after so many events of this call.
-    timeout_s : float, optional
-        Hold after so many seconds.
-    store : Store or path, optional
-        Keep alerts, dead letters and snapshots there. A run that was killed goes on exactly where it stood when it is
-        started again in the same way.
-    progress : bool, optional
-        Show a progress bar; by default when the run takes longer than a second.
-    save_every_s : float
-        So often the store is written.
-
-    Returns
-    -------
-    Summary
-
-    Raises
-    ------
-    StepError
-        A step failed; it has the step's name and the positions of the rows.
-    """
-    if not sources or not all(isinstance(source, Source) for source in sources):
-        raise ArgumentError(f"run: {sources!r}; expected one or more sources, such as gl.from_replay('edits.csv').")
-    until_us = None if until is None else instant_us(until, "until")
-    began, cpu = time.perf_counter(), time.process_time()
-    for source in sources:
-        source.stop()
-        if source.state == "failed":
-            raise SourceError(f"{source.name} has failed ({source.error}); seek() back to before the failure, or make it anew.")
-    nodes = pipelines_below(*sources)
-    with _journal(store, sources, nodes, save_every_s) as journal:
-        try:
-            state = _play(sources, until_us, max_events, timeout_s, journal, progress)
-        finally:
-            for source in sources:
-                source.pause()
-        dead = sum(len(source.letters) for source in sources) if journal is None else journal.count_letters()
-    return _summary(sources, nodes, state, dead, time.perf_counter() - began, time.process_time() - cpu)
-
-
-def _play(
-    sources: tuple[Source, ...], until_us: int | None, max_events: int | None, timeout_s: float | None, journal: Journal | None, progress: bool | None
-) -> str:
-    live = [source for source in sources if source.state != "finished"]
-    for source in live:
-        source.state = "running"
-    begun_events, began = sum(source.events for source in sources), time.monotonic()
-    hold = None
-    with (
-        _interruptible() as asked,
-        tqdm(unit=" events", unit_scale=True, disable=progress is False, delay=0 if progress else 1.0, leave=progress is True) as bar,
-    ):
-        while live and hold is None:
-            done = sum(source.events for source in sources) - begun_events
-            bar.update(done - bar.n)
-            left = None if max_events is None else max_events - done
-            late = timeout_s is not None and time.monotonic() - began > timeout_s
-            hold = "paused" if asked.is_set() or late or (left is not None and left <= 0) else _turn(live, until_us, left)
-            if journal is not None and journal.due:
-                _save(journal, sources)
-        bar.update(sum(source.events for source in sources) - begun_events - bar.n)
-        if hold is None:
-            for source in sources:
-                source.end()
-        if journal is not None:
-            _save(journal, sources, finished=hold is None)
-    return hold or "finished"
-
-
-def _turn(live: list[Source], until_us: int | None, left: int | None) -> str | None:
-    """Let the source that is behind give on rows, up to where the next one stands; "paused" when ``until`` is reached."""
-    heads: list[tuple[int, int, Source]] = []
-    for i, source in enumerate(list(live)):
-        try:
-            head = source.peek()
-        except EndOfStream:
-            live.remove(source)
-            source.state = "finished"
-            continue
-        if head is not None:
-            heads.append((head, i, source))
-    if not heads:
-        if live:
-            live[0].clock.wait(LIVE_S, threading.Event())
-        return None
-    heads.sort(key=lambda head: head[:2])
-    first, i, source = heads[0]
-    if until_us is not None and first >= until_us:
-        return "paused"
-    before = until_us
-    if len(heads) > 1:
-        stands = heads[1][0] + (1 if i < heads[1][1] else 0)
-        before = stands if before is None else min(before, stands)
-    if source.advance(left, before) == 0:
-        source.clock.wait(source.idle_s(), threading.Event())
-    return None
-
-
-@contextmanager
-def _journal(store: Any, sources: tuple[Source, ...], nodes: list[Through], every_s: float) -> Iterator[Journal | None]:
-    """Open the journal of a run, put sources and pipelines where its last snapshot stood, and let them write to it."""
-    if store is None:
-        yield None
-        return
-    names = [source.name or f"source {i}" for i, source in enumerate(sources)]
-    journal = Journal(store, names, [node.carrier for node in nodes], every_s)
-    endings = []
-    try:
-        if not any(source.events for source in sources) and (snapshot := journal.load()) is not None:
-            for name, source in zip(names, sources, strict=True):
-                position = snapshot.positions.get(name, {})
-                source.open(position, sum(position.values()))
-            for node in nodes:
-                node.state = "finished" if snapshot.finished else node.state
-        for node in nodes:
-            if node.carrier.pipeline.gives_alerts:
-                endings.append(node.listen(lambda rows, _: journal.add(rows)))
-        for source in sources:
-            journal.add(letters=source.letters.values())
-            endings.append(source.listen_letters(lambda letters: journal.add(letters=letters)))
-        yield journal
-    finally:
-        for end in endings:
-            end()
-        journal.close()
-
-
-def _save(journal: Journal, sources: tuple[Source, ...], finished: bool = False) -> None:
-    positions = {source.name or f"source {i}": source.position() for i, source in enumerate(sources)}
-    journal.save(positions, finished)
-    for source in sources:
-        source.reader.commit(positions[source.name])
-
-
-def _summary(sources: tuple[Source, ...], nodes: list[Through], state: str, dead: int, wall_s: float, cpu_s: float) -> Summary:
-    summaries = [node.carrier.summary(state, dead, wall_s, cpu_s) for node in nodes]
-    if len(summaries) == 1:
-        return summaries[0]
-    whole = Summary(state=state, events=sum(source.events for source in sources), dead_letters=dead, wall_s=wall_s, cpu_s=cpu_s)
-    for one in summaries:
-        whole.rows += one.rows
-        whole.steps += one.steps
-        whole.late += one.late
-        whole.held += one.held
-        for side, count in one.sides.items():
-            whole.sides[side] = whole.sides.get(side, 0) + count
-    whole.recipe = hashlib.sha256("".join(one.recipe for one in summaries).encode()).hexdigest()[:16]
-    whole.fingerprint = hashlib.sha256("".join(sorted(one.fingerprint for one in summaries)).encode()).hexdigest()
-    return whole
-
-
 class Streams(Engine):
     """Runs a pipeline as a streamz node on a source, to the end."""
 
-    def run(self, pipeline: Step, source: Any, *, speed: float | None = None, max_rows: int = 16_384, clock: Clock | None = None, store: Any = None) -> Result:  # type: ignore[override]
+    def run(
+        self,
+        pipeline: Step,
+        source: Any,
+        *,
+        speed: float | None = None,
+        max_rows: int = 16_384,
+        clock: Clock | None = None,
+        store: Any = None,
+    ) -> Result:  # type: ignore[override]
         """Run; parameters as in :func:`from_reader`."""
         playing = from_reader(as_reader(source), speed, max_rows, clock)
         node = playing.through(pipeline)
@@ -284,6 +101,8 @@ class Streams(Engine):
 
         node.listen(collect)
         summary = run(playing, store=store, progress=False)
+        if store is not None and node.carrier.pipeline.gives_alerts:
+            journal = Journal(store, [playing.reader], [node.carrier])
+            rows = [journal.store.alerts(journal.run)]
+            journal.close()
         return Result(frames.concat(rows), {name: frames.concat(parts) for name, parts in sides.items()}, summary)
-
-

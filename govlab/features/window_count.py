@@ -171,7 +171,8 @@ class WindowCount(Step):
                 size *= 2
             if size > self._sets.shape[1]:
                 sets = np.zeros((self._sets.shape[0], size), "uint64")
-                refill(self._sets, sets)
+                for old, new in zip(self._sets, sets, strict=True):
+                    refill(old, new)
                 self._sets = sets
 
     def _windows(self, out: np.ndarray, labels: pd.Index) -> pd.DataFrame:
@@ -206,9 +207,33 @@ class WindowCount(Step):
         self._listed = self._listed[: kept.size].copy()
 
     def __getstate__(self) -> dict[str, Any]:
-        keys = max(len(self._index), 1)
-        used = {name: getattr(self, name)[..., :keys].copy() for name in ("_cells", "_touched", "_open", "_seen", "_born", "_listed")}
-        return self.__dict__ | used | {"_out": self._out[:0]}
+        # only what is in use: the open windows, not the places for all keys
+        keys = len(self._index)
+        touched = [self._touched[s, :n].copy() for s, n in enumerate(self._touches)]
+        kept = {
+            "_touched": touched,
+            "_cells": [self._cells[s, those] for s, those in enumerate(touched)],
+            "_sets": [self._sets[s][self._sets[s] != 0] for s in range(len(self._sets))],
+            "_places": (max(keys, 1), self._sets.shape[1]),
+            "_listed": self._listed[: self._state[LISTED]].copy(),
+        }
+        fill = {"_seen": self._seen[:keys].copy(), "_born": self._born[:keys].copy()} if self.fill else {"_seen": None, "_born": None}
+        return self.__dict__ | kept | fill | {"_open": None, "_out": self._out[:0]}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        keys, size = state.pop("_places")
+        cells, touched, sets = state.pop("_cells"), state.pop("_touched"), state.pop("_sets")
+        self.__dict__.update(state)
+        ring = len(touched)
+        self._cells, self._touched = np.zeros((ring, keys), CELL), np.zeros((ring, keys), "int32")
+        self._open, self._listed = np.zeros(keys, "int32"), grow(self._listed, keys)
+        self._sets = np.zeros((ring, size), "uint64")
+        for s in range(ring):
+            self._cells[s, touched[s]], self._touched[s, : touched[s].size] = cells[s], touched[s]
+            self._open[touched[s]] += 1
+            refill(sets[s], self._sets[s])
+        self._seen = np.full(keys, NONE) if self._seen is None else grow(self._seen, keys, NONE)
+        self._born = np.zeros(keys, "int64") if self._born is None else grow(self._born, keys)
 
 
 def _widen(array: np.ndarray, columns: int) -> np.ndarray:

@@ -26,13 +26,19 @@ def run_rows(
     """
     ring = cells.shape[0]
     fill = expire >= 0
+    before, newest_window, newest_slot = size // every - 1, 0, 0
+    due = state[NEWEST] if state[NEWEST] == NONE else (state[NEXT]) * every + size + lateness
     for i in range(first_row, ids.size):
         t, k = times[i], ids[i]
         if t > state[NEWEST]:
-            # the first window whose end the watermark has not reached
-            after = (t - lateness - size) // every + 1
-            if state[NEXT] == NONE:
-                state[NEXT] = after
+            if t >= due:
+                # the first window whose end the watermark has not reached
+                after = (t - lateness - size) // every + 1
+                if state[NEXT] == NONE:
+                    state[NEXT] = after
+                due = after * every + size + lateness
+            else:
+                after = state[NEXT]
             if after > state[NEXT]:
                 shut = after - state[NEXT]
                 if fill:
@@ -47,22 +53,26 @@ def run_rows(
                 n_out = close(i, after, every, size, expire, partitions, offsets, cells, touched, touches, sets, set_sizes,
                                open_of, seen, born, listed, state, out, n_out)  # fmt: skip
             state[NEWEST] = t
-        newest_window = t // every
+        if not 0 <= t - newest_window * every < every:  # divisions are slow, and most rows are of the window of the one before
+            newest_window = t // every
+            newest_slot = newest_window % ring
         if newest_window < state[NEXT]:
             fate[i] = 1
             continue
-        if open_of[k] == 0 and not (fill and seen[k] != NONE):
+        # most rows find their window open; only then is the rest looked at, since each look is a cache miss
+        if cells[newest_slot, k].count == 0 and open_of[k] == 0 and not (fill and seen[k] != NONE):
             if state[LIVE] >= most:
                 fate[i] = 2
                 continue
             state[LIVE] += 1
-            born[k] = t
             if fill:
+                born[k] = t
                 listed[state[LISTED]] = k
                 state[LISTED] += 1
-        seen[k], born[k] = max(seen[k], t), min(born[k], t)
-        for w in range(max(state[NEXT], newest_window - size // every + 1), newest_window + 1):
-            s = w % ring
+        if fill:
+            seen[k], born[k] = max(seen[k], t), min(born[k], t)
+        for w in range(max(state[NEXT], newest_window - before), newest_window + 1):
+            s = newest_slot if before == 0 else w % ring
             cell = cells[s, k]
             if cell.count == 0:
                 touched[s, touches[s]] = k
@@ -170,8 +180,7 @@ def _give(row, k, w, i, cell):
 
 @njit(cache=True, nogil=True)
 def refill(old, new):
-    """Move the items of the sets, one a row, to larger sets."""
-    for s in range(old.shape[0]):
-        for j in range(old.shape[1]):
-            if old[s, j] != 0:
-                _new(new[s], old[s, j])
+    """Move the items of a set to a larger one."""
+    for j in range(old.size):
+        if old[j] != 0:
+            _new(new, old[j])

@@ -30,6 +30,29 @@ def utc(times: pd.Series) -> Times:
     return index.to_numpy().astype("datetime64[us]")
 
 
+class Once:
+    """Lets every event through once, although a replay that seeks back, or a broker, delivers it again.
+
+    An event is known by its position, the columns `partition` and `offset` that every reader sets, in order within a
+    partition; frames without them pass.
+    """
+
+    def __init__(self) -> None:
+        self._next: dict[int, int] = {}
+
+    def __call__(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of `frame` that are beyond all positions seen so far."""
+        if frame.empty or "partition" not in frame or "offset" not in frame:
+            return frame
+        partitions, offsets = frame["partition"].to_numpy(), frame["offset"].to_numpy()
+        fresh = np.zeros(len(frame), dtype=bool)
+        for partition in np.unique(partitions).tolist():
+            here = partitions == partition
+            fresh |= here & (offsets >= self._next.get(partition, 0))
+            self._next[partition] = max(self._next.get(partition, 0), int(offsets[here].max()) + 1)
+        return frame if fresh.all() else frame[fresh]
+
+
 class Counts:
     """Events per time bucket, the newest `rows` buckets that had any.
 

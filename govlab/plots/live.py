@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from govlab.plots import theme
-from govlab.plots.buffers import Alerts, Counts, Values, utc
+from govlab.plots.buffers import Alerts, Counts, Once, Values, utc
 from govlab.plots.card import Card, card
 from govlab.plots.untrusted import plain
 from govlab.plots.view import View
@@ -31,7 +31,8 @@ def Timeline(  # noqa: N802 - it reads like the HoloViews elements beside it
     Parameters
     ----------
     events : streamz.Stream or pandas.DataFrame
-        Event frames; the column `time` (datetime64, UTC) is required.
+        Event frames; the column `time` (datetime64, UTC) is required. With `partition` and `offset` an event is plotted once,
+        although a replay that seeks back delivers it again.
     alerts : streamz.Stream or pandas.DataFrame, optional
         Alert frames, drawn as markers on the curve; hover shows time, entity, detector, severity, reason and score.
     value : str, optional
@@ -137,10 +138,12 @@ class _Timeline(View):
         self.value, self.every, self.by, self.title = value, every, by, title
         self.counts, self.values, self.alerts = Counts(every, rows), Values(rows, keys), Alerts(rows)
         self.measure = plain(value, 40) if value else f"events per {_spaced(every)}"
+        self.once = Once()
         self.limits = {} if value else {"ylim": (0, None)}  # a count means little without its zero
         super().__init__()
 
     def take_events(self, frame: pd.DataFrame) -> None:
+        frame = self.once(frame)
         if self.value is None:
             self.counts.add(utc(frame["time"]))
         else:

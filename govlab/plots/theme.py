@@ -24,6 +24,8 @@ def style(plot: Any, element: Any) -> None:
     figure.title.update(text_font=FONT, text_font_size="13px", text_font_style="bold", text_color=INK)
     figure.xgrid.grid_line_color = None
     figure.ygrid.grid_line_color = GRID
+    for axis in figure.xaxis:
+        axis.ticker.desired_num_ticks = 5  # stamps are long, and in a row of plots there is little room
     for axis in (*figure.xaxis, *figure.yaxis):
         axis.update(
             axis_line_color=GRID,

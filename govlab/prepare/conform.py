@@ -14,7 +14,6 @@ from govlab.errors import ArgumentError
 from govlab.frames import TIME, Schema, require
 from govlab.step import Step
 
-
 _EXACT = 2.0**53
 
 
@@ -66,7 +65,7 @@ class Conform(Step):
         for column, bounds in self.ranges.items():
             if not isinstance(bounds, list | tuple) or len(bounds) != 2:
                 raise ArgumentError(f"Conform: ranges[{column!r}]={bounds!r}; expected (low, high), with None for no bound.")
-            if any(b is not None and (isinstance(b, str | bool) or b != b) for b in bounds) or None not in bounds and bounds[0] > bounds[1]:
+            if any(b is not None and (isinstance(b, str | bool) or b != b) for b in bounds) or (None not in bounds and bounds[0] > bounds[1]):
                 raise ArgumentError(f"Conform: ranges[{column!r}]={bounds!r}; expected two numbers, the lower first.")
         for column, known in self.allowed.items():
             if isinstance(known, str) or not hasattr(known, "__iter__"):

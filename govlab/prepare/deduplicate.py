@@ -100,14 +100,13 @@ class Deduplicate(Step):
 
     def _make_room(self) -> None:
         used = np.flatnonzero(self._stamps != _EMPTY)
+        full = used.size >= self.max_entities
+        # which ids are forgotten depends on the rows alone, never on the frames
+        used = used[self._stamps[used] >= self._state[0] - self._within_us]
         keys, times = self._table[used], self._stamps[used]
-        if used.size >= self.max_entities:
-            # which ids are forgotten depends on the rows alone, never on the frames
-            recent = times >= self._state[0] - self._within_us
-            keys, times = keys[recent], times[recent]
-            if keys.size * 4 > self.max_entities * 3:
-                order = np.lexsort((keys, times))[keys.size - self.max_entities // 2 :]
-                keys, times = keys[order], times[order]
+        if full and keys.size * 4 > self.max_entities * 3:
+            order = np.lexsort((keys, times))[keys.size - self.max_entities // 2 :]
+            keys, times = keys[order], times[order]
         size = 1024
         while size < keys.size * 3:
             size *= 2

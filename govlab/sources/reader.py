@@ -55,6 +55,11 @@ class Reader(abc.ABC):
 
     name: str = "reader"
 
+    @property
+    def origin(self) -> str:
+        """What is read, in full: a run is taken up again only over the same origin. By default the name."""
+        return self.name
+
     @abc.abstractmethod
     def open(self, position: Mapping[int, int] | None = None) -> None:
         """Begin at a position that ``position()`` gave, or at the start; may be called again."""
@@ -72,6 +77,13 @@ class Reader(abc.ABC):
     @abc.abstractmethod
     def position(self) -> dict[int, int]:
         """Give how far each partition was read: opening there goes on with the next row."""
+
+    def position_before(self, rows: pd.DataFrame) -> dict[int, int]:
+        """Give the position from which ``rows``, the last that were read, come again. By default positions count rows."""
+        position = self.position()
+        for partition, n in rows["partition"].value_counts().items():
+            position[int(partition)] -= int(n)
+        return position
 
     def commit(self, position: Mapping[int, int]) -> None:  # noqa: B027 - a file has nobody to tell
         """Tell the origin that all before a position is stored. Called only after it is."""

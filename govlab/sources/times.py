@@ -84,7 +84,7 @@ def _mixed(values: list[Any]) -> bool:
 
 
 def _micros(value: float | None, unit: int) -> int | None:
-    return round(value * unit) if value is not None and abs(value) < 1e17 else None
+    return round(value * unit) if value is not None and abs(value) < 1e16 / unit else None
 
 
 def _scaled(array: pa.Array, unit: int) -> pa.Array:

@@ -6,4 +6,6 @@ TABLE = {
     "sqlite": ("govlab.stores.sqlite:Sqlite", "pip install govlab"),
 }
 
-__getattr__, __dir__ = lazy_room("stores", TABLE, {"Snapshot": "govlab.stores.store:Snapshot", "Store": "govlab.stores.store:Store"})
+__getattr__, __dir__ = lazy_room(
+    "stores", TABLE, {"Snapshot": "govlab.stores.store:Snapshot", "Store": "govlab.stores.store:Store"}
+)

@@ -18,11 +18,12 @@ import numpy as np
 import pandas as pd
 
 from govlab.errors import StoreError
-from govlab.frames import TIME_DTYPE, time_us
+from govlab.frames import from_us, time_us
 from govlab.stores.store import ALERT_COLUMNS, LETTER_COLUMNS, Snapshot, Store
 
 __all__ = ["Sqlite"]
 
+_MISSING = np.iinfo("int64").min
 _TABLES = """
 CREATE TABLE IF NOT EXISTS alerts (
     id TEXT PRIMARY KEY, time INTEGER NOT NULL, entity TEXT, detector TEXT, score REAL, p REAL, severity TEXT, reason TEXT,
@@ -59,22 +60,31 @@ class Sqlite(Store):
         self._lock = threading.RLock()
         try:
             self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.executescript(_TABLES)
+            try:
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=FULL")
+                self._db.executescript(_TABLES)
+            except sqlite3.Error:
+                self._db.close()
+                raise
         except sqlite3.Error as error:
-            raise StoreError(f"cannot open the store {self.path!r}: {error}. Give the path of a SQLite file or of a new one.") from error
+            raise StoreError(
+                f"cannot open the store {self.path!r}: {error}. Give the path of a SQLite file or of a new one."
+            ) from error
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
+                self._db.execute("COMMIT")
+            except BaseException as error:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):
+                    raise StoreError(f"cannot write to the store {self.path!r}: {error}.") from error
                 raise
-            self._db.execute("COMMIT")
 
     def save(self, run: str, alerts: pd.DataFrame | None, letters: pd.DataFrame | None, snapshot: Snapshot | None) -> None:
         """Write all of it in one transaction."""
@@ -101,20 +111,21 @@ class Sqlite(Store):
         """Give the alerts of a run, or all."""
         table = self._read("alerts", ALERT_COLUMNS, run, "time, id")
         for column in ("time", "start"):
-            micros = pd.to_numeric(table[column]).to_numpy("float64", na_value=np.nan)
-            whole = np.where(np.isnan(micros), np.iinfo("int64").min, np.nan_to_num(micros)).astype("int64")
-            table[column] = pd.Series(whole.view("M8[us]")).dt.tz_localize("UTC").astype(TIME_DTYPE)
-        return table.astype({"score": "float64", "p": "float64"})
+            micros = np.array([_MISSING if us is None else us for us in table[column].tolist()], "int64")
+            table[column] = from_us(micros)
+        return table.infer_objects().astype({"score": "float64", "p": "float64"})
 
     def dead_letters(self, run: str | None = None) -> pd.DataFrame:
         """Give the dead letters of a run, or all."""
-        return self._read("dead_letters", LETTER_COLUMNS, run, 'source, "partition", "offset"')
+        return self._read("dead_letters", LETTER_COLUMNS, run, 'source, "partition", "offset"').infer_objects()
 
     def _read(self, table: str, columns: tuple[str, ...], run: str | None, order: str) -> pd.DataFrame:
         where, values = ("", []) if run is None else (" WHERE run = ?", [run])
         with self._lock:
-            rows = self._db.execute(f"SELECT {', '.join(map(_quoted, columns))} FROM {table}{where} ORDER BY {order}", values).fetchall()
-        return pd.DataFrame(rows, columns=list(columns))
+            rows = self._db.execute(
+                f"SELECT {', '.join(map(_quoted, columns))} FROM {table}{where} ORDER BY {order}", values
+            ).fetchall()
+        return pd.DataFrame(rows, columns=list(columns), dtype="object")
 
     def snapshot(self, run: str) -> Snapshot | None:
         """Give the last snapshot of a run, if this user wrote it."""
@@ -123,10 +134,10 @@ class Sqlite(Store):
         if row is None:
             return None
         positions, state, finished, mac = row
-        if not hmac.compare_digest(mac, _sign(run, positions, state)):
+        if not hmac.compare_digest(mac or "", _sign(run, positions, state)):
             raise StoreError(
-                f"the snapshot of {run!r} in {self.path!r} was not written by this user, and a pickle from elsewhere is not opened. "
-                "Use another store, or set GOVLAB_KEY to the key with which it was written."
+                f"the snapshot of {run!r} in {self.path!r} was not written by this user, and a pickle from elsewhere is not "
+                "opened. Use another store, or set GOVLAB_KEY to the key with which it was written."
             )
         read = {source: {int(p): n for p, n in position.items()} for source, position in json.loads(positions).items()}
         return Snapshot(read, state, bool(finished))
@@ -142,7 +153,7 @@ def _quoted(name: str) -> str:
 
 def _values(table: pd.DataFrame, name: str) -> list[Any]:
     if name in ("time", "start"):
-        return [None if v == np.iinfo("int64").min else v for v in time_us(table, name).tolist()]
+        return [None if v == _MISSING else v for v in time_us(table, name).tolist()]
     column = table[name].astype("object")
     return [None if v is None or v is pd.NA or v != v else v for v in column.tolist()]
 

@@ -53,5 +53,9 @@ class ScriptedReader(Reader):
         """Give the number of rows given."""
         return {0: self._given}
 
+    def position_before(self, rows: pd.DataFrame) -> dict[int, int]:
+        """Give the position from which the last rows come again."""
+        return {0: self._given - len(rows)}
+
     def close(self) -> None:
         """Do nothing."""

@@ -27,12 +27,12 @@ def alerts(*seconds):
 
 def test_a_late_alert_does_not_open_the_way_for_another():
     out, _ = run(Cooldown("30s"), alerts(100, 50, 110))
-    assert ["a", "b"] == out["id"].tolist()
+    assert out["id"].tolist() == ["a", "b"]
 
 
 def test_an_alert_that_was_kept_back_does_not_prolong_the_quiet():
     out, _ = run(Cooldown("30s"), alerts(0, 20, 30))
-    assert ["a", "c"] == out["id"].tolist()
+    assert out["id"].tolist() == ["a", "c"]
 
 
 def test_rows_that_are_no_alerts_are_refused_with_what_to_do():

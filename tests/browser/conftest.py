@@ -247,11 +247,16 @@ class NotebookPage:
 
 @pytest.fixture
 def open_notebook(page: Page, lab: Lab) -> Callable[[Path], NotebookPage]:
-    """Return a function that opens a notebook, copied into the lab's folder when it is elsewhere."""
+    """Return a function that opens a notebook; one from elsewhere is copied, with the data beside it as in the project."""
 
     def opened(path: Path) -> NotebookPage:
         if not path.is_relative_to(lab.folder):
-            path = Path(shutil.copy(path, lab.folder))
+            home = lab.folder / "notebooks"
+            home.mkdir(exist_ok=True)
+            for link in (lab.folder / "data", home / "data"):
+                if not link.exists():
+                    link.symlink_to(ROOT / "data")
+            path = Path(shutil.copy(path, home))
         return NotebookPage(page, lab.address(path))
 
     return opened

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 EVIL = "<script>window.pwned = 1</script><img src=x onerror='window.pwned = 1'>"
 
 SOURCE = f"""
@@ -51,14 +52,15 @@ threading.Thread(target=background, daemon=True).start()
 # Where on the screen the n-th alert of a plot in view is.
 MARK = """n => {
     const doc = Bokeh.documents.findLast(doc => doc.roots().length)
-    const marks = [...doc._all_models.values()].filter(m => m.type == 'GlyphRenderer' && m.data_source.data.reason?.length)
-    const views = marks.map(mark => doc.views_manager?.get(mark)).filter(view => view?.glyph?.sx?.length)
+    const walk = view => [view, ...[...(view.children?.() ?? [])].flatMap(walk)]
+    const all = [...(doc.views_manager?.roots ?? [])].flatMap(walk)
+    const views = all.filter(view => view.model.type == 'GlyphRenderer' && view.model.data_source.data.reason?.length)
     const places = views.map(view => {
         const corner = view.parent.canvas_view.el.getBoundingClientRect()
-        const i = n % view.glyph.sx.length
-        return [corner.x + view.glyph.sx[i], corner.y + view.glyph.sy[i]]
+        const i = n % (view.glyph?.sx?.length ?? 1)  // a plot that is just being built has no places yet
+        return [corner.x + view.glyph?.sx?.[i], corner.y + view.glyph?.sy?.[i]]
     })
-    return places.find(([x, y]) => document.elementFromPoint(x, y)?.closest('.jp-OutputArea')) ?? null
+    return places.find(([x, y]) => x && y && document.elementFromPoint(x, y)?.closest('.jp-OutputArea')) ?? null
 }"""
 
 
@@ -74,11 +76,9 @@ def test_plots_follow_the_stream_escape_what_it_says_and_fetch_nothing(live, pag
     while_blocked = live.moving()
     live._ended(60)
     after = live.moving()
-    picture = os.environ.get("GOVLAB_SCREENSHOTS")
-    if picture:
-        live.scroll_to(1)
+    _hover(live, page)
+    if picture := os.environ.get("GOVLAB_SCREENSHOTS"):
         live.screenshot(Path(picture) / "live.png")
-    _hover(page)
 
     assert while_blocked, "the plot must move while a cell blocks the kernel"
     assert after, "the plot must move after all cells have ended"
@@ -104,9 +104,19 @@ def test_plots_follow_the_stream_escape_what_it_says_and_fetch_nothing(live, pag
     assert page.traffic.outside == []
 
 
-def _hover(page) -> None:
+def test_the_tour_runs_in_a_lab_and_its_last_plot_goes_on(open_notebook, page):
+    tour = open_notebook(ROOT / "notebooks" / "00_tour.ipynb")
+    tour.run_all(timeout_s=120)
+    if picture := os.environ.get("GOVLAB_SCREENSHOTS"):
+        tour.screenshot(Path(picture) / "tour.png")
+    assert tour.moving(), "the live plot must move after all cells have ended"
+    assert page.traffic.errors == []
+    assert page.traffic.outside == []
+
+
+def _hover(notebook, page) -> None:
     """Point at alerts until a tooltip shows, so that what a stranger wrote is really in the page."""
-    page.locator(".bk-Figure").first.scroll_into_view_if_needed()
+    notebook.scroll_to(1)
     words = page.locator(".bk-tooltip-row-value", has_text="<script>")  # as text: as markup it would not be found by it
     for number in range(60):  # the plot is alive: a mark may have moved on, or its tooltip gone, before it is looked at
         if place := page.evaluate(MARK, number):

@@ -1,19 +1,39 @@
 """Every registered step keeps the contract: a new one is tested by being in its table."""
 
+from functools import cache
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from govlab import registry, testing
 from govlab.step import Detector
+from govlab.testing.steps import play, same
 
 STEPS = [(room, name) for room in registry.STEP_ROOMS for name in registry.names(room)]
-DETECTORS = [name for name in registry.names("detectors") if issubclass(registry.load("detectors", name), Detector)]
+EVENTS = testing.sample_events(150, seed=7, entities=9, span_s=1_500)
 
 
 @pytest.mark.parametrize(("room", "name"), STEPS)
-def test_a_registered_step_keeps_the_contract_of_a_step(room, name):
-    testing.check_step(registry.load(room, name).example())
+def test_a_registered_step_keeps_the_contract_of_a_step_and_a_detector_that_of_a_detector(room, name):
+    kind = registry.load(room, name)
+    check = testing.check_detector if issubclass(kind, Detector) else testing.check_step
+    check(kind.example())
 
 
-@pytest.mark.parametrize("name", DETECTORS)
-def test_a_registered_detector_keeps_the_contract_of_a_detector(name):
-    testing.check_detector(registry.load("detectors", name).example())
+@cache
+def whole(room, name):
+    return play(registry.load(room, name).example(), EVENTS)
+
+
+@pytest.mark.parametrize(("room", "name"), STEPS)
+@given(cuts=st.lists(st.integers(1, 149), max_size=8), resume_at=st.one_of(st.none(), st.integers(1, 149)))
+@settings(max_examples=8, deadline=None)
+def test_what_a_registered_step_gives_does_not_depend_on_the_cuts(room, name, cuts, resume_at):
+    step = registry.load(room, name).example()
+    same(step, whole(room, name), play(step, EVENTS, cuts, resume_at), f"cutting at {sorted(cuts)} and resuming at {resume_at}")
+
+
+@pytest.mark.parametrize(("room", "name"), STEPS)
+def test_the_sample_makes_a_registered_step_give_rows(room, name):
+    assert len(whole(room, name)[0])

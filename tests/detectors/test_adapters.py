@@ -80,7 +80,7 @@ def test_columns_must_be_a_list(columns):
 
 
 def test_a_function_gets_each_row_as_a_dict():
-    assert [2.0, 4.0] == column(Callable(lambda x: 2 * x["x"]), events([1.0, 2.0]), "score")
+    assert column(Callable(lambda x: 2 * x["x"]), events([1.0, 2.0]), "score") == [2.0, 4.0]
 
 
 def test_a_function_that_raises_is_reported_with_the_row():

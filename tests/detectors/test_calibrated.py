@@ -24,12 +24,12 @@ def given_p(values, **recipe):
 
 
 def test_the_least_p_is_half_of_one_in_a_window_and_one_more():
-    assert 0.5 / 11 == given_p([float(i) for i in range(30)], window=10, warm=10)[-1]
+    assert given_p([float(i) for i in range(30)], window=10, warm=10)[-1] == 0.5 / 11
 
 
 def test_a_score_equal_to_all_of_the_past_has_p_one_half():
-    assert 0.5 == given_p([3.0] * 20, warm=5)[-1]
+    assert given_p([3.0] * 20, warm=5)[-1] == 0.5
 
 
 def test_p_is_nan_until_warm_and_for_a_missing_score():
-    assert [True, True, False, True, False] == [math.isnan(p) for p in given_p([1.0, 2.0, 3.0, None, 1.0], warm=2)]
+    assert [math.isnan(p) for p in given_p([1.0, 2.0, 3.0, None, 1.0], warm=2)] == [True, True, False, True, False]

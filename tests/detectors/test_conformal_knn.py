@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from naive import conformal_knn
 
 from govlab.detectors.conformal_knn import ConformalKnn
 from govlab.errors import ArgumentError, SchemaError
 from govlab.frames import event_frame
-from naive import conformal_knn
 
 SMALL = {"k": 2, "shape": 4, "history": 30, "calibration": 25, "record": 5, "warm": 12}
 

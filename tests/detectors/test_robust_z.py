@@ -24,8 +24,8 @@ def scored(values, **recipe):
 
 def test_a_burst_does_not_drag_the_median_along_before_it_fills_half_of_the_window():
     scores = scored([0.0] * 21 + [50.0] * 21, window=21, warm=5)
-    assert 50.0 == scores[30]
-    assert 0.0 == scores[41]
+    assert scores[30] == 50.0
+    assert scores[41] == 0.0
 
 
 @pytest.mark.parametrize("gap", [None, math.nan, math.inf, -math.inf])
@@ -35,4 +35,4 @@ def test_a_value_that_is_missing_or_infinite_is_not_learned(gap):
 
 
 def test_it_gives_nan_until_so_many_values_are_learned():
-    assert [True] * 11 + [False] * 2 == [math.isnan(s) for s in scored([1.0] * 13)]
+    assert [math.isnan(s) for s in scored([1.0] * 13)] == [True] * 11 + [False] * 2

@@ -65,26 +65,26 @@ def test_many_keys_that_come_and_go_are_counted_as_by_the_twin_though_their_name
 def test_without_a_key_all_rows_are_counted_together():
     events = event_frame({"time": from_us([START, START + S, START + 61 * S])})
     out, _ = run(WindowCount(), events)
-    assert (["time", "start", "count", "partition", "offset", "first_offset", "last_offset"], [2, 1]) == (list(out.columns), out["count"].tolist())
+    assert (list(out.columns), out["count"].tolist()) == (["time", "start", "count", "partition", "offset", "first_offset", "last_offset"], [2, 1])
 
 
 def test_a_window_comes_out_at_the_row_whose_time_is_its_end_and_not_before():
     events = event_frame({"time": from_us([START, START + 60 * S - 1, START + 60 * S, START + 65 * S])})
     out, _ = run(WindowCount(), events)
-    assert [(2, 2), (4, 2)] == list(zip(out.index.tolist(), out["count"].tolist(), strict=True))
+    assert list(zip(out.index.tolist(), out["count"].tolist(), strict=True)) == [(2, 2), (4, 2)]
 
 
 def test_a_late_row_counts_while_its_window_waits_and_goes_aside_with_a_reason_after():
     events = event_frame({"time": from_us([START + s * S for s in (10, 89, 5, 90, 6)])})
     out, sides = run(WindowCount(lateness="30s"), events)
-    assert ([2, 2], [4]) == (out["count"].tolist(), sides["late"]["offset"].tolist())
-    assert ["its window had closed (lateness 30s)"] == sides["late"]["reason"].tolist()
+    assert (out["count"].tolist(), sides["late"]["offset"].tolist()) == ([2, 2], [4])
+    assert sides["late"]["reason"].tolist() == ["its window had closed (lateness 30s)"]
 
 
 def test_a_gap_of_years_costs_no_more_than_an_hour():
     events = event_frame({"time": from_us([START, START + 10**15, START + 10**15 + S])})
     out, _ = run(WindowCount(size="5min", every="1s"), events)
-    assert 300 * 2 + 1 == len(out)
+    assert len(out) == 300 * 2 + 1
 
 
 def test_keys_of_any_kind_keep_their_value():
@@ -97,8 +97,8 @@ def test_keys_of_any_kind_keep_their_value():
 def test_a_whole_number_key_with_a_gap_is_still_a_key_of_its_own():
     events = event_frame({"time": from_us([START] * 3), "key": [1.0, np.nan, 1.0]})
     out, _ = run(WindowCount("key"), events)
-    assert [2, 1] == out["count"].tolist()
-    assert [False, True] == out["key"].isna().tolist()
+    assert out["count"].tolist() == [2, 1]
+    assert out["key"].isna().tolist() == [False, True]
 
 
 def test_the_sum_of_an_infinite_value_is_infinite_and_of_a_missing_one_nothing():

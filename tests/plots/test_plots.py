@@ -99,6 +99,16 @@ def test_a_column_is_plotted_with_a_curve_for_each_of_a_few_keys(session):
     assert "2 of other keys" in hv.render(plot).title.text
 
 
+def test_an_event_that_is_replayed_after_seeking_back_is_plotted_once(session):
+    stream = Stream()
+    plot = plots.Timeline(stream)
+    for start in (0, 10, 5, 10, 20):
+        frame = events(0, 10, offset=np.arange(start, start + 10), partition=np.int32(1))
+        stream.emit(frame)
+    stream.emit(events(0, 5, offset=np.arange(5), partition=np.int32(2)))
+    assert view(plot).counts.total == 35
+
+
 def test_alerts_lie_on_the_curve_and_a_redelivered_one_is_drawn_once(session):
     stream, alerts = Stream(), Stream()
     plot = plots.Timeline(stream, alerts)

@@ -1,0 +1,158 @@
+"""A reader as a streamz node: takes frames from it and emits them, and tells the truth about how that goes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from govlab import frames
+from govlab.clock import Clock, ReplayClock
+from govlab.engines.graph import Node, pipelines_below, roots_above, settle
+from govlab.errors import ArgumentError
+from govlab.sources.reader import DeadLetter, EndOfStream, Reader
+
+__all__ = ["BEGINNING", "LIVE_ROWS", "LIVE_S", "Feed"]
+
+log = logging.getLogger("govlab")
+LIVE_ROWS, LIVE_S = 4_096, 0.02
+BEGINNING = np.iinfo("int64").min
+
+
+class Feed(Node):
+    """What a source is without the playing: the rows at hand, their times on the clock, dead letters, state and error."""
+
+    def __init__(self, reader: Reader, speed: float | None, max_rows: int, clock: Clock | None) -> None:
+        if isinstance(max_rows, bool) or not isinstance(max_rows, int) or max_rows < 1:
+            raise ArgumentError(f"max_rows={max_rows!r}; expected a whole number of at least 1.")
+        self.clock = ReplayClock(speed, clock)
+        super().__init__(stream_name=reader.name)
+        self.reader, self.max_rows = reader, max_rows
+        self.state: str = "idle"
+        self.error: BaseException | None = None
+        self.events = 0
+        self.event_us: int | None = None
+        self.rate: list[tuple[float, int]] = []
+        self.letters: dict[tuple[int, int], DeadLetter] = {}
+        self.dead, self.rewound = Node(), Node()
+        self._pending, self._keys, self._seen_us = frames.empty(), np.empty(0, "int64"), BEGINNING
+        self._on_letters: list[Callable[[list[DeadLetter]], None]] = []
+        self._opened = self._quiet = False
+
+    def open(self, position: Mapping[int, int] | None = None, events: int = 0, seen_us: int = BEGINNING) -> None:
+        """Begin at a position; done by itself when the source first runs."""
+        self.reader.open(position)
+        self._pending, self._keys, self._seen_us = frames.empty(), np.empty(0, "int64"), seen_us
+        self.events, self.event_us, self._opened = events, None, True
+        self.clock.stop()
+
+    def position(self) -> dict[int, int]:
+        """Give how far each partition was given on."""
+        return self.reader.position_before(self._pending)
+
+    def peek(self) -> int | None:
+        """Give the clock's time of the next row; None when there is none yet; raises EndOfStream at the end."""
+        try:
+            if not self._opened:
+                self.open()
+            if not len(self._pending):
+                try:
+                    self._pending = self.reader.read(self.max_rows)
+                finally:
+                    self._bury(self.reader.take_dead_letters())
+                self._keys = self._clock_times(self._pending)
+        except EndOfStream:
+            raise
+        except Exception as error:
+            self.fail(error)
+            raise
+        return int(self._keys[0]) if len(self._pending) else None
+
+    def _clock_times(self, rows: pd.DataFrame) -> np.ndarray:
+        """Give the time of each row on the clock: the reader's if it has one, else the latest event time so far."""
+        keys = getattr(self.reader, "last_keys", None)
+        if keys is None and len(rows):
+            keys = np.maximum.accumulate(np.maximum(frames.time_us(rows), self._seen_us))
+        if len(rows):
+            self._seen_us = int(keys[-1])
+        return keys if len(rows) else np.empty(0, "int64")
+
+    def _bury(self, letters: list[DeadLetter]) -> None:
+        fresh = [letter for letter in letters if (letter.partition, letter.offset) not in self.letters]
+        self.letters.update({(letter.partition, letter.offset): letter for letter in fresh})
+        for listener in self._on_letters if fresh else ():
+            listener(fresh)
+        if fresh and not self._quiet:
+            self.dead.emit(pd.DataFrame([vars(letter) for letter in fresh]))
+
+    def listen_letters(self, listener: Callable[[list[DeadLetter]], None]) -> Callable[[], None]:
+        """Call a function with the records that could not be read; gives how to end that."""
+        self._on_letters.append(listener)
+        return lambda: self._on_letters.remove(listener)
+
+    def take(self, rows: int, before_us: int | None = None) -> pd.DataFrame:
+        """Take, of the rows at hand, at most so many, and only those whose time is before ``before_us``."""
+        n = min(rows, len(self._pending))
+        if before_us is not None:
+            n = min(n, int(np.searchsorted(self._keys, before_us, side="left")))
+        piece = self._pending.iloc[:n].reset_index(drop=True)
+        if n:
+            self.event_us = int(self._keys[n - 1])
+        self._pending, self._keys = self._pending.iloc[n:], self._keys[n:]
+        return piece
+
+    def give(self, piece: pd.DataFrame) -> None:
+        """Emit a frame; what goes wrong below is kept in ``error`` and raised."""
+        self.events += len(piece)
+        self.rate = [*self.rate[-50:], (time.monotonic(), self.events)]
+        try:
+            self.emit(piece)
+        except Exception as error:
+            self.fail(error)
+            raise
+
+    def fail(self, error: BaseException) -> None:
+        """Tell the truth about a failure."""
+        self.state, self.error = "failed", error
+        log.error("%s stopped: %s", self.name, error)
+
+    def end(self) -> None:
+        """Let the pipelines below give on what they hold, those whose other sources have ended too."""
+        self.state = "finished"
+        try:
+            for node in pipelines_below(self):
+                settle(self)
+                if all(getattr(root, "state", "finished") == "finished" for root in roots_above(node)):
+                    node.finish()
+            settle(self)
+        except Exception as error:
+            self.fail(error)
+            raise
+
+    def advance(self, rows: int | None = None, before_us: int | None = None, timed: bool = True) -> int | None:
+        """Give on the next frame that is due; gives its number of rows, 0 when none is due, None at ``before_us``."""
+        first = self.peek()
+        if first is None:
+            return 0
+        if before_us is not None and first >= before_us:
+            return None
+        due = before_us
+        if timed and self.clock.speed is not None:
+            if not self.clock.running:
+                self.clock.start(first)
+            now = self.clock.now_us() + 1
+            due = now if before_us is None else min(now, before_us)
+            rows = min(rows or LIVE_ROWS, LIVE_ROWS)
+        piece = self.take(rows or self.max_rows, due)
+        if len(piece):
+            self.give(piece)
+        return len(piece)
+
+    def idle_s(self) -> float:
+        """Give how long to wait before the next row is due, at most 20 ms."""
+        if self.clock.speed is None or not len(self._keys):
+            return LIVE_S
+        return min(LIVE_S, self.clock.until_s(int(self._keys[0])))

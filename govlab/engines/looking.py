@@ -1,0 +1,43 @@
+"""Looking at a source: its state, and the table that a notebook shows of it."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from govlab.engines.graph import pipelines_below
+
+if TYPE_CHECKING:
+    from govlab.engines.feed import Feed
+
+__all__ = ["status", "table"]
+
+
+def status(source: Feed) -> dict[str, Any]:
+    """Give the state of a source as a dict; see :meth:`govlab.engines.playback.Source.status`."""
+    (t0, n0), (t1, n1) = (source.rate[0], source.rate[-1]) if source.rate else ((0.0, 0), (0.0, 0))
+    sides: dict[str, int] = {}
+    for node in pipelines_below(source):
+        for side, count in node.carrier.sides.items():
+            sides[side] = sides.get(side, 0) + count
+    timed = source.clock.speed is not None and source.clock.running and source.event_us is not None
+    behind = source.clock.now_us() - source.event_us if timed else 0
+    return {
+        "name": source.name,
+        "state": source.state,
+        "rows": source.events,
+        "rows_per_s": (n1 - n0) / (t1 - t0) if t1 > t0 else 0.0,
+        "event_time": None if source.event_us is None else pd.Timestamp(source.event_us, unit="us", tz="UTC"),
+        "lag_s": max(0, behind) / 1e6,
+        "dead_letters": len(source.letters),
+        "sides": sides,
+        "last_error": None if source.error is None else str(source.error),
+    }
+
+
+def table(rows: dict[str, Any]) -> str:
+    """Write a dict as an HTML table."""
+    cells = "".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(str(v))}</td></tr>" for k, v in rows.items())
+    return f"<table>{cells}</table>"

@@ -1,0 +1,109 @@
+"""Winding a replay: snapshots in memory to go back to, and the row at which an alert comes out."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from dataclasses import dataclass
+
+import pandas as pd
+from streamz import Stream
+
+from govlab.engines.engine import Carrier
+from govlab.engines.graph import Through, muted, pipelines_below, settle
+from govlab.errors import ArgumentError
+
+__all__ = ["Mark", "Marks", "rows_to_alert"]
+
+KEEP_MARKS, KEEP_BYTES = 64, 256 << 20
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Where the clock, the reader and the pipelines stood."""
+
+    key_us: int
+    position: dict[int, int]
+    events: int
+    nodes: tuple[Through, ...]
+    states: bytes
+
+    @classmethod
+    def of(cls, top: Stream, key_us: int, position: dict[int, int], events: int) -> Mark:
+        """Take down where the pipelines below a node stand."""
+        settle(top)
+        nodes = tuple(pipelines_below(top))
+        return cls(
+            key_us, position, events, nodes, pickle.dumps([node.put_down() for node in nodes], protocol=pickle.HIGHEST_PROTOCOL)
+        )
+
+    def take_up(self, top: Stream) -> None:
+        """Put the pipelines below a node where they stood; those that hang there only since then start afresh."""
+        known = dict(zip(self.nodes, pickle.loads(self.states), strict=True))
+        for node in pipelines_below(top):
+            node.take_up(known.get(node) or Carrier(node.carrier.pipeline).__dict__)
+
+
+class Marks:
+    """Marks along a replay, at most 64 of them and about 256 MiB; the first, of its beginning, is always kept."""
+
+    def __init__(self) -> None:
+        self._marks: list[Mark] = []
+        self._due = 0.0
+
+    def __len__(self) -> int:
+        return len(self._marks)
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time for another: five a second at most, and never more than a fiftieth of the time."""
+        return time.monotonic() >= self._due
+
+    def add(self, top: Stream, key_us: int, position: dict[int, int], events: int) -> None:
+        """Set a mark."""
+        began = time.monotonic()
+        self._marks.append(Mark.of(top, key_us, position, events))
+        while len(self._marks) > KEEP_MARKS or (
+            len(self._marks) > 2 and sum(len(mark.states) for mark in self._marks) > KEEP_BYTES
+        ):
+            self._marks = self._marks[:1] + self._marks[2::2]
+        now = time.monotonic()
+        self._due = now + max(0.2, 50 * (now - began))
+
+    def before(self, top: Stream, goal_us: int) -> Mark:
+        """Give the last mark before a time that knows all pipelines, else the first; forget those after it."""
+        nodes = set(pipelines_below(top))
+        last = max(i for i, mark in enumerate(self._marks) if i == 0 or (mark.key_us < goal_us and nodes <= set(mark.nodes)))
+        self._marks = self._marks[: last + 1]
+        return self._marks[last]
+
+
+def rows_to_alert(top: Stream, piece: pd.DataFrame) -> int | None:
+    """Count the rows of a piece up to the one at which an alert comes out (or a step fails); None if there is none.
+
+    Found by halving, on the side: the pipelines below are put back where they stood.
+    """
+    watched = [node for node in pipelines_below(top) if node.carrier.pipeline.gives_alerts]
+    if not watched:
+        raise ArgumentError("run_until('alert'): no pipeline below this source gives alerts; end one with a step of gl.alerts.")
+    mark = Mark.of(top, 0, {}, 0)
+    before = sum(node.carrier.rows for node in watched)
+
+    def ends(rows: int) -> bool:
+        with muted(top):
+            try:
+                top.emit(piece.iloc[:rows].reset_index(drop=True))
+                settle(top)
+                return sum(node.carrier.rows for node in watched) > before
+            except Exception:  # comes again, and is told of, when the rows are given
+                return True
+            finally:
+                mark.take_up(top)
+
+    if not ends(len(piece)):
+        return None
+    low, high = 0, len(piece)  # nothing with ``low`` rows, an alert with ``high``
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if ends(middle) else (middle, high)
+    return high

@@ -1,0 +1,116 @@
+import math
+
+import pytest
+from sklearn.ensemble import IsolationForest
+
+from govlab import errors, registry
+from govlab.errors import ArgumentError, SchemaError, did_you_mean
+from govlab.testing import sample_events
+
+COUNTS = [0, -1, 1.5, "3", None, True, math.nan]
+DURATIONS = ["", "soon", "-5s", None, 5, "5 bananas"]
+TAIL = [("tail", ["top", None, 1], "expected one of 'upper', 'lower', 'both'")]
+MODEL = IsolationForest(n_estimators=2, random_state=1)
+
+
+def counts(*names, wrong=COUNTS):
+    return [(name, wrong, "expected a whole number of at least") for name in names]
+
+
+def durations(*names, zero=False, none=False):
+    wrong = [d for d in DURATIONS if not (none and d is None) and not (zero and d == 5)]
+    return [(name, wrong if zero else [*wrong, "0s"], "(is not a duration; expected text such as|must be (zero or )?more)") for name in names]
+
+
+ALPHA = [("alpha", [0, -0.1, 1.1, "1", None, math.nan, True], "expected a number above 0 and at most 1")]
+FLOOR = [("floor", [0, -1, "1", None, math.nan, math.inf], "expected a number")]
+COLUMNS = [("columns", ["x", [], None], "expected a list of columns, such as")]
+
+# for each step: what more it needs, and (field, wrong values, what the message must say was expected)
+WRONG = {
+    "always": ({}, []),
+    "budget": ({}, counts("per_day") + durations("memory") + durations("warm", zero=True) + durations("cooldown", zero=True, none=True)),
+    "calibrated": ({}, counts("window", "warm", "max_entities")),
+    "callable": ({}, [("function", ["f", None, 3], "expected a function of a row")]),
+    "conform": ({}, [("schema", [{}, "int64"], "expected gl.Schema"), ("ranges", [{"x": 1}, {"x": (2, 1)}], "expected"), ("allowed", [{"x": "a"}], "expected a list")]),
+    "conformal_knn": ({}, counts("k", "shape", "history", "calibration", "record", "warm", "max_entities")),
+    "cooldown": ({}, durations("per")),
+    "deduplicate": ({}, counts("max_entities") + durations("within")),
+    "entity_rate": ({}, counts("max_entities") + durations("halflife", "per", "expire") + [("into", ["", "time"], "expected the name of a new column")]),
+    "ewma_z": ({}, counts("warm", "max_entities") + ALPHA + FLOOR + TAIL + durations("expire")),
+    "half_space_trees": ({}, counts("trees", "depth", "window") + [("depth", [16], "expected at most 15")] + COLUMNS),
+    "merge": ({}, durations("within")),
+    "never": ({}, []),
+    "random": ({}, [("seed", [1.5, "1", None, True], "expected a whole number")]),
+    "river": ({"model": type("Model", (), {"score_one": 0, "learn_one": 0})(), "columns": ["x"]}, counts("warm", wrong=[-1, 1.5, "3", None]) + COLUMNS + [("model", [None, 3], "expected one with score_one")]),
+    "robust_z": ({}, counts("window", "warm", "max_entities") + FLOOR + TAIL + durations("expire")),
+    "seasonal_count": ({}, counts("warm", "max_entities") + ALPHA + TAIL + durations("expire")),
+    "sklearn": ({"model": MODEL, "columns": ["x"]}, counts("refit", "window", "warm") + COLUMNS + [("model", [None, 3, IsolationForest()], "(expected one with fit|give it one)")]),
+    "threshold": ({}, [("above", ["6", math.nan, True], "expected a number"), ("p_below", [0, 2, "1"], "expected a number above 0 and at most 1")]),
+    "volume": ({}, []),
+    "window_count": ({}, counts("max_entities") + durations("every", "expire") + durations("size", none=True) + durations("lateness", zero=True) + [("size", ["90s"], "must be a multiple of every='1min'")]),
+}  # fmt: skip
+STEPS = [(room, name) for room in registry.STEP_ROOMS for name in registry.names(room)]
+CASES = [(room, name, field, value, says) for room, name in STEPS for field, wrong, says in WRONG.get(name, ({}, []))[1] for value in wrong]
+
+
+@pytest.mark.parametrize(("room", "name"), STEPS)
+def test_every_registered_step_is_in_the_table_of_wrong_arguments(room, name):
+    assert name in WRONG
+
+
+@pytest.mark.parametrize(("room", "name", "field", "value", "says"), CASES)
+def test_a_wrong_argument_is_refused_with_what_was_given_and_what_is_expected(room, name, field, value, says):
+    kind = registry.load(room, name)
+    with pytest.raises(ArgumentError, match=says) as caught:
+        kind(**WRONG[name][0] | {field: value})
+    shown = repr(value) if not isinstance(value, dict) or field == "schema" else repr(next(iter(value.values())))
+    assert str(caught.value).startswith(f"{kind.__name__}: {field}")
+    assert shown in str(caught.value)
+
+
+@pytest.mark.parametrize(("room", "name"), STEPS)
+def test_an_argument_that_does_not_exist_is_refused_by_name(room, name):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'colum'"):
+        registry.load(room, name)(colum="x")
+
+
+def needs(step):
+    named = [getattr(step, field, None) for field in ("column", "by", "value", "distinct", "id", "score", "entity")]
+    return sorted({c for c in [*named, *getattr(step, "columns", ())] if isinstance(c, str)})
+
+
+@pytest.mark.parametrize(("room", "name"), [step for step in STEPS if needs(registry.load(*step).example())])
+def test_a_column_that_is_missing_is_named_with_the_step_and_the_nearest(room, name):
+    step, events = registry.load(room, name).example(), sample_events(20)
+    for column in needs(step):
+        with pytest.raises(SchemaError, match=f"{type(step).__name__} needs a column '{column}'. Did you mean '{column}_'"):
+            step.fresh().process(events.rename(columns={column: f"{column}_"}))
+
+
+def test_every_error_is_in_the_tree_and_may_be_caught_as_what_python_calls_it():
+    made = [getattr(errors, name) for name in errors.__all__ if name.endswith("Error")]
+    assert all(issubclass(kind, errors.GovlabError) for kind in made)
+    assert (
+        issubclass(ArgumentError, ValueError), issubclass(SchemaError, ValueError), issubclass(errors.MissingExtraError, ImportError),
+        issubclass(errors.CheckError, AssertionError),
+    ) == (True, True, True, True)  # fmt: skip
+    assert set(made) == {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)}
+
+
+def test_the_hint_names_the_nearest_word_and_all_words():
+    assert did_you_mean("cout", ["time", "count"]) == "Did you mean 'count'? There are: count, time."
+    assert did_you_mean("x", []) == "There are: none."
+
+
+def test_a_name_that_is_in_no_table_is_refused_with_the_nearest():
+    with pytest.raises(ArgumentError, match="govlab.detectors has no 'ewma'. Did you mean 'ewma_z'?"):
+        registry.load("detectors", "ewma")
+    with pytest.raises(ArgumentError, match="there is no room 'detector'. Did you mean 'detectors'?"):
+        registry.names("detector")
+
+
+def test_the_package_that_is_missing_is_named_with_the_command(monkeypatch):
+    monkeypatch.setitem(registry.table("detectors"), "absent", ("no_such_package:Absent", "pip install 'govlab[absent]'"))
+    with pytest.raises(errors.MissingExtraError, match=r"govlab.detectors.Absent needs the package 'no_such_package': pip install 'govlab\[absent\]'"):
+        registry.load("detectors", "absent")

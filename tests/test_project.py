@@ -1,0 +1,119 @@
+"""What holds for the project as a whole."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from govlab import registry
+from govlab.cli import markdown_table
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "govlab"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+# imports go downwards only: what stands further right may import what stands to its left, and nothing of its own column but itself
+CONTRACTS = {"errors", "hashing", "schema", "frames", "keys", "registry", "step", "pipeline", "summary", "clock"}
+ROOMS = {"sources", "prepare", "features", "detectors", "alerts", "stores", "review", "plots", "datasets"}
+ABOVE = ["evaluation", "engines", "testing", "demo", "cli"]
+
+
+def modules():
+    return sorted(path for path in PACKAGE.rglob("*.py"))
+
+
+def imported(path):
+    """The govlab modules that a file imports when it is loaded or when it runs, without those for type checking only."""
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "govlab":
+            names = [node.module] if node.module != "govlab" else [f"govlab.{alias.name}" for alias in node.names]
+            yield from names
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "govlab")
+
+
+def room(name):
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def level(name):
+    return 0 if name in CONTRACTS else 1 if name in ROOMS else 2 + ABOVE.index(name) if name in ABOVE else None
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_downwards_and_never_to_a_sibling_room(path):
+    mine = room(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    if mine == "__init__":
+        return
+    assert level(mine) is not None, f"{path} is in no known room"
+    for name in imported(path):
+        other = room(name)
+        if other in ("", mine) or (mine, other) == ("demo", ""):
+            continue
+        assert level(other) is not None, name
+        assert level(other) < level(mine) or (mine in CONTRACTS and other in CONTRACTS), f"{mine} imports {name}"
+
+
+def test_importing_govlab_loads_nothing_heavy():
+    heavy = "pandas", "numpy", "numba", "sklearn", "bokeh", "holoviews", "streamz", "pyarrow"
+    code = f"import sys, govlab; print([name for name in {heavy!r} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_the_conda_environment_lists_what_pyproject_lists():
+    extras = PROJECT["optional-dependencies"]
+    expected = {f"python{PROJECT['requires-python']}", *PROJECT["dependencies"], *extras["lab"], *extras["river"], *extras["test"]}
+    actual = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    assert expected == {line for line in actual if isinstance(line, str)} - {"pip"}
+
+
+def test_the_constraints_name_versions_and_no_addresses():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    assert [line for line in lines if "==" not in line or "/" in line or "@" in line] == []
+
+
+def test_the_table_of_the_readme_is_that_of_the_registry():
+    assert markdown_table() in (ROOT / "README.md").read_text()
+
+
+def test_the_tables_are_sorted_and_their_classes_are_named_after_them():
+    for name in registry.ROOMS:
+        entries = registry.table(name)
+        assert sorted(entries) == list(entries)
+        for entry, (target, how) in entries.items():
+            assert how.startswith("pip install ")
+            if name in registry.STEP_ROOMS:
+                assert registry.camel(entry) == target.partition(":")[2]
+
+
+def test_no_module_is_longer_than_300_lines():
+    assert [str(path) for path in modules() if len(path.read_text().splitlines()) > 300] == []
+
+
+def test_unknown_names_say_what_there_is():
+    import govlab as gl
+
+    for where, name, near in ((gl, "Pipelin", "Pipeline"), (gl.detectors, "Ewma", "EwmaZ"), (gl.plots, "TimeLine", "Timeline")):
+        with pytest.raises(AttributeError, match=near):
+            getattr(where, name)
+
+
+def test_a_missing_extra_names_the_command_that_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "river", None)
+    from govlab.detectors.adapters import River
+
+    with pytest.raises(ImportError, match=r"pip install 'govlab\[river\]'"):
+        River()
