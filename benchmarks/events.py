@@ -24,7 +24,7 @@ def make(folder: Path, rows: int, ndjson: bool = True, seed: int = 7) -> tuple[P
     schema = pa.schema([("event_id", pa.string()), ("time", pa.timestamp("ms", "UTC")), ("actor", pa.string()), ("kind", pa.string()),
                         ("target", pa.string()), ("value", pa.float64()), ("ip", pa.string()), ("ok", pa.bool_())])  # fmt: skip
     kinds = np.array(["post", "comment", "like", "follow", "report", "login"])
-    with pq.ParquetWriter(table, schema, compression="zstd") as out, (open(text, "w") if ndjson else open("/dev/null", "w")) as lines:
+    with pq.ParquetWriter(table, schema, compression="zstd") as out, open(text, "w") if ndjson else open("/dev/null", "w") as lines:
         for first in tqdm(range(0, rows, CHUNK), desc="making events", unit_scale=CHUNK, unit=" events", leave=False):
             n = min(CHUNK, rows - first)
             times = START_MS + (np.arange(first, first + n) * span_ms) // rows
@@ -39,7 +39,9 @@ def make(folder: Path, rows: int, ndjson: bool = True, seed: int = 7) -> tuple[P
             ips, ok = [f"203.0.113.{i}" for i in rng.integers(0, 255, n).tolist()], rng.random(n) < 0.97
             ids = [f"{first + i:012x}-{a:08x}" for i, a in enumerate(actors.tolist())]
             columns = [ids, pa.array(times, pa.timestamp("ms", "UTC")), who, kind, what, value, ips, ok]
-            out.write_table(pa.Table.from_arrays([c if isinstance(c, pa.Array) else pa.array(c) for c in columns], schema=schema), 65_536)
+            out.write_table(
+                pa.Table.from_arrays([c if isinstance(c, pa.Array) else pa.array(c) for c in columns], schema=schema), 65_536
+            )
             if ndjson:
                 rows_of = zip(ids, times.tolist(), who, kind, what, value.tolist(), ips, ok.tolist(), strict=True)
                 lines.writelines(

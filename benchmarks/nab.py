@@ -88,9 +88,7 @@ def corpus(files: int | None) -> tuple[dict[str, np.ndarray], dict[str, list[tup
     folder = Path(os.environ.get("GOVLAB_DATA", "")) / "nab"
     labels = folder / "labels" / "combined_windows.json"
     if "GOVLAB_DATA" not in os.environ or not labels.is_file():
-        sys.exit(
-            f"{labels} is not there; set GOVLAB_DATA to the folder that holds nab/ (data and labels of numenta/NAB)."
-        )
+        sys.exit(f"{labels} is not there; set GOVLAB_DATA to the folder that holds nab/ (data and labels of numenta/NAB).")
     spans = json.loads(labels.read_text())
     values, windows = {}, {}
     for name in sorted(spans)[:: max(1, math.ceil(len(spans) / files)) if files else 1]:
@@ -106,9 +104,7 @@ def corpus(files: int | None) -> tuple[dict[str, np.ndarray], dict[str, list[tup
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--files", type=int, metavar="N", help="about N files, spread over the corpus, instead of all 58"
-    )
+    parser.add_argument("--files", type=int, metavar="N", help="about N files, spread over the corpus, instead of all 58")
     files = parser.parse_args().files
     if files is not None and files < 1:
         parser.error("--files must be at least 1")

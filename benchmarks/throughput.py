@@ -62,7 +62,7 @@ def govlab_run(path: Path, schema: gl.Schema, max_rows: int) -> tuple[int, str]:
 
 @njit(cache=True, nogil=True)
 def bare_rows(ids, times, values, newest, counts, sums, touched, touches, n, mean, variance, alerts):
-    """The same job as a plain loop over arrays, with nothing around it."""
+    """Do the same job in a plain loop over arrays, with nothing around it."""
     for i in range(ids.size):
         t, k = times[i], ids[i]
         if t > newest[0]:
@@ -175,7 +175,7 @@ def streamz_dicts(path: Path, most: int) -> int:
 
 
 def streamz_groupby(path: Path, max_rows: int) -> int:
-    """streamz with frames, and pandas groupby for the windows."""
+    """Streamz with frames, and pandas groupby for the windows."""
     from streamz import Stream
 
     state: dict[str, Any] = {"open": None, "newest": 0}
@@ -204,7 +204,11 @@ def streamz_groupby(path: Path, max_rows: int) -> int:
     found = source.map(window).map(score).sink_to_list()
     for batch in pq.ParquetFile(path).iter_batches(max_rows, columns=["time", "actor", "value"]):
         frame = batch.to_pandas()
-        source.emit(frame.assign(time=frame["time"].astype("int64") if frame["time"].dt.unit == "ms" else frame["time"].astype("int64") // 1000))
+        source.emit(
+            frame.assign(
+                time=frame["time"].astype("int64") if frame["time"].dt.unit == "ms" else frame["time"].astype("int64") // 1000
+            )
+        )
     return sum(found)
 
 
@@ -213,7 +217,12 @@ def trees(rows: int) -> dict[str, float]:
     from river import anomaly
 
     rng = np.random.default_rng(1)
-    frame = gl.event_frame({"time": pd.Timestamp("2026-03-02", tz="UTC") + pd.to_timedelta(np.arange(rows), "s"), **{c: rng.random(rows) for c in "abcd"}})
+    frame = gl.event_frame(
+        {
+            "time": pd.Timestamp("2026-03-02", tz="UTC") + pd.to_timedelta(np.arange(rows), "s"),
+            **{c: rng.random(rows) for c in "abcd"},
+        }
+    )
     ours = gl.detectors.HalfSpaceTrees(list("abcd"), trees=25, depth=8, window=250)
     ours.process(frame.iloc[:300].reset_index(drop=True))
     ours_s, _ = cpu(lambda: ours.fresh().process(frame), 2)
@@ -234,7 +243,9 @@ def latency(rows: int = 1_000, frames: int = 300) -> tuple[float, float]:
     """Give p50 and p99 of the time from handing over a live frame until its alerts are out, in milliseconds."""
     rng = np.random.default_rng(2)
     times = pd.Timestamp("2026-03-02", tz="UTC") + pd.to_timedelta(np.sort(rng.integers(0, frames * 10_000, rows * frames)), "ms")
-    whole = gl.event_frame({"time": times, "actor": [f"user_{a}" for a in rng.zipf(1.2, rows * frames) % 50_000], "value": rng.random(rows * frames)})
+    whole = gl.event_frame(
+        {"time": times, "actor": [f"user_{a}" for a in rng.zipf(1.2, rows * frames) % 50_000], "value": rng.random(rows * frames)}
+    )
     parts = [whole.iloc[i : i + rows].reset_index(drop=True) for i in range(0, len(whole), rows)]
     from streamz import Stream
 
@@ -255,7 +266,9 @@ def memory(folder: Path, rows: int) -> float:
     code = "import sys; sys.path.insert(0, sys.argv[2]); import throughput as t; t.govlab_run(sys.argv[1], t.TABLE, 16384); " \
            "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"  # fmt: skip
     path = make(folder, rows, ndjson=False)[1]
-    done = subprocess.run([sys.executable, "-c", code, str(path), str(Path(__file__).parent)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path), str(Path(__file__).parent)], capture_output=True, text=True, check=True
+    )
     path.unlink()
     return float(done.stdout.split()[-1])
 
@@ -290,7 +303,9 @@ def main() -> None:
             seen.add(mark)
             rates[f"{name} {max_rows}"] = n / seconds
             ratio = rates[f"{name} {max_rows}"] / rates[f"{name} bare loop"]
-            print(f"  {name:8} govlab, frames {max_rows:6,} {n / seconds / 1e6:5.2f}   {ratio:.2f} of the bare loop ({found} alerts)")
+            print(
+                f"  {name:8} govlab, frames {max_rows:6,} {n / seconds / 1e6:5.2f}   {ratio:.2f} of the bare loop ({found} alerts)"
+            )
         print(f"  {name:8} fingerprints of the three: {'equal' if len(seen) == 1 else 'DIFFERENT'}")
     if "peers" in only:
         few = min(n, 200_000)
@@ -304,7 +319,9 @@ def main() -> None:
             print(f"  govlab is {rates['ndjson 16384'] / rates['dicts']:.0f} times streamz with dicts (ndjson, frames of 16,384)")
     if "trees" in only:
         speed = trees(min(n, 200_000))
-        print(f"  half-space trees 25x8: govlab {speed['govlab'] / 1e6:.3f}, river {speed['river'] / 1e6:.4f}: {speed['govlab'] / speed['river']:.0f} times")
+        print(
+            f"  half-space trees 25x8: govlab {speed['govlab'] / 1e6:.3f}, river {speed['river'] / 1e6:.4f}: {speed['govlab'] / speed['river']:.0f} times"
+        )
     if "latency" in only:
         for rows in (1, 100, 1_000, 4_096):
             p50, p99 = latency(rows)

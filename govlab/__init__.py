@@ -8,11 +8,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from govlab import alerts, clock, datasets, detectors, engines, errors, evaluation, features, plots, prepare, registry
-    from govlab import sources, stores, testing
+    from govlab import (
+        alerts,
+        clock,
+        datasets,
+        detectors,
+        engines,
+        errors,
+        evaluation,
+        features,
+        plots,
+        prepare,
+        registry,
+        sources,
+        stores,
+        testing,
+    )
     from govlab.engines.streams import from_reader, from_replay, run
     from govlab.frames import Schema, event_frame
-    from govlab.pipeline import Pipeline, Result, Sharded
+    from govlab.pipeline import Pipeline, Result
+    from govlab.sharded import Sharded
     from govlab.step import Detector, Step
     from govlab.summary import Summary
 
@@ -23,7 +38,7 @@ _NAMES = {
     "Pipeline": "govlab.pipeline",
     "Result": "govlab.pipeline",
     "Schema": "govlab.frames",
-    "Sharded": "govlab.pipeline",
+    "Sharded": "govlab.sharded",
     "Step": "govlab.step",
     "Summary": "govlab.summary",
     "event_frame": "govlab.frames",

@@ -20,7 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     demo = commands.add_parser("demo", help="replay real edits and a machine metric, alert, judge, write a report")
     demo.add_argument("--json", action="store_true", help="print the result as JSON, and nothing else")
-    demo.add_argument("--report", type=Path, default=Path("reports/demo.html"), help="where the HTML report goes (default: %(default)s)")
+    demo.add_argument(
+        "--report", type=Path, default=Path("reports/demo.html"), help="where the HTML report goes (default: %(default)s)"
+    )
     demo.add_argument("--store", help="keep alerts and snapshots in this SQLite file; a run that was killed goes on where it stood")
     listing = commands.add_parser("list", help="list the steps, readers, stores and engines that there are")
     listing.add_argument("room", nargs="?", choices=registry.ROOMS, help="only this room")
@@ -51,7 +53,11 @@ def _what(room: str, name: str) -> str:
 
 def markdown_table() -> str:
     """Give the tables of all rooms as one Markdown table, as it stands in the README."""
-    rows = [f"| `gl.{room}.{registry.camel(name)}` | {_what(room, name)} |" for room in registry.STEP_ROOMS for name in registry.names(room)]
+    rows = [
+        f"| `gl.{room}.{registry.camel(name)}` | {_what(room, name)} |"
+        for room in registry.STEP_ROOMS
+        for name in registry.names(room)
+    ]
     return "\n".join(["| step | what it does |", "|---|---|", *rows])
 
 
@@ -69,7 +75,10 @@ def _demo(options: argparse.Namespace) -> int:
         for detector, found in alerts.groupby("detector", sort=False):
             print(f"\n{len(found):,} alerts by {detector}, the five highest:")
             print(found.nlargest(5, "score")[["time", "entity", "score", "severity", "reason"]].to_string(index=False))
-        for title, key in (("Wikipedia edits: alerts on edits that were reverted as damaging", "edits"), ("Machine metric: incidents caught", "metric")):
+        for title, key in (
+            ("Wikipedia edits: alerts on edits that were reverted as damaging", "edits"),
+            ("Machine metric: incidents caught", "metric"),
+        ):
             print(f"\n{title}, with baselines of the same budget:")
             print(pd.DataFrame(result[key]).to_string(index=False, float_format="{:.3f}".format, na_rep="-"))
     print(f"\n{result['events']:,} events, {len(alerts):,} alerts, fingerprint {result['fingerprint']}")

@@ -11,7 +11,7 @@ import pandas as pd
 
 import govlab as gl
 
-__all__ = ["metric_watch", "edits_watch", "run_demo"]
+__all__ = ["edits_watch", "metric_watch", "run_demo"]
 
 METRIC = "nab/ec2_request_latency_system_failure"
 FEATURES = ("longest_repeated_char_added", "words_added", "words_removed", "badwords_delta", "informals_delta", "user_is_anon")
@@ -73,7 +73,11 @@ def run_demo(report: Path, store: str | None = None, progress: bool = True) -> d
     style = "<style>body{font:15px/1.5 system-ui;margin:2em auto;max-width:70em}table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:right}</style>"
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(f"<!doctype html><meta charset='utf-8'><title>govlab demo</title>{style}{''.join(page)}", encoding="utf-8")
-    plain = alerts.assign(time=alerts["time"].astype(str), start=alerts["start"].astype(str), p=alerts["p"].astype("object").where(alerts["p"].notna(), None))
+    plain = alerts.assign(
+        time=alerts["time"].astype(str),
+        start=alerts["start"].astype(str),
+        p=alerts["p"].astype("object").where(alerts["p"].notna(), None),
+    )
     return {
         "alerts": plain.to_dict("records"),
         "events": edits.events + metric.events,
@@ -106,7 +110,10 @@ def _edits(store: str | None, progress: bool) -> tuple[gl.Summary, pd.DataFrame,
     summary, alerts, seen = _play(path, edits_watch(), store, progress)
     labels = pd.read_csv(gl.datasets.path("wiki_edits_labels")).set_index("rev_id")["reverted"]
     rows = [{"detector": "half_space_trees", **gl.evaluation.precision(alerts, labels)}]
-    for name, detector in (("volume (words removed)", gl.detectors.Volume("words_removed")), ("random", gl.detectors.Random(seed=1))):
+    for name, detector in (
+        ("volume (words removed)", gl.detectors.Volume("words_removed")),
+        ("random", gl.detectors.Random(seed=1)),
+    ):
         baseline = edits_watch(detector).run(gl.sources.ReplayReader(path)).rows
         rows.append({"detector": name, **gl.evaluation.precision(baseline, labels)})
     rows.append({"detector": "never", **gl.evaluation.precision(alerts.iloc[:0], labels)})
@@ -121,7 +128,11 @@ def _metric(store: str | None, progress: bool) -> tuple[gl.Summary, pd.DataFrame
     incidents = incidents[incidents["series"].str.contains(METRIC.partition("/")[2])]
     rows = []
     found = {"conformal_knn": alerts}
-    for name, detector in (("ewma_z", gl.detectors.EwmaZ("value", tail="both")), ("volume", gl.detectors.Volume("value")), ("random", gl.detectors.Random(1))):
+    for name, detector in (
+        ("ewma_z", gl.detectors.EwmaZ("value", tail="both")),
+        ("volume", gl.detectors.Volume("value")),
+        ("random", gl.detectors.Random(1)),
+    ):
         found[name] = metric_watch(detector).run(gl.sources.ReplayReader(path)).rows
     for name, those in {**found, "never": alerts.iloc[:0]}.items():
         table = gl.evaluation.caught(those, incidents)

@@ -56,7 +56,7 @@ def _hash_ints(values, out):
 
 
 def as_arrow(column: Any) -> pa.Array:
-    """Give a column (Series or its array) as one Arrow array, missing values as nulls; what Arrow has no type for becomes JSON text."""
+    """Give a column as one Arrow array, missing values as nulls; what Arrow has no type for becomes JSON text."""
     values = column.array if isinstance(column, pd.Series) else column
     try:
         array = values.__arrow_array__() if hasattr(values, "__arrow_array__") else pa.array(np.asarray(values), from_pandas=True)
@@ -73,7 +73,9 @@ def as_arrow(column: Any) -> pa.Array:
 def _texts(values: Any) -> pa.Array:
     """Give values of any kind as text, or JSON; it depends on the value alone, never on the others."""
     texts = [None if v is None or v is pd.NA or v is pd.NaT or (isinstance(v, float) and v != v) else v for v in values]
-    return pa.array([v if v is None or isinstance(v, str) else json.dumps(v, sort_keys=True, default=_plain) for v in texts], pa.large_string())
+    return pa.array(
+        [v if v is None or isinstance(v, str) else json.dumps(v, sort_keys=True, default=_plain) for v in texts], pa.large_string()
+    )
 
 
 def _plain(value: Any) -> Any:

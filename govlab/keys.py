@@ -1,4 +1,4 @@
-"""Keys: dense numbers for keys, and slots for the state of entities."""
+"""Dense numbers for keys."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import pandas as pd
 import pyarrow as pa
 from numba import njit
 
-from govlab.errors import ArgumentError, SchemaError
+from govlab.errors import SchemaError
 from govlab.hashing import as_arrow, hash_column, is_text, text_buffers
 
-__all__ = ["Entities", "KeyIndex", "grow"]
+__all__ = ["KeyIndex", "grow"]
 
 
 @njit(cache=True, nogil=True)
 def _intern(first, starts, data, hashes, missing, table, key_starts, arena, key_hashes, state, out):
-    """Number the keys of the rows from ``first``; gives the row at which there is no room for a new key.
+    """Give the keys of the rows from ``first`` their numbers; gives the row at which there is no room for a new key.
 
     A key is its bytes; a missing one has none, and a hash of its own. state = [keys, bytes used, number of the missing key].
     """
@@ -80,10 +80,12 @@ class KeyIndex:
         return int(self._state[0])
 
     def encode(self, column: pd.Series) -> np.ndarray:
-        """Number the keys of a column, int64, shape (n,). A missing value is a key of its own."""
+        """Give the numbers of the keys of a column, int64, shape (n,). A missing value is a key of its own."""
         array, kind = _as_key(as_arrow(column))
         if kind != self._kind and kind and self._kind:
-            raise SchemaError(f"the keys of column {column.name!r} were {self._kind} and are {kind} now; give the column one type (see Conform).")
+            raise SchemaError(
+                f"the keys of column {column.name!r} were {self._kind} and are {kind} now; give the column one type (see Conform)."
+            )
         self._kind = kind or self._kind
         hashes, out = hash_column(array), np.empty(len(array), "int64")
         missing = array.is_null().to_numpy(False) if array.null_count else np.zeros(0, "bool")
@@ -192,110 +194,6 @@ def _place_keys(hashes, table):
         while table[j, 0] != 0:
             j = (j + np.uint64(1)) & mask
         table[j, 0], table[j, 1] = np.uint64(i + 1), hashes[i]
-
-
-@njit(cache=True, nogil=True)
-def _place(ids, times, expire, slot_of, owner, last, newer, older, ends, slots, fresh):
-    """Give each row the slot of its entity; when all slots are taken, the entity unseen for the longest gives up its own.
-
-    ``ends`` = [newest slot, oldest slot, slots in use]; ``newer`` and ``older`` link the slots by last use.
-    """
-    for i in range(ids.size):
-        slot = slot_of[ids[i]]
-        new = slot < 0
-        if new:
-            if ends[2] < owner.size:
-                slot = ends[2]
-                ends[2] += 1
-            else:
-                slot = ends[1]
-                slot_of[owner[slot]] = -1
-                ends[1] = newer[slot]
-                if ends[1] >= 0:
-                    older[ends[1]] = -1
-                else:
-                    ends[0] = -1
-            owner[slot] = ids[i]
-            slot_of[ids[i]] = slot
-        elif ends[0] != slot:
-            n, o = newer[slot], older[slot]
-            older[n] = o
-            if o >= 0:
-                newer[o] = n
-            else:
-                ends[1] = n
-        fresh[i] = new or times[i] - last[slot] > expire
-        if new or times[i] > last[slot]:
-            last[slot] = times[i]
-        if ends[0] != slot:
-            newer[slot] = -1
-            older[slot] = ends[0]
-            if ends[0] >= 0:
-                newer[ends[0]] = slot
-            else:
-                ends[1] = slot
-            ends[0] = slot
-        slots[i] = slot
-
-
-class Entities:
-    """Places for the state of entities: bounded in number, forgotten after a time without events.
-
-    Parameters
-    ----------
-    max_entities : int
-        So many entities have state at once; one more takes the place of the one unseen for the longest.
-    expire_us : int, optional
-        An entity unseen for longer than this (event time, microseconds) starts afresh.
-    """
-
-    def __init__(self, max_entities: int, expire_us: int | None = None) -> None:
-        if max_entities < 1:
-            raise ArgumentError(f"max_entities={max_entities} must be at least 1.")
-        self.max_entities = max_entities
-        self.expire_us = np.iinfo("int64").max if expire_us is None else expire_us
-        self._index = KeyIndex()
-        self._slot_of = np.full(0, -1, "int64")
-        size = min(max_entities, 64)
-        self._owner, self._last = np.zeros(size, "int64"), np.zeros(size, "int64")
-        self._newer, self._older = np.full(size, -1, "int64"), np.full(size, -1, "int64")
-        self._ends = np.array([-1, -1, 0])
-
-    @property
-    def size(self) -> int:
-        """How many slots the state arrays must have now."""
-        return self._owner.size
-
-    def place(self, column: pd.Series | None, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Give each row its slot (int64) and whether its state must be started afresh before it (bool).
-
-        ``column=None``: all rows are one entity.
-        """
-        ids = np.zeros(len(times), "int64") if column is None else self._index.encode(column)
-        known = max(len(self._index), 1)
-        if known > self._slot_of.size:
-            self._slot_of = np.append(self._slot_of, np.full(known * 2 - self._slot_of.size, -1, "int64"))
-        if self.size < min(known, self.max_entities):
-            size = min(known * 2, self.max_entities)
-            more = size - self.size
-            self._owner = np.append(self._owner, np.zeros(more, "int64"))
-            self._last = np.append(self._last, np.zeros(more, "int64"))
-            self._newer = np.append(self._newer, np.full(more, -1, "int64"))
-            self._older = np.append(self._older, np.full(more, -1, "int64"))
-        slots, fresh = np.empty(ids.size, "int64"), np.empty(ids.size, "bool")
-        _place(
-            ids, times, self.expire_us, self._slot_of, self._owner, self._last, self._newer, self._older, self._ends, slots, fresh
-        )
-        if len(self._index) > 2 * self.max_entities + 1_000:
-            self._forget_names()
-        return slots, fresh
-
-    def _forget_names(self) -> None:
-        used = self._owner[: self._ends[2]]
-        self._index.keep(used)
-        self._slot_of = np.full(used.size, -1, "int64")
-        self._slot_of[:] = np.arange(used.size)
-        self._owner[: used.size] = np.arange(used.size)
 
 
 def grow(array: np.ndarray, size: int, fill: float = 0) -> np.ndarray:

@@ -6,18 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from govlab import frames, registry
 from govlab.errors import ArgumentError, StepError
-from govlab.hashing import hash_column
 from govlab.step import Step, recipe_hash
 
 if TYPE_CHECKING:
     from govlab.summary import Summary
 
-__all__ = ["Pipeline", "Result", "Sharded"]
+__all__ = ["Pipeline", "Result", "short"]
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,7 @@ class Pipeline(Step):
     def _failure(self, i: int, taken: pd.DataFrame, error: Exception) -> StepError:
         where = f"step {i + 1} of {len(self.steps)}, {self.steps[i].name},"
         if isinstance(error, StepError):
-            inner = f" in it {error.step}" if isinstance(self.steps[i], Pipeline | Sharded) else ""
+            inner = f" in it {error.step}" if hasattr(self.steps[i], "steps") else ""
             return StepError(where + inner, error.positions, error.cause)
         return StepError(where, frames.positions(taken), error)
 
@@ -146,7 +144,7 @@ class Pipeline(Step):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(\n" + "".join(f"    {_short(step)},\n" for step in self.steps) + ")"
+        return f"{type(self).__name__}(\n" + "".join(f"    {short(step)},\n" for step in self.steps) + ")"
 
     def run(self, source: pd.DataFrame | Iterable[pd.DataFrame] | Any, **options: Any) -> Result:
         """Run a fresh copy over frames or a reader, as a plain loop.
@@ -162,139 +160,9 @@ class Pipeline(Step):
         return result
 
 
-class Sharded(Step):
-    """The same steps in a fixed number of shards; each key lives in one shard, by a stable hash.
-
-    The number of shards is part of the recipe: event time and late rows are a shard's own. What comes out is put in the
-    order (event time of the shard, shard, sequence) and waits for the slowest shard, but no longer than ``wait``.
-
-    Parameters
-    ----------
-    steps : Step or list of Step
-        What each shard runs.
-    by : str
-        The column whose value decides on the shard; ``"partition"`` for one shard a source partition (modulo ``shards``).
-    shards : int, default 8
-        A shard's state should stay below about 10 MB: 128 shards for 10 million keys.
-    wait : str, default "1min"
-        A shard that is further behind in event time than this (an idle one) is not waited for.
-    """
-
-    steps: Any
-    by: str = "actor"
-    shards: int = 8
-    wait: str = "1min"
-
-    def check(self) -> None:
-        """Check the recipe."""
-        if isinstance(self.shards, bool) or not isinstance(self.shards, int) or not 1 <= self.shards <= 4096:
-            raise ArgumentError(f"Sharded: shards={self.shards!r}; expected a whole number from 1 to 4096.")
-        self._wait_us = frames.duration_us(self.wait, "Sharded: wait", zero=True)
-        steps = [self.steps] if isinstance(self.steps, Step) else list(self.steps)
-        self.steps = Pipeline(*(steps[0].steps if len(steps) == 1 and isinstance(steps[0], Pipeline) else steps))
-        self.absorbs = self.steps.absorbs  # type: ignore[misc]
-        self.gives_alerts = self.steps.gives_alerts  # type: ignore[misc]
-
-    def start(self) -> None:
-        """Make the shards, each with its own fresh copy of the steps."""
-        self._parts = [self.steps.fresh() for _ in range(self.shards)]
-        self._event_time = np.full(self.shards, np.iinfo("int64").min)
-        self._latest = np.iinfo("int64").min
-        self._waiting: list[tuple[pd.DataFrame, np.ndarray, np.ndarray]] = []
-        self._shape = frames.empty()
-        self.bind(self._recipe_hash, self._detector_name, self._entity_column)
-
-    def bind(self, recipe: str, detector: str, entity: str | None) -> tuple[str, str | None]:
-        """Pass the same on to the steps of every shard."""
-        told = super().bind(recipe, detector, entity)
-        for part in getattr(self, "_parts", ()):  # none yet when the step is being made
-            told = part.bind(recipe, detector, entity)
-        return told
-
-    def shard_of(self, frame: pd.DataFrame) -> np.ndarray:
-        """Give the shard of each row, int64, shape (n,)."""
-        frames.require(frame, [self.by], "Sharded")
-        if self.by == "partition":
-            return frame["partition"].to_numpy("int64") % self.shards
-        return (hash_column(frame[self.by]) % np.uint64(self.shards)).astype("int64")
-
-    def process(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Deal the rows to the shards and give on, in order, what no slower shard can still come before."""
-        shard, times, labels = self.shard_of(frame), frames.time_us(frame), frame.index
-        rows = frame.reset_index(drop=True)
-        latest = np.maximum.accumulate(np.maximum(times, self._latest)) if len(times) else times
-        floor = latest - self._wait_us
-        slowest = np.full(len(times), np.iinfo("int64").max)
-        for s, part in enumerate(self._parts):
-            mine = np.flatnonzero(shard == s)
-            now = np.full(len(times), self._event_time[s])
-            if mine.size:
-                seen = np.maximum.accumulate(np.maximum(times[mine], self._event_time[s]))
-                now = np.append(self._event_time[s], seen)[np.searchsorted(mine, np.arange(len(times)), side="right")]
-                self._event_time[s] = seen[-1]
-            key = np.maximum(now, floor)
-            slowest = np.minimum(slowest, key)
-            if not mine.size:
-                continue
-            given = part.process(rows.iloc[mine])
-            self._shape = given.iloc[:0]
-            if len(given):
-                self._waiting.append((given, key[given.index.to_numpy()], np.full(len(given), s)))
-            for side, aside in part.take_sides():
-                self._sides.append((side, aside))
-        if not len(times):
-            return self._shape
-        self._latest = latest[-1]
-        return self._release(slowest, labels)
-
-    def _release(self, slowest: np.ndarray | None, labels: pd.Index | None) -> pd.DataFrame:
-        if not self._waiting:
-            return self._shape
-        # the index is a row's sequence in its shard here: what waits from earlier frames comes first
-        given = frames.concat([part for part, _, _ in self._waiting])
-        keys = np.concatenate([key for _, key, _ in self._waiting])
-        shard = np.concatenate([s for _, _, s in self._waiting])
-        order = np.lexsort((np.arange(keys.size), shard, keys))
-        given, keys, shard = given.iloc[order], keys[order], shard[order]
-        if slowest is None or labels is None:
-            self._waiting = []
-            return given.reset_index(drop=True)
-        ready = int(np.searchsorted(keys, slowest[-1], side="left"))
-        rest = given.iloc[ready:]
-        self._waiting = [(rest, keys[ready:], shard[ready:])] if len(rest) else []
-        out = given.iloc[:ready]
-        # a row comes out at the first row taken at which the slowest shard has passed it
-        out.index = labels[np.searchsorted(slowest, keys[:ready], side="right")]
-        return out
-
-    def finish(self) -> pd.DataFrame:
-        """Give on what waits, then what the shards held, by (time, shard, sequence)."""
-        waiting = self._release(None, None)
-        tails, shard = [], []
-        for s, part in enumerate(self._parts):
-            tail = part.finish()
-            tails.append(tail)
-            shard += [s] * len(tail)
-            for side, aside in part.take_sides():
-                self._sides.append((side, aside))
-        tail = frames.concat(tails)
-        if len(tail):
-            tail = tail.iloc[np.lexsort((np.arange(len(tail)), np.array(shard), frames.time_us(tail)))].reset_index(drop=True)
-        return frames.concat([waiting, tail])
-
-    def held(self) -> int:
-        """Count the rows that the shards hold or that wait for a slower shard."""
-        waiting = 0 if self.absorbs else sum(len(part) for part, _, _ in self._waiting)
-        return sum(part.held() for part in self._parts) + waiting
-
-    def __repr__(self) -> str:
-        inner = ", ".join(_short(step) for step in self.steps.steps)
-        return f"Sharded([{inner}], by={self.by!r}, shards={self.shards}, wait={self.wait!r})"
-
-
-def _short(step: Step) -> str:
+def short(step: Step) -> str:
     """Write a step with the arguments that differ from their defaults only."""
-    if isinstance(step, Pipeline | Sharded):
+    if hasattr(step, "steps"):  # a pipeline, or shards
         return repr(step).replace("\n", "\n    ")
     texts: list[str] = []
     for f in fields(step):  # type: ignore[arg-type]
@@ -304,5 +172,3 @@ def _short(step: Step) -> str:
         first = not texts and f is fields(step)[0]  # type: ignore[arg-type]
         texts.append(repr(value) if first else f"{f.name}={value!r}")
     return f"{type(step).__name__}({', '.join(texts)})"
-
-

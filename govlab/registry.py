@@ -100,7 +100,9 @@ def name_of(cls: type) -> str:
     return target
 
 
-def lazy_room(room: str, entries: Table, more: Mapping[str, str] | None = None) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+def lazy_room(
+    room: str, entries: Table, more: Mapping[str, str] | None = None
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Make ``__getattr__`` and ``__dir__`` for a room, so that nothing heavy is loaded before it is used.
 
     ``more`` names what is not in the table, as ``attribute -> module:attribute``.

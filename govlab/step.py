@@ -86,7 +86,7 @@ class Step(abc.ABC):
 
     def fresh(self) -> Step:
         """Make a copy with the same recipe and no state."""
-        return dataclasses.replace(self)
+        return dataclasses.replace(self)  # type: ignore[type-var]
 
     def bind(self, recipe: str, detector: str, entity: str | None) -> tuple[str, str | None]:
         """Tell the step of which recipe (hash) it is a part, which detector scored its rows, and which column is the entity.

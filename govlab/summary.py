@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
+from govlab.frames import arrays
 from govlab.hashing import NULL_HASH, hash_column, hash_text, mix
 
 __all__ = ["Fingerprint", "Summary"]
@@ -22,7 +23,7 @@ _NOT_CONTENT = frozenset({"partition", "offset", "evidence", "first_offset", "la
 
 
 @njit(cache=True, nogil=True)
-def _fold(rows, values, name):
+def _fold(rows, values, name):  # type: ignore[no-untyped-def]
     # a missing value counts as a column that is not there: readers differ in which columns they make
     for i in range(rows.size):
         if values[i] != NULL_HASH:
@@ -30,7 +31,7 @@ def _fold(rows, values, name):
 
 
 @njit(cache=True, nogil=True)
-def _lanes(rows, lanes):
+def _lanes(rows, lanes):  # type: ignore[no-untyped-def]
     for i in range(rows.size):
         h = mix(rows[i])
         lanes[0] += h
@@ -68,7 +69,7 @@ class Fingerprint:
 
     def _add(self, frame: pd.DataFrame, lanes: np.ndarray) -> None:
         rows = np.zeros(len(frame), "uint64")
-        for column, values in zip(map(str, frame.columns), frame._iter_column_arrays(), strict=True):
+        for column, values in zip(map(str, frame.columns), arrays(frame), strict=True):
             if column in _NOT_CONTENT:
                 continue
             name = self._names.get(column)
@@ -138,7 +139,8 @@ class Summary:
         span = f" from {self.event_time[0]} to {self.event_time[1]}" if self.event_time else ""
         lines = [f"{self.state}: {self.events:,} events{span} -> {self.rows:,} rows"]
         lines += [
-            f"  {step['step']}: {step['taken']:,} taken, {step['given']:,} given" + (f", {step['aside']:,} aside" if step["aside"] else "")
+            f"  {step['step']}: {step['taken']:,} taken, {step['given']:,} given"
+            + (f", {step['aside']:,} aside" if step["aside"] else "")
             for step in self.steps
         ]
         lines += [f"  {side}: {count:,}" for side, count in self.sides.items()]

@@ -105,7 +105,7 @@ def deduplicate(rows, within, most=math.inf):
         if twice[-1]:
             continue
         if at is None and len(seen) >= most:
-            seen = {id: t for id, t in seen.items() if t >= newest - within}
+            seen = {key: t for key, t in seen.items() if t >= newest - within}
             if len(seen) * 4 > most * 3:
                 kept = sorted(seen.items(), key=lambda item: (item[1], hash_value(item[0])))[len(seen) - most // 2 :]
                 seen = dict(kept)

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from naive import Entities as NaiveEntities
 from naive import hash_value
 
+from govlab.entities import Entities
 from govlab.errors import ArgumentError, SchemaError
 from govlab.hashing import hash_column, hash_text
-from govlab.keys import Entities, KeyIndex
+from govlab.keys import KeyIndex
 
 texts = st.one_of(st.text(st.characters(exclude_categories=["Cs"]), max_size=12), st.none())
 numbers = st.one_of(st.integers(-(2**63), 2**63 - 1), st.booleans())
@@ -22,7 +23,12 @@ floats = st.one_of(st.floats(), st.integers(-(2**53), 2**53).map(float), st.none
 @given(st.lists(texts, max_size=20))
 @settings(max_examples=60, deadline=None)
 def test_text_is_hashed_as_by_the_naive_twin(values):
-    for column in (pd.Series(values, dtype="str"), pd.Series(values, dtype="object"), pa.array(values, pa.string()), pd.Series(values, dtype="category")):
+    for column in (
+        pd.Series(values, dtype="str"),
+        pd.Series(values, dtype="object"),
+        pa.array(values, pa.string()),
+        pd.Series(values, dtype="category"),
+    ):
         assert [hash_value(v) for v in values] == hash_column(column).tolist()
 
 
@@ -30,10 +36,18 @@ def test_text_is_hashed_as_by_the_naive_twin(values):
 @settings(max_examples=60, deadline=None)
 def test_numbers_are_hashed_as_by_the_naive_twin(whole, real):
     assert [hash_value(int(v)) for v in whole] == hash_column(pd.Series([int(v) for v in whole], dtype="int64")).tolist()
-    assert [hash_value(v if v else None if v is None else 0.0) for v in real] == hash_column(pd.Series(real, dtype="float64")).tolist()
+    assert [hash_value(v if v else None if v is None else 0.0) for v in real] == hash_column(
+        pd.Series(real, dtype="float64")
+    ).tolist()
 
 
-@given(st.lists(st.one_of(texts, st.integers(-9, 9), st.booleans(), st.floats(), st.just([1]), st.just({"a": 1}), st.just({"b": "x"})), min_size=1, max_size=9))
+@given(
+    st.lists(
+        st.one_of(texts, st.integers(-9, 9), st.booleans(), st.floats(), st.just([1]), st.just({"a": 1}), st.just({"b": "x"})),
+        min_size=1,
+        max_size=9,
+    )
+)
 @settings(max_examples=100, deadline=None)
 def test_the_hash_of_a_value_does_not_depend_on_its_neighbours(values):
     column = pd.Series(values, dtype="object")
@@ -41,8 +55,8 @@ def test_the_hash_of_a_value_does_not_depend_on_its_neighbours(values):
 
 
 def test_hashes_never_change():
-    assert hash_text("a") == 198367012849983736
-    assert hash_column(pd.Series([1, "a"])).tolist() == [6238072747940578789, 198367012849983736]
+    assert 198367012849983736 == hash_text("a")
+    assert [6238072747940578789, 198367012849983736] == hash_column(pd.Series([1, "a"])).tolist()
 
 
 @pytest.mark.parametrize(
@@ -57,7 +71,18 @@ def test_a_whole_number_is_hashed_the_same_from_any_type(values):
 
 
 @pytest.mark.parametrize(
-    "kind", [pa.null(), pa.date32(), pa.time64("us"), pa.duration("s"), pa.decimal128(5, 2), pa.string_view(), pa.bool_(), pa.timestamp("us"), pa.binary()]
+    "kind",
+    [
+        pa.null(),
+        pa.date32(),
+        pa.time64("us"),
+        pa.duration("s"),
+        pa.decimal128(5, 2),
+        pa.string_view(),
+        pa.bool_(),
+        pa.timestamp("us"),
+        pa.binary(),
+    ],
 )
 def test_a_missing_value_of_any_type_has_the_hash_of_a_missing_value(kind):
     assert [hash_value(None)] * 2 == hash_column(pd.Series(pd.array([None, None], dtype=pd.ArrowDtype(kind)))).tolist()
@@ -101,8 +126,8 @@ def test_many_keys_keep_their_numbers_while_the_index_grows():
 def test_keys_that_are_kept_are_numbered_anew_and_the_others_forgotten():
     index = KeyIndex()
     index.encode(pd.Series(["a", None, "b", "c"]))
-    assert index.keep(np.array([1, 3])).tolist() == [-1, 0, -1, 1]
-    assert (index.encode(pd.Series(["c", None, "a"])).tolist(), index.names) == ([1, 0, 2], [None, "c", "a"])
+    assert [-1, 0, -1, 1] == index.keep(np.array([1, 3])).tolist()
+    assert ([1, 0, 2], [None, "c", "a"]) == (index.encode(pd.Series(["c", None, "a"])).tolist(), index.names)
 
 
 def test_a_column_of_keys_that_changes_its_type_is_an_error_that_says_so():
@@ -112,7 +137,12 @@ def test_a_column_of_keys_that_changes_its_type_is_an_error_that_says_so():
         index.encode(pd.Series(["a"], name="actor"))
 
 
-@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(-5, 20)), max_size=60), st.integers(1, 5), st.integers(0, 15), st.lists(st.integers(0, 60)))
+@given(
+    st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(-5, 20)), max_size=60),
+    st.integers(1, 5),
+    st.integers(0, 15),
+    st.lists(st.integers(0, 60)),
+)
 @settings(max_examples=100, deadline=None)
 def test_places_are_given_and_taken_as_by_the_naive_twin(moves, most, expire, cuts):
     twin, state, now, times = NaiveEntities(most, object, expire), [], START, []
@@ -140,10 +170,10 @@ def test_the_names_of_entities_without_a_place_are_forgotten():
     for start in range(0, 30_000, 1_000):
         slots, fresh = entities.place(pd.Series([f"k{i}" for i in range(start, start + 1_000)]), np.full(1_000, start))
         assert fresh.all()
-        assert slots.max() == 99
+        assert 99 == slots.max()
     assert len(entities._index) <= 2_200
     _, fresh = entities.place(pd.Series(["k29999", "k29900", "k29899"]), np.full(3, 30_000))
-    assert fresh.tolist() == [False, False, True]
+    assert [False, False, True] == fresh.tolist()
 
 
 def test_a_bound_below_one_is_refused():

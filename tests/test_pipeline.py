@@ -3,7 +3,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from drawn import START, S, cuts, frame_of, rows, run
+from drawn import START, S, cuts, frame_of, pairs, rows, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import hash_value
@@ -91,18 +91,20 @@ def test_shards_give_their_rows_in_order_and_wait_for_the_slowest(drawn, cuts, s
         waiting = [item for item in waiting if item[0] >= slowest]
         expected += [(i, *item[2:]) for item in ready]
     expected += [(len(drawn), *item[2:]) for item in sorted(waiting)]
-    assert expected == list(zip(out.index.tolist(), out["offset"].tolist(), out["row"].tolist(), strict=True)) if drawn else out.empty
+    assert (
+        expected == list(zip(out.index.tolist(), out["offset"].tolist(), out["row"].tolist(), strict=True)) if drawn else out.empty
+    )
 
 
 def test_a_shard_keeps_what_it_gives_until_the_slowest_has_passed_it_and_counts_it_as_held():
     names = [next(f"k{i}" for i in range(99) if hash_value(f"k{i}") % 2 == s) for s in (0, 1)]
     step = gl.Sharded([gl.detectors.Always()], by="actor", shards=2, wait="1h")
     first = step.process(event_frame({"time": from_us([START, START + 9 * S]), "actor": [names[0]] * 2}))
-    assert (len(first), step.held()) == (0, 2)
+    assert (0, 2) == (len(first), step.held())
     second = step.process(event_frame({"time": from_us([START + 5 * S]), "actor": [names[1]]}))
     assert (time_us(second).tolist(), step.held()) == ([START], 2)
     assert time_us(step.finish()).tolist() == [START + 5 * S, START + 9 * S]
-    assert step.held() == 0
+    assert 0 == step.held()
 
 
 def test_an_idle_shard_is_waited_for_no_longer_than_said():
@@ -115,7 +117,7 @@ def test_a_row_lives_in_the_shard_of_its_key_or_its_partition():
     by_key = gl.Sharded([gl.detectors.Always()], by="actor", shards=8).shard_of(EVENTS)
     assert [hash_value(a if isinstance(a, str) else None) % 8 for a in EVENTS["actor"].tolist()] == by_key.tolist()
     partitions = event_frame({"time": from_us([START] * 3), "partition": np.array([0, 5, 8], "int32")})
-    assert gl.Sharded([gl.detectors.Always()], by="partition", shards=4).shard_of(partitions).tolist() == [0, 1, 0]
+    assert [0, 1, 0] == gl.Sharded([gl.detectors.Always()], by="partition", shards=4).shard_of(partitions).tolist()
 
 
 @pytest.mark.parametrize("name", WATCHES)
@@ -138,7 +140,7 @@ def test_running_twice_gives_the_same_since_engines_run_fresh_copies(name):
 @settings(max_examples=6, deadline=None)
 def test_the_fingerprint_of_a_run_does_not_depend_on_the_cut(name, edges):
     bounds = [0, *sorted(edges), 300]
-    parts = [EVENTS.iloc[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    parts = [EVENTS.iloc[a:b] for a, b in pairs(bounds)]
     assert WATCHES[name].run(EVENTS).summary.fingerprint == WATCHES[name].run(parts).summary.fingerprint
 
 
@@ -151,7 +153,7 @@ def test_the_hash_of_a_recipe_is_stable_and_another_parameter_makes_another():
     def make(**more):
         return gl.Pipeline(gl.features.WindowCount("actor"), gl.detectors.EwmaZ("count", **more))
 
-    assert gl.Pipeline(gl.detectors.Always()).hash == "dc70a8f86578ca72"
+    assert "dc70a8f86578ca72" == gl.Pipeline(gl.detectors.Always()).hash
     assert make().hash == make().hash == make(alpha=0.1).hash == pickle.loads(pickle.dumps(make())).hash
     assert make().hash != make(alpha=0.2).hash
 
@@ -169,7 +171,9 @@ def test_the_entity_of_an_alert_after_shards_is_that_of_the_steps_inside():
 
 
 def failing(*steps, values=(1, 2, 13, 4)):
-    return gl.Pipeline(*steps), event_frame({"time": from_us([START] * len(values)), "value": list(values), "actor": "a"}, offset=40)
+    return gl.Pipeline(*steps), event_frame(
+        {"time": from_us([START] * len(values)), "value": list(values), "actor": "a"}, offset=40
+    )
 
 
 @pytest.mark.parametrize(
@@ -177,8 +181,14 @@ def failing(*steps, values=(1, 2, 13, 4)):
     [
         ([gl.detectors.Always(), Fragile()], r"step 2 of 2, .*:Fragile, raised ZeroDivisionError: thirteen \(on rows 0:42\)"),
         ([Broken()], r"step 1 of 1, .*:Broken, raised KeyError: 'no such thing' \(on rows 0:40-43\)"),
-        ([gl.Pipeline(gl.detectors.Always(), Fragile())], r"step 1 of 1, .*Pipeline, in it step 2 of 2, .*:Fragile, raised .* \(on rows 0:42\)"),
-        ([gl.Sharded([Fragile()])], r"step 1 of 1, .*Sharded, in it step 1 of 1, .*:Fragile, raised ZeroDivisionError: thirteen \(on rows 0:42\)"),
+        (
+            [gl.Pipeline(gl.detectors.Always(), Fragile())],
+            r"step 1 of 1, .*Pipeline, in it step 2 of 2, .*:Fragile, raised .* \(on rows 0:42\)",
+        ),
+        (
+            [gl.Sharded([Fragile()])],
+            r"step 1 of 1, .*Sharded, in it step 1 of 1, .*:Fragile, raised ZeroDivisionError: thirteen \(on rows 0:42\)",
+        ),
         ([Broken(at_end=True)], r"step 1 of 1, .*:Broken, raised KeyError: 'no such end' \(on rows none\)"),
     ],
 )
@@ -192,20 +202,24 @@ def test_a_step_that_raises_is_named_with_its_place_and_the_rows(steps, message)
 
 def test_an_error_of_a_step_pickles():
     again = pickle.loads(pickle.dumps(StepError("step 1 of 1, x,", "0:1", ValueError("no"))))
-    assert str(again) == "step 1 of 1, x, raised ValueError: no (on rows 0:1)"
+    assert "step 1 of 1, x, raised ValueError: no (on rows 0:1)" == str(again)
 
 
 @pytest.mark.parametrize("wrap", [lambda step: step, gl.Pipeline, lambda step: gl.Sharded([step], by="event_id", shards=2)])
 def test_what_is_put_aside_carries_the_step_and_the_reason(wrap):
     events = event_frame({"time": from_us([START] * 2), "event_id": ["a", "a"]})
     sides = gl.Pipeline(gl.detectors.Always(), wrap(gl.prepare.Deduplicate())).run(events).sides
-    assert list(zip(sides["duplicate"]["step"], sides["duplicate"]["reason"], strict=True)) == [("deduplicate", "event_id was seen within 1h")]
+    assert [("deduplicate", "event_id was seen within 1h")] == list(
+        zip(sides["duplicate"]["step"], sides["duplicate"]["reason"], strict=True)
+    )
 
 
 def test_what_a_step_holds_at_the_end_passes_through_the_steps_after_it():
-    result = gl.Pipeline(gl.features.WindowCount(), gl.detectors.Volume(), gl.alerts.Threshold(2)).run(event_frame({"time": from_us([START] * 3)}))
-    assert result.rows["score"].tolist() == [3.0]
-    assert [(step["taken"], step["given"]) for step in result.summary.steps] == [(3, 1), (1, 1), (1, 1)]
+    result = gl.Pipeline(gl.features.WindowCount(), gl.detectors.Volume(), gl.alerts.Threshold(2)).run(
+        event_frame({"time": from_us([START] * 3)})
+    )
+    assert [3.0] == result.rows["score"].tolist()
+    assert [(3, 1), (1, 1), (1, 1)] == [(step["taken"], step["given"]) for step in result.summary.steps]
 
 
 def test_a_pickled_pipeline_goes_on_where_it_stood():
@@ -220,9 +234,8 @@ def test_a_pickled_pipeline_goes_on_where_it_stood():
 
 def test_a_pipeline_shows_the_arguments_that_differ_from_the_defaults_only():
     text = repr(gl.Pipeline(gl.Sharded([gl.detectors.EwmaZ("value")], by="key"), gl.Pipeline(gl.alerts.Threshold(3))))
-    assert text == (
-        "Pipeline(\n    Sharded([EwmaZ('value')], by='key', shards=8, wait='1min'),\n    Pipeline(\n        Threshold(3),\n    ),\n)"
-    )
+    shards = "Sharded([EwmaZ('value')], by='key', shards=8, wait='1min')"
+    assert f"Pipeline(\n    {shards},\n    Pipeline(\n        Threshold(3),\n    ),\n)" == text
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,20 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "govlab"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # imports go downwards only: what stands further right may import what stands to its left, and nothing of its own column but itself
-CONTRACTS = {"errors", "hashing", "schema", "frames", "keys", "registry", "step", "pipeline", "summary", "clock"}
+CONTRACTS = {
+    "errors",
+    "hashing",
+    "schema",
+    "frames",
+    "keys",
+    "entities",
+    "registry",
+    "step",
+    "pipeline",
+    "sharded",
+    "summary",
+    "clock",
+}
 ROOMS = {"sources", "prepare", "features", "detectors", "alerts", "stores", "review", "plots", "datasets"}
 ABOVE = ["evaluation", "engines", "testing", "demo", "cli"]
 

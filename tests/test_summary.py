@@ -53,7 +53,9 @@ def test_it_depends_neither_on_the_order_of_the_rows_nor_on_their_cut(rows, cuts
 def test_one_bit_makes_another(rows, data):
     frame = frame_of(rows)
     other, i = frame.copy(), data.draw(st.integers(0, len(rows) - 1))
-    bits = np.nan_to_num(frame["value"].to_numpy(), nan=1.0)[i : i + 1].view("uint64") ^ np.uint64(1 << data.draw(st.integers(0, 51)))
+    bits = np.nan_to_num(frame["value"].to_numpy(), nan=1.0)[i : i + 1].view("uint64") ^ np.uint64(
+        1 << data.draw(st.integers(0, 51))
+    )
     other.loc[i, "value"] = bits.view("float64")[0]
     assert print_of([frame]) != print_of([other])
 
@@ -91,19 +93,19 @@ def test_values_that_change_places_make_another():
 
 def test_what_is_taken_and_what_is_given_are_told_apart_and_so_is_the_recipe():
     one, two = pd.DataFrame({"n": [1]}), pd.DataFrame({"n": [2]})
-    assert len({print_of([one], [two]), print_of([two], [one]), print_of([one, two]), print_of([one], [two], {"step": "y"})}) == 4
+    assert 4 == len({print_of([one], [two]), print_of([two], [one]), print_of([one, two]), print_of([one], [two], {"step": "y"})})
 
 
 def test_a_summary_says_what_was_done_in_words():
     events = gl.event_frame({"time": ["2026-03-02T00:00:00Z"] * 3, "event_id": ["a", "a", "b"]})
     summary = gl.Pipeline(gl.prepare.Deduplicate(), gl.detectors.Always()).run(events).summary
     lines = str(summary).splitlines()
-    assert lines[:4] == [
+    assert [
         "finished: 3 events from 2026-03-02 00:00:00+00:00 to 2026-03-02 00:00:00+00:00 -> 2 rows",
         "  deduplicate: 3 taken, 2 given, 1 aside",
         "  always: 2 taken, 2 given",
         "  duplicate: 1",
-    ]
+    ] == lines[:4]
     assert summary == Summary(**summary.to_dict())
 
 

@@ -45,7 +45,11 @@ def alerts_of(step: Step, rows: pd.DataFrame, score: str, threshold: np.ndarray)
     p = _floats(rows["p"]) if "p" in rows else np.full(len(rows), np.nan)
     value = _floats(rows[score])
     ids = [_id(step._recipe_hash, *key) for key in zip(entity, start.tolist(), end.tolist(), strict=True)]
-    told = {name: _floats(rows[name]).tolist() for name in _TOLD if name != score and name in rows and is_numeric_dtype(rows[name].dtype)}
+    told = {
+        name: _floats(rows[name]).tolist()
+        for name in _TOLD
+        if name != score and name in rows and is_numeric_dtype(rows[name].dtype)
+    }
     detector = step._detector_name or score
     table = {
         "id": ids,

@@ -99,7 +99,10 @@ class Budget(Step):
     def check(self) -> None:
         """Check the recipe."""
         at_least(self, "per_day", 1)
-        self._memory_us, self._warm_us = duration_us(self.memory, "Budget: memory"), duration_us(self.warm, "Budget: warm", zero=True)
+        self._memory_us, self._warm_us = (
+            duration_us(self.memory, "Budget: memory"),
+            duration_us(self.warm, "Budget: warm", zero=True),
+        )
         self._cooldown_us = 0 if self.cooldown is None else duration_us(self.cooldown, "Budget: cooldown", zero=True)
 
     def start(self) -> None:
@@ -120,7 +123,10 @@ class Budget(Step):
         if not rows.size:
             return no_alerts()
         alerts = alerts_of(self, frame.iloc[rows], self.score, threshold[rows])
-        why = [self._kept_back(*row) for row in zip(alerts["id"].tolist(), alerts["entity"].tolist(), times[rows].tolist(), strict=True)]
+        why = [
+            self._kept_back(*row)
+            for row in zip(alerts["id"].tolist(), alerts["entity"].tolist(), times[rows].tolist(), strict=True)
+        ]
         back = np.array([reason != "" for reason, _ in why])
         if back.any():
             kept = frame.iloc[rows[back]].assign(merged_into=[m for (_, m), b in zip(why, back, strict=True) if b])

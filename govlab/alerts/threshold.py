@@ -49,7 +49,9 @@ class Threshold(Step):
     def check(self) -> None:
         """Check the recipe."""
         if (self.above is None) == (self.p_below is None):
-            raise ArgumentError("Threshold: give either above=<score> or p_below=<probability>, such as Threshold(6) or Threshold(p_below=0.001).")
+            raise ArgumentError(
+                "Threshold: give either above=<score> or p_below=<probability>, such as Threshold(6) or Threshold(p_below=0.001)."
+            )
         if self.p_below is not None:
             above(self, "p_below", 0, most=1)
         elif isinstance(self.above, bool) or not isinstance(self.above, int | float | np.number) or self.above != self.above:

@@ -43,7 +43,9 @@ class _Scale:
 
 def _columns(step: Any) -> None:
     if isinstance(step.columns, str) or not step.columns:
-        raise ArgumentError(f"{type(step).__name__}: columns={step.columns!r}; expected a list of columns, such as ['words', 'links'].")
+        raise ArgumentError(
+            f"{type(step).__name__}: columns={step.columns!r}; expected a list of columns, such as ['words', 'links']."
+        )
     step.columns = tuple(step.columns)
     at_least(step, "warm", 0)
 
@@ -91,7 +93,9 @@ class River(Detector):
         if self.model is None:
             extra("river", "pip install 'govlab[river]'")
         if not hasattr(self.model, "score_one") or not hasattr(self.model, "learn_one"):
-            raise ArgumentError(f"River: model={self.model!r}; expected one with score_one(x) and learn_one(x), such as river.anomaly.HalfSpaceTrees().")
+            raise ArgumentError(
+                f"River: model={self.model!r}; expected score_one(x) and learn_one(x), such as river.anomaly.HalfSpaceTrees()."
+            )
         _columns(self)
 
     def start(self) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
+from govlab.entities import Entities
 from govlab.frames import numbers, put, require, time_us
-from govlab.keys import Entities, grow
+from govlab.keys import grow
 from govlab.step import Step, at_least
 
 

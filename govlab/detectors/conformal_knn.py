@@ -13,8 +13,6 @@ from govlab.errors import ArgumentError, SchemaError
 from govlab.keys import grow
 from govlab.step import Detector, Step, at_least
 
-__all__ = ["ConformalKnn"]
-
 FILL, LEARNED, VALUES, SHAPES, RAWS = range(5)  # what the counts of an entity count
 LEAST = 64  # an entity's arrays start with so many places and double, so that short series stay small
 

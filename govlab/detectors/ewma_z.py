@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
+from govlab.entities import Entities
 from govlab.frames import duration_us, numbers, require, time_us
-from govlab.keys import Entities, grow
+from govlab.keys import grow
 from govlab.step import Detector, Step, above, at_least, one_of
 
 
@@ -38,7 +39,8 @@ class EwmaZ(Detector):
     """Score a value by its distance from the exponentially weighted mean of its entity, in standard deviations.
 
     Range: any number, around 0 for an ordinary value with one tail, at least 0 with both. Cold start: NaN for the first
-    ``warm`` values of an entity; NaN for a missing or infinite value, which is not learned. About 120 ns a row, 100 bytes an entity.
+    ``warm`` values of an entity; NaN for a missing or infinite value, which is not learned.
+    About 120 ns a row, 100 bytes an entity.
 
     Parameters
     ----------
@@ -51,8 +53,8 @@ class EwmaZ(Detector):
     warm : int
         So many values are learned before the first is scored.
     floor : float
-        Added to the deviation (as sqrt(variance + floor^2)), in the unit of the column, above 0: so a constant past does not make the
-        next small change infinitely anomalous. 1 suits counts.
+        Added to the deviation (as sqrt(variance + floor^2)), in the unit of the column, above 0: so a constant past does not make
+        the next small change infinitely anomalous. 1 suits counts.
     tail : {"upper", "lower", "both"}
         Which side is anomalous.
     max_entities : int

@@ -105,7 +105,9 @@ class HalfSpaceTrees(Detector):
     def check(self) -> None:
         """Check the recipe."""
         if isinstance(self.columns, str) or not self.columns:
-            raise ArgumentError(f"HalfSpaceTrees: columns={self.columns!r}; expected a list of columns, such as ['words', 'links'].")
+            raise ArgumentError(
+                f"HalfSpaceTrees: columns={self.columns!r}; expected a list of columns, such as ['words', 'links']."
+            )
         self.columns = tuple(self.columns)
         for field, least in (("trees", 1), ("depth", 1), ("window", 2)):
             at_least(self, field, least)
@@ -144,6 +146,16 @@ class HalfSpaceTrees(Detector):
             rows[:, d] = numbers(frame, column)
         scores = np.empty(len(frame))
         _score(
-            rows, self._features, self._splits, self.depth, self.window, self._state, self._mean, self._square, self._now, self._past, scores
+            rows,
+            self._features,
+            self._splits,
+            self.depth,
+            self.window,
+            self._state,
+            self._mean,
+            self._square,
+            self._now,
+            self._past,
+            scores,
         )
         return scores

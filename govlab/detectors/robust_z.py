@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
+from govlab.entities import Entities
 from govlab.frames import duration_us, numbers, require, time_us
-from govlab.keys import Entities, grow
+from govlab.keys import grow
 from govlab.step import Detector, Step, above, at_least, one_of
 
 
@@ -48,8 +49,8 @@ class RobustZ(Detector):
     """Score a value by its distance from the median of the last ones of its entity, in median absolute deviations.
 
     A burst cannot drag the median along before it fills half of the window. Range: any number with one tail, at least 0
-    with both. Cold start: NaN for the first ``warm`` values; NaN for a missing or infinite value, which is not learned. About 3 us a row
-    and 8 * ``window`` bytes an entity.
+    with both. Cold start: NaN for the first ``warm`` values; NaN for a missing or infinite value, which is not learned.
+    About 3 us a row and 8 * ``window`` bytes an entity.
 
     Parameters
     ----------

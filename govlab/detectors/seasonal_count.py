@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
+from govlab.entities import Entities
 from govlab.frames import duration_us, numbers, require, time_us
-from govlab.keys import Entities, grow
+from govlab.keys import grow
 from govlab.step import Detector, Step, above, at_least, one_of
 
 HOURS = 168

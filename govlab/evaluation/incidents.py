@@ -53,7 +53,9 @@ def caught(alerts: pd.DataFrame, incidents: pd.DataFrame) -> pd.DataFrame:
         times = alerts.loc[inside, "time"]
         first = times.min() if len(times) else pd.NaT
         delay = max(0.0, (first - incident["start"]).total_seconds()) if len(times) else np.nan
-        rows.append((incident.get("incident_id", i), incident["start"], incident["end"], bool(len(times)), first, delay, len(times)))
+        rows.append(
+            (incident.get("incident_id", i), incident["start"], incident["end"], bool(len(times)), first, delay, len(times))
+        )
     return pd.DataFrame(rows, columns=["incident", "start", "end", "caught", "alert", "delay_s", "alerts"])
 
 

@@ -154,9 +154,7 @@ def _sigma(y: np.ndarray) -> np.ndarray:
     return np.where(y > 3.0, -1.0, 2.0 / (1.0 + np.exp(5.0 * np.minimum(y, 3.0))) - 1.0)
 
 
-def _rows(
-    name: str, score: np.ndarray, spans: Sequence[tuple[int, int]], first: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _rows(name: str, score: np.ndarray, spans: Sequence[tuple[int, int]], first: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Give score, number of the window (-1 = none) and sigma of the rows of a file that count."""
     score = np.asarray(score)
     if score.ndim != 1 or score.dtype != np.float64:
@@ -166,9 +164,7 @@ def _rows(
     window, sigma = np.full(n, -1), np.full(n, -1.0)
     for k, (left, right) in enumerate(spans):
         if not before < left <= right < n:
-            raise ArgumentError(
-                f"window ({left}, {right}) of {name!r}: expected in 0..{n - 1}, after the one before it."
-            )
+            raise ArgumentError(f"window ({left}, {right}) of {name!r}: expected in 0..{n - 1}, after the one before it.")
         width, before = right - left + 1, right
         inside, after = slice(left, right + 1), slice(right + 1, n)
         window[inside] = first + k

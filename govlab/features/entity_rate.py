@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
+from govlab.entities import Entities
 from govlab.errors import ArgumentError
 from govlab.frames import duration_us, numbers, put, require, time_us
-from govlab.keys import Entities, grow
+from govlab.keys import grow
 from govlab.step import Step, at_least
 
 

@@ -195,10 +195,16 @@ class WindowCount(Step):
         live = int(self._state[LIVE])
         if self.by is None or len(self._index) < 4 * live + min(2 * self.max_entities, 65_536):
             return
-        kept = np.flatnonzero((self._open[: len(self._index)] > 0) | (self._seen[: len(self._index)] != NONE if self.fill else False))
+        kept = np.flatnonzero(
+            (self._open[: len(self._index)] > 0) | (self._seen[: len(self._index)] != NONE if self.fill else False)
+        )
         moved = self._index.keep(kept)
         for name in ("_cells", "_touched"):
-            setattr(self, name, np.ascontiguousarray(getattr(self, name)[:, kept]) if name == "_cells" else self._touched[:, : kept.size].copy())
+            setattr(
+                self,
+                name,
+                np.ascontiguousarray(getattr(self, name)[:, kept]) if name == "_cells" else self._touched[:, : kept.size].copy(),
+            )
         for s in range(self._touches.size):
             n = int(self._touches[s])
             self._touched[s, :n] = moved[self._touched[s, :n]]
@@ -217,7 +223,9 @@ class WindowCount(Step):
             "_places": (max(keys, 1), self._sets.shape[1]),
             "_listed": self._listed[: self._state[LISTED]].copy(),
         }
-        fill = {"_seen": self._seen[:keys].copy(), "_born": self._born[:keys].copy()} if self.fill else {"_seen": None, "_born": None}
+        fill = (
+            {"_seen": self._seen[:keys].copy(), "_born": self._born[:keys].copy()} if self.fill else {"_seen": None, "_born": None}
+        )
         return self.__dict__ | kept | fill | {"_open": None, "_out": self._out[:0]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -6,7 +6,16 @@ import numpy as np
 from numba import njit
 
 CELL = np.dtype(
-    [("count", "i8"), ("sum", "f8"), ("distinct", "i8"), ("first", "i8"), ("last", "i8"), ("offset", "i8"), ("partition", "i4"), ("mixed", "i4")]
+    [
+        ("count", "i8"),
+        ("sum", "f8"),
+        ("distinct", "i8"),
+        ("first", "i8"),
+        ("last", "i8"),
+        ("offset", "i8"),
+        ("partition", "i4"),
+        ("mixed", "i4"),
+    ]
 )
 OUT = np.dtype([("key", "i8"), ("window", "i8"), ("row", "i8"), ("cell", CELL)])
 NONE = np.iinfo("int64").min
@@ -110,7 +119,25 @@ def _new(table, item):
 
 @njit(cache=True, nogil=True)
 def close(
-    i, after, every, size, expire, partitions, offsets, cells, touched, touches, sets, set_sizes, open_of, seen, born, listed, state, out, n_out
+    i,
+    after,
+    every,
+    size,
+    expire,
+    partitions,
+    offsets,
+    cells,
+    touched,
+    touches,
+    sets,
+    set_sizes,
+    open_of,
+    seen,
+    born,
+    listed,
+    state,
+    out,
+    n_out,
 ):
     """Give on the windows before ``after``."""
     ring, fill = cells.shape[0], expire >= 0

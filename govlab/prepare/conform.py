@@ -65,7 +65,9 @@ class Conform(Step):
         for column, bounds in self.ranges.items():
             if not isinstance(bounds, list | tuple) or len(bounds) != 2:
                 raise ArgumentError(f"Conform: ranges[{column!r}]={bounds!r}; expected (low, high), with None for no bound.")
-            if any(b is not None and (isinstance(b, str | bool) or b != b) for b in bounds) or (None not in bounds and bounds[0] > bounds[1]):
+            if any(b is not None and (isinstance(b, str | bool) or b != b) for b in bounds) or (
+                None not in bounds and bounds[0] > bounds[1]
+            ):
                 raise ArgumentError(f"Conform: ranges[{column!r}]={bounds!r}; expected two numbers, the lower first.")
         for column, known in self.allowed.items():
             if isinstance(known, str) or not hasattr(known, "__iter__"):
@@ -112,11 +114,13 @@ class Conform(Step):
                 times = pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601")
             return times.dt.as_unit("us"), times.isna().to_numpy()
         if pa.types.is_boolean(kind):
-            words = {True: True, False: False, "true": True, "false": False, "1": True, "0": False, 1: True, 0: False}
+            words = {True: True, False: False, "true": True, "false": False, "1": True, "0": False}
             flags = values.map(lambda v: words.get(v) if isinstance(v, Hashable) else None)
             return flags, flags.isna().to_numpy()
         if pa.types.is_string(kind):
-            texts = values if isinstance(values.dtype, pd.StringDtype) else pd.Series([_text(v) for v in values], values.index, "str")
+            texts = (
+                values if isinstance(values.dtype, pd.StringDtype) else pd.Series([_text(v) for v in values], values.index, "str")
+            )
             return texts, np.zeros(len(values), bool)
         numbers = pd.to_numeric(values, errors="coerce")
         flat = numbers.to_numpy("float64", na_value=np.nan)
@@ -133,7 +137,9 @@ class Conform(Step):
 def _text(value: Any) -> str | None:
     if isinstance(value, str):
         return value
-    return None if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value) else str(value)
+    return (
+        None if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value) else str(value)
+    )
 
 
 def _whole(value: Any) -> int | None:
@@ -156,7 +162,11 @@ def _final(frame: pd.DataFrame, column: str, schema: Schema) -> pd.DataFrame:
     kind, nullable = schema.arrow_type(name), schema.nullable(name)
     if pa.types.is_timestamp(kind) or pa.types.is_string(kind):
         return frame
-    dtype = ("boolean" if nullable else "bool") if pa.types.is_boolean(kind) else "int64" if pa.types.is_integer(kind) and not nullable else "float64"
+    dtype = (
+        ("boolean" if nullable else "bool")
+        if pa.types.is_boolean(kind)
+        else "int64"
+        if pa.types.is_integer(kind) and not nullable
+        else "float64"
+    )
     return frame if frame[column].dtype == dtype else frame.assign(**{column: frame[column].astype(dtype)})
-
-

@@ -50,8 +50,8 @@ class Deduplicate(Step):
     """Give on the first event of each id; further ones within a time go to the side ``duplicate``.
 
     An event is a duplicate if its id was given on, at a time not longer than ``within`` before the newest event time
-    seen. A row without an id is given on. About 60 ns a row; 16 bytes and some air for each id of the last ``within``. Ids are kept as 64-bit hashes: of a
-    billion different ids, one in thirty such runs would take two for one.
+    seen. A row without an id is given on. About 60 ns a row; 16 bytes and some air for each id of the last
+    ``within``. Ids are kept as 64-bit hashes: of a billion different ids, one in thirty such runs would take two for one.
 
     Parameters
     ----------

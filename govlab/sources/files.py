@@ -263,7 +263,7 @@ def _parquet(path: str, partition: int, schema: Schema) -> Iterator[Block]:
                 raise SchemaError(
                     f"{path}: column {schema.time!r} cannot be read as {schema.fields[schema.time]!r} ({error})."
                 ) from error
-            yield frame, [(row + i, reason, repr({n: columns[n][i].as_py() for n in columns}).encode()) for i, reason in missing]
+            yield frame, [(row + i, reason, repr({n: _plain(columns[n][i]) for n in columns}).encode()) for i, reason in missing]
             row += batch.num_rows
 
 
@@ -274,3 +274,10 @@ def _conform(array: pa.Array, schema: Schema, name: str, path: str) -> pa.Array:
         return array if pa.types.is_timestamp(kind) else array.cast(kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise SchemaError(f"{path}: column {name!r} is {array.type}, the schema says {schema.fields[name]!r} ({error}).") from error
+
+
+def _plain(value: pa.Scalar) -> Any:
+    try:
+        return value.as_py()
+    except (OverflowError, ValueError):  # a time that Python has no word for
+        return value.cast(pa.int64()).as_py()

@@ -48,12 +48,13 @@ def _wide(kind: pa.DataType) -> pa.DataType | None:
         return _wide(kind.value_type)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return pa.float64()
+    if pa.types.is_date(kind):
+        return pa.timestamp("us")
     plain = (
         pa.types.is_string,
         pa.types.is_large_string,
         pa.types.is_boolean,
         pa.types.is_timestamp,
-        pa.types.is_date,
         pa.types.is_null,
     )
     return kind if any(is_kind(kind) for is_kind in plain) else None

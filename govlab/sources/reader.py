@@ -81,8 +81,8 @@ class Reader(abc.ABC):
     def position_before(self, rows: pd.DataFrame) -> dict[int, int]:
         """Give the position from which ``rows``, the last that were read, come again. By default positions count rows."""
         position = self.position()
-        for partition, n in rows["partition"].value_counts().items():
-            position[int(partition)] -= int(n)
+        for partition in rows["partition"].tolist():
+            position[partition] -= 1
         return position
 
     def commit(self, position: Mapping[int, int]) -> None:  # noqa: B027 - a file has nobody to tell

@@ -52,7 +52,11 @@ def check_reader(make: Callable[[], Reader]) -> None:
             continue
         raise CheckError(f"{reader.name}: must raise EndOfStream again once it has ended.")
     frames.require(whole, [frames.TIME, *frames.POSITION], reader.name)
-    if str(whole[frames.TIME].dtype) != "datetime64[us, UTC]" or str(whole["partition"].dtype) != "int32" or str(whole["offset"].dtype) != "int64":
+    if (
+        str(whole[frames.TIME].dtype) != "datetime64[us, UTC]"
+        or str(whole["partition"].dtype) != "int32"
+        or str(whole["offset"].dtype) != "int64"
+    ):
         raise CheckError(f"{reader.name}: time, partition and offset must be datetime64[us, UTC], int32 and int64.")
     for max_rows in (1, 7):
         reader.open()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import pickle
 from collections.abc import Sequence
@@ -11,7 +12,8 @@ import pandas as pd
 
 from govlab import frames
 from govlab.errors import CheckError, SchemaError
-from govlab.pipeline import Pipeline, Sharded
+from govlab.pipeline import Pipeline
+from govlab.sharded import Sharded
 from govlab.step import Detector, Step
 from govlab.testing.samples import sample_events
 
@@ -25,7 +27,7 @@ def play(step: Step, frame: pd.DataFrame, cuts: Sequence[int] = (), resume_at: i
     """
     running, parts, sides = step.fresh(), [], {}
     edges = [0, *sorted({c for c in cuts if 0 < c < len(frame)}), len(frame)]
-    for a, b in zip(edges[:-1], edges[1:], strict=True):
+    for a, b in itertools.pairwise(edges):
         if resume_at is not None and a >= resume_at:
             running, resume_at = pickle.loads(pickle.dumps(running)), None
         out = running.process(frames.cut(frame, a, b))
@@ -92,7 +94,12 @@ def check_step(step: Step, frame: pd.DataFrame | None = None, seed: int = 0, cut
         raise CheckError(f"{step.name} changed the frame that it took: {error}") from error
     same(step, whole, play(step, frame), "running it again")
     random = [sorted(rng.integers(1, max(2, len(frame)), size).tolist()) for size in (3, 20)]
-    for name, edges in (("cutting into single rows", range(1, len(frame))), ("cutting", random[0]), ("cutting", random[1]), ("cutting", cuts or [])):
+    for name, edges in (
+        ("cutting into single rows", range(1, len(frame))),
+        ("cutting", random[0]),
+        ("cutting", random[1]),
+        ("cutting", cuts or []),
+    ):
         same(step, whole, play(step, frame, edges), name)
     for at in rng.integers(1, len(frame), 3).tolist():
         same(step, whole, play(step, frame, [at], resume_at=at), f"pickling and resuming at row {at}")
@@ -116,7 +123,8 @@ def _conserved(step: Step, frame: pd.DataFrame) -> None:
     held = running.held()
     if len(frame) != given + aside + running.absorbed + held:
         raise CheckError(
-            f"{step.name}: {len(frame)} rows were taken, but {given} given on + {aside} put aside + {running.absorbed} absorbed + {held} held."
+            f"{step.name}: {len(frame)} rows were taken, but {given} given on + {aside} put aside "
+            f"+ {running.absorbed} absorbed + {held} held."
         )
     if step.absorbs:
         return
@@ -132,7 +140,7 @@ def _plain_recipe(step: Step) -> None:
 
 
 def _bounded(step: Step, rounds: int = 8) -> None:
-    """The state after many new entities must not be much larger than after half as many."""
+    """Hold the state after many new entities to little more than after half as many."""
     running, sizes = step.fresh(), []
     for i in range(rounds):
         part = sample_events(1_000, seed=i, names=f"r{i}_")

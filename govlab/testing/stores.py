@@ -15,8 +15,10 @@ def sample_alerts(n: int = 3) -> pd.DataFrame:
     """Make alerts as a pipeline gives them."""
     times = from_us(pd.Series(range(n)).to_numpy() * 60_000_000 + 1_772_409_600_000_001)
     rows = {
-        "id": [f"a{i}" for i in range(n)], "time": times, "entity": "ann", "detector": "ewma_z", "score": [0.1 + i for i in range(n)],
-        "p": [float("nan"), *([0.25] * (n - 1))], "severity": "low", "reason": "<script>alert(1)</script>", "start": times, "partition": 0,
+        "id": [f"a{i}" for i in range(n)], "time": times, "entity": "ann", "detector": "ewma_z",
+        "score": [0.1 + i for i in range(n)],
+        "p": [float("nan"), *([0.25] * (n - 1))], "severity": "low", "reason": "<script>alert(1)</script>", "start": times,
+        "partition": 0,
         "offset": range(n), "evidence": "0:1-2", "recipe": "r",
     }  # fmt: skip
     return pd.DataFrame(rows)[list(ALERT_COLUMNS)]
@@ -45,15 +47,23 @@ def check_store(make: Callable[[], Store]) -> None:
     for _ in range(2):
         store.save("one", alerts, letters, snapshot)
     _equal(alerts, store.alerts("one"), "alerts")
-    _true(len(store.dead_letters("one")) == 1 and store.dead_letters("one")["raw"].iloc[0] == b"\xff", "a dead letter written twice is one")
+    _true(
+        len(store.dead_letters("one")) == 1 and store.dead_letters("one")["raw"].iloc[0] == b"\xff",
+        "a dead letter written twice is one",
+    )
     _true(store.snapshot("one") == snapshot, "a snapshot is read back as it was")
     _true(store.snapshot("two") is None and len(store.alerts("two")) == 0, "runs are kept apart")
     store.save("one", alerts.assign(severity="high"), None, None)
-    _true(store.alerts("one")["severity"].tolist() == ["high"] * len(alerts), "an alert written again takes the place of the old one")
+    _true(
+        store.alerts("one")["severity"].tolist() == ["high"] * len(alerts), "an alert written again takes the place of the old one"
+    )
     try:
         store.save("one", sample_alerts(5), None, Snapshot({"f.csv": {0: object()}}, b"", False))  # type: ignore[dict-item]
     except Exception:
-        _true(len(store.alerts("one")) == len(alerts) and store.snapshot("one") == snapshot, "a write that fails leaves nothing behind")
+        _true(
+            len(store.alerts("one")) == len(alerts) and store.snapshot("one") == snapshot,
+            "a write that fails leaves nothing behind",
+        )
     else:
         raise CheckError("a snapshot that cannot be written must be an error.")
     other = make()

@@ -12,18 +12,31 @@ from govlab.frames import event_frame, from_us
 scores = st.one_of(st.integers(0, 9).map(float), st.floats(0, 10), st.none())
 
 
-@given(rows(values=scores, step_s=20_000, late_s=90_000), cuts, st.integers(1, 3), st.sampled_from([0, 40_000]), st.sampled_from([1, 3]), st.booleans())
+@given(
+    rows(values=scores, step_s=20_000, late_s=90_000),
+    cuts,
+    st.integers(1, 3),
+    st.sampled_from([0, 40_000]),
+    st.sampled_from([1, 3]),
+    st.booleans(),
+)
 @settings(max_examples=60, deadline=None)
 def test_it_alerts_as_the_naive_twin_does(drawn, cuts, per_day, cooldown, days, warm):
     step = Budget(per_day, f"{cooldown}s" if cooldown else None, f"{days}d", "1h" if warm else "0s", "value", "key")
     fates = budget(
-        [row | {"entity": row["key"] or "", "score": row["value"]} for row in drawn], per_day, cooldown * S, days * DAY, HOUR if warm else 0
+        [row | {"entity": row["key"] or "", "score": row["value"]} for row in drawn],
+        per_day,
+        cooldown * S,
+        days * DAY,
+        HOUR if warm else 0,
     )
     out, sides = run(step, frame_of(drawn), cuts)
     assert [i for i, fate in enumerate(fates) if fate == "alert"] == out["offset"].tolist()
     back = sides["suppressed"] if "suppressed" in sides else pd.DataFrame({"offset": [], "reason": []})
     said = {"cooldown": f"cooldown of {cooldown}s", "day": f"the day's {per_day} alerts are spent"}
-    assert [(i, said[fate]) for i, fate in enumerate(fates) if fate in said] == list(zip(back["offset"], back["reason"], strict=True))
+    assert [(i, said[fate]) for i, fate in enumerate(fates) if fate in said] == list(
+        zip(back["offset"], back["reason"], strict=True)
+    )
 
 
 @given(rows(values=scores, step_s=20_000, late_s=90_000), st.integers(1, 2))
@@ -34,16 +47,18 @@ def test_in_no_day_are_there_more_alerts_than_the_budget_though_rows_are_late(dr
 
 
 def rising(n):
-    return event_frame({"time": from_us([START + i * HOUR for i in range(n)]), "score": [float(i) for i in range(n)], "actor": ["ann"] * n})
+    return event_frame(
+        {"time": from_us([START + i * HOUR for i in range(n)]), "score": [float(i) for i in range(n)], "actor": ["ann"] * n}
+    )
 
 
 def test_no_alert_comes_before_so_much_of_the_past_was_seen():
-    assert run(Budget(warm="6h"), rising(8))[0]["score"].tolist() == [6.0, 7.0]
+    assert [6.0, 7.0] == run(Budget(warm="6h"), rising(8))[0]["score"].tolist()
 
 
 def test_what_the_full_day_keeps_back_is_put_aside_with_the_reason():
     out, sides = run(Budget(2), rising(6))
-    assert (out["score"].tolist(), sides["suppressed"]["reason"].tolist()) == ([1.0, 2.0], ["the day's 2 alerts are spent"] * 3)
+    assert ([1.0, 2.0], ["the day's 2 alerts are spent"] * 3) == (out["score"].tolist(), sides["suppressed"]["reason"].tolist())
 
 
 def test_what_the_cooldown_keeps_back_names_the_alert_that_covers_it():
@@ -52,7 +67,7 @@ def test_what_the_cooldown_keeps_back_names_the_alert_that_covers_it():
 
 
 def test_a_missing_score_never_alerts():
-    assert len(run(Budget(warm="0s"), rising(9).assign(score=[1.0] + [None] * 8))[0]) == 0
+    assert 0 == len(run(Budget(warm="0s"), rising(9).assign(score=[1.0] + [None] * 8))[0])
 
 
 def test_a_missing_column_is_named():

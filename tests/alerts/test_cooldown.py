@@ -21,18 +21,21 @@ def test_it_keeps_back_what_the_naive_twin_does(drawn, cuts, per):
 
 
 def alerts(*seconds):
-    drawn = [{"time": START + s * S, "key": "ann", "value": 0.0, "item": None, "partition": 0, "offset": i} for i, s in enumerate(seconds)]
+    drawn = [
+        {"time": START + s * S, "key": "ann", "value": 0.0, "item": None, "partition": 0, "offset": i}
+        for i, s in enumerate(seconds)
+    ]
     return frame_of(drawn).rename(columns={"key": "entity"}).assign(id=list("abcdef"[: len(seconds)]))
 
 
 def test_a_late_alert_does_not_open_the_way_for_another():
     out, _ = run(Cooldown("30s"), alerts(100, 50, 110))
-    assert out["id"].tolist() == ["a", "b"]
+    assert ["a", "b"] == out["id"].tolist()
 
 
 def test_an_alert_that_was_kept_back_does_not_prolong_the_quiet():
     out, _ = run(Cooldown("30s"), alerts(0, 20, 30))
-    assert out["id"].tolist() == ["a", "c"]
+    assert ["a", "c"] == out["id"].tolist()
 
 
 def test_rows_that_are_no_alerts_are_refused_with_what_to_do():

@@ -37,14 +37,16 @@ def said(group, drawn):
 
 def test_a_group_comes_out_at_the_first_alert_that_is_further_away():
     drawn = [{"time": START + s * S, "key": "a", "value": 1.0, "item": None, "partition": 0, "offset": s} for s in (0, 10, 21, 100)]
-    assert run(Merge("10s"), alerts(drawn))[0].index.tolist() == [2, 3, 4]
+    assert [2, 3, 4] == run(Merge("10s"), alerts(drawn))[0].index.tolist()
 
 
 def test_a_group_that_never_ends_is_kept_in_one_row():
-    drawn = [{"time": START + s * S, "key": "ab"[s % 2], "value": 1.0, "item": None, "partition": 0, "offset": s} for s in range(500)]
+    drawn = [
+        {"time": START + s * S, "key": "ab"[s % 2], "value": 1.0, "item": None, "partition": 0, "offset": s} for s in range(500)
+    ]
     step = Merge("10s")
     step.process(alerts(drawn))
-    assert (len(step._rows), step._groups[""].alerts) == (1, 500)
+    assert (1, 500) == (len(step._rows), step._groups[""].alerts)
 
 
 def test_rows_that_are_no_alerts_are_refused_with_what_to_do():

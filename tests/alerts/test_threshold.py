@@ -24,30 +24,35 @@ def test_it_alerts_on_scores_of_at_least_the_threshold(scores, above):
 
 def test_it_alerts_on_a_p_of_at_most_the_threshold():
     out, _ = run(Threshold(p_below=0.01), events([1.0, 2.0, 3.0, None], p=[0.01, 0.02, None, 0.001]))
-    assert (out["offset"].tolist(), out["severity"].tolist()) == ([0, 3], ["low", "medium"])
+    assert ([0, 3], ["low", "medium"]) == (out["offset"].tolist(), out["severity"].tolist())
 
 
 def test_an_alert_has_all_the_columns_and_says_why():
     out, _ = run(Threshold(2, entity="actor"), events([1.0, 4.0], actor=["ann", "bob"], count=[5, 12_000], rate=[1.0, None]))
     assert list(ALERT_COLUMNS) == list(out.columns)
     alert = out.iloc[0]
-    assert (alert["entity"], alert["reason"], alert["severity"], alert["evidence"]) == ("bob", "score 4 is above 2, count 12,000, rate nan", "high", "0:1")
+    assert ("bob", "score 4 is above 2, count 12,000, rate nan", "high", "0:1") == (
+        alert["entity"],
+        alert["reason"],
+        alert["severity"],
+        alert["evidence"],
+    )
 
 
 @pytest.mark.parametrize("told", [["a"], [None], [[1]]])
 def test_a_column_of_the_users_that_holds_no_numbers_is_not_told_of_and_does_no_harm(told):
-    assert run(Threshold(1), events([2.0], value=pd.Series(told, dtype="object")))[0]["reason"].tolist() == ["score 2 is above 1"]
+    assert ["score 2 is above 1"] == run(Threshold(1), events([2.0], value=pd.Series(told, dtype="object")))[0]["reason"].tolist()
 
 
 @pytest.mark.parametrize("column", [[1, 2], [1.0, 2.0], pd.array([1, 2], dtype="Int64"), ["1", "2"]])
 def test_an_entity_is_written_the_same_whatever_the_type_of_its_column(column):
     out, _ = run(Threshold(1, entity="actor"), events([2.0, 2.0], actor=column))
-    assert out["entity"].tolist() == ["1", "2"]
+    assert ["1", "2"] == out["entity"].tolist()
 
 
 def test_a_missing_entity_is_empty_text_and_without_a_column_it_is_all():
-    assert run(Threshold(1, entity="actor"), events([2.0], actor=pd.array([None], dtype="Int64")))[0]["entity"].tolist() == [""]
-    assert run(Threshold(1), events([2.0]))[0]["entity"].tolist() == ["all"]
+    assert [""] == run(Threshold(1, entity="actor"), events([2.0], actor=pd.array([None], dtype="Int64")))[0]["entity"].tolist()
+    assert ["all"] == run(Threshold(1), events([2.0]))[0]["entity"].tolist()
 
 
 def test_the_same_events_make_alerts_with_the_same_ids_and_another_recipe_others():
@@ -55,13 +60,13 @@ def test_the_same_events_make_alerts_with_the_same_ids_and_another_recipe_others
         return gl.Pipeline(Threshold(above, entity="actor")).run(events([5.0, 6.0], actor=["a", "b"])).rows["id"].tolist()
 
     assert ids(1) == ids(1)
-    assert len({*ids(1), *ids(2)}) == 4
+    assert 4 == len({*ids(1), *ids(2)})
 
 
 def test_the_entity_and_the_detector_are_those_of_the_steps_before():
     watch = gl.Pipeline(gl.detectors.EwmaZ("score", by="actor", warm=1), Threshold(1))
     out = watch.run(events([1.0, 9.0], actor=["ann", "ann"])).rows
-    assert list(zip(out["entity"], out["detector"], out["reason"], strict=True)) == [("ann", "ewma_z", "ewma_z 8 is above 1")]
+    assert [("ann", "ewma_z", "ewma_z 8 is above 1")] == list(zip(out["entity"], out["detector"], out["reason"], strict=True))
 
 
 @pytest.mark.parametrize(

@@ -74,9 +74,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "JPY", "GOVLAB"))
-    }
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "JPY", "GOVLAB"))}
     environment |= {"HOME": str(home), "PYTHONPATH": str(ROOT)}
     environment |= {f"JUPYTER_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
     flags = ["--allow-root", "--no-browser", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}"]
@@ -136,9 +134,7 @@ class Traffic:
     def outside(self) -> list[str]:
         """The requests that left this machine, or would have."""
         parts = [(url, urlsplit(url)) for url in self.urls]
-        return [
-            url for url, part in parts if part.scheme not in ("data", "blob", "file") and part.hostname not in LOOPBACK
-        ]
+        return [url for url, part in parts if part.scheme not in ("data", "blob", "file") and part.hostname not in LOOPBACK]
 
 
 @pytest.fixture

@@ -19,16 +19,15 @@ def events(values):
 
 
 def test_river_scores_each_row_before_it_is_learned_on_features_scaled_by_the_rows_before():
-    model, n, mean, square, expected = anomaly.HalfSpaceTrees(n_trees=3, height=4, window_size=50, seed=1), 0, 0.0, 0.0, []
-    for x in VALUES:
+    model, mean, square, expected = anomaly.HalfSpaceTrees(n_trees=3, height=4, window_size=50, seed=1), 0.0, 0.0, []
+    for n, x in enumerate(VALUES):
         deviation = math.sqrt(square / n) if n > 1 else 0.0
         z = (x - mean) / deviation if deviation > 0 else (0.0 if n == 0 or x == mean else 8.0)
         scaled = {"x": 1 / (1 + math.exp(-max(-30.0, min(30.0, z))))}
         expected.append(model.score_one(scaled) if n >= 20 else math.nan)
         model.learn_one(scaled)
-        n += 1
         off = x - mean
-        mean += off / n
+        mean += off / (n + 1)
         square += off * (x - mean)
     step = River(anomaly.HalfSpaceTrees(n_trees=3, height=4, window_size=50, seed=1), ["x"], warm=20)
     assert expected == pytest.approx(column(step, events(VALUES), "score"), nan_ok=True, rel=1e-12)
@@ -41,7 +40,9 @@ def test_the_model_given_learns_nothing_so_that_a_second_run_is_equal():
 
 
 @pytest.mark.parametrize("gap", [math.nan, math.inf])
-@pytest.mark.parametrize("make", [lambda: River(anomaly.HalfSpaceTrees(window_size=30, seed=1), ["x"], warm=9), lambda: Sklearn(forest(), ["x"], warm=9)])
+@pytest.mark.parametrize(
+    "make", [lambda: River(anomaly.HalfSpaceTrees(window_size=30, seed=1), ["x"], warm=9), lambda: Sklearn(forest(), ["x"], warm=9)]
+)
 def test_a_row_with_a_gap_scores_nan_and_is_not_learned(make, gap):
     scores = column(make(), events(np.insert(VALUES[:80], 40, gap)), "score")
     assert math.isnan(scores.pop(40))
@@ -80,7 +81,7 @@ def test_columns_must_be_a_list(columns):
 
 
 def test_a_function_gets_each_row_as_a_dict():
-    assert column(Callable(lambda x: 2 * x["x"]), events([1.0, 2.0]), "score") == [2.0, 4.0]
+    assert [2.0, 4.0] == column(Callable(lambda x: 2 * x["x"]), events([1.0, 2.0]), "score")
 
 
 def test_a_function_that_raises_is_reported_with_the_row():

@@ -15,7 +15,9 @@ scores = st.one_of(st.integers(0, 4).map(float), st.floats(-5, 5), st.sampled_fr
 @settings(max_examples=80, deadline=None)
 def test_it_gives_the_p_of_the_naive_twin(drawn, cuts, window, warm, most):
     twin = calibrated([row | {"score": row["value"]} for row in drawn], window, warm, most)
-    assert twin == pytest.approx(column(Calibrated("key", window, warm, "value", most), frame_of(drawn), "p", cuts), rel=0, abs=0, nan_ok=True)
+    assert twin == pytest.approx(
+        column(Calibrated("key", window, warm, "value", most), frame_of(drawn), "p", cuts), rel=0, abs=0, nan_ok=True
+    )
 
 
 def given_p(values, **recipe):
@@ -24,12 +26,12 @@ def given_p(values, **recipe):
 
 
 def test_the_least_p_is_half_of_one_in_a_window_and_one_more():
-    assert given_p([float(i) for i in range(30)], window=10, warm=10)[-1] == 0.5 / 11
+    assert 0.5 / 11 == given_p([float(i) for i in range(30)], window=10, warm=10)[-1]
 
 
 def test_a_score_equal_to_all_of_the_past_has_p_one_half():
-    assert given_p([3.0] * 20, warm=5)[-1] == 0.5
+    assert 0.5 == given_p([3.0] * 20, warm=5)[-1]
 
 
 def test_p_is_nan_until_warm_and_for_a_missing_score():
-    assert [math.isnan(p) for p in given_p([1.0, 2.0, 3.0, None, 1.0], warm=2)] == [True, True, False, True, False]
+    assert [True, True, False, True, False] == [math.isnan(p) for p in given_p([1.0, 2.0, 3.0, None, 1.0], warm=2)]

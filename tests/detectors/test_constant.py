@@ -13,7 +13,7 @@ EVENTS = event_frame({"time": from_us([START] * 60), "count": pd.array([None, *r
 
 
 def test_never_scores_zero_and_always_one():
-    assert (column(Never(), EVENTS, "score"), column(Always(), EVENTS, "score")) == ([0.0] * 60, [1.0] * 60)
+    assert ([0.0] * 60, [1.0] * 60) == (column(Never(), EVENTS, "score"), column(Always(), EVENTS, "score"))
 
 
 @given(cuts, st.integers(-(2**70), 2**70))

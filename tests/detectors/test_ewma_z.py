@@ -23,11 +23,11 @@ def scored(values, **recipe):
 
 
 def test_it_gives_nan_until_so_many_values_are_learned():
-    assert [math.isnan(s) for s in scored([1.0] * 10)] == [True] * 5 + [False] * 5
+    assert [True] * 5 + [False] * 5 == [math.isnan(s) for s in scored([1.0] * 10)]
 
 
 def test_a_constant_past_gives_the_distance_in_units_of_the_floor():
-    assert scored([5.0] * 6 + [7.0], floor=0.5)[-2:] == [0.0, 4.0]
+    assert [0.0, 4.0] == scored([5.0] * 6 + [7.0], floor=0.5)[-2:]
 
 
 @pytest.mark.parametrize("gap", [None, math.nan, math.inf, -math.inf])
@@ -39,4 +39,4 @@ def test_a_value_that_is_missing_or_infinite_is_not_learned(gap):
 
 def test_a_low_value_is_anomalous_in_the_lower_tail_only():
     low = {tail: scored([5.0] * 9 + [0.0], tail=tail)[-1] for tail in ("upper", "lower", "both")}
-    assert low == {"upper": -5.0, "lower": 5.0, "both": 5.0}
+    assert {"upper": -5.0, "lower": 5.0, "both": 5.0} == low

@@ -33,7 +33,7 @@ normal = np.random.default_rng(0).normal(size=600).tolist()
 
 def test_a_point_in_an_empty_region_scores_highest():
     scores = scored([*normal[:500], 9.0, *normal[500:]])
-    assert int(np.nanargmax(scores)) == 500
+    assert 500 == int(np.nanargmax(scores))
     assert 0.99 < scores[500] <= 1
 
 
@@ -46,7 +46,7 @@ def test_another_seed_gives_other_trees():
 
 
 def test_it_gives_nan_until_the_first_window_is_learned():
-    assert [sum(map(math.isnan, scored(normal))), sum(map(math.isfinite, scored(normal)))] == [250, 350]
+    assert [250, 350] == [sum(map(math.isnan, scored(normal))), sum(map(math.isfinite, scored(normal)))]
 
 
 @pytest.mark.parametrize("gap", [None, math.nan, math.inf])

@@ -9,7 +9,9 @@ from naive import robust_z
 from govlab.detectors import RobustZ
 
 
-@given(rows(), cuts, st.sampled_from(["upper", "lower", "both"]), st.integers(1, 6), st.sampled_from([100, 10_000]), st.integers(3, 8))
+@given(
+    rows(), cuts, st.sampled_from(["upper", "lower", "both"]), st.integers(1, 6), st.sampled_from([100, 10_000]), st.integers(3, 8)
+)
 @settings(max_examples=60, deadline=None)
 def test_it_scores_as_the_naive_twin_does(drawn, cuts, tail, most, expire, window):
     step = RobustZ("value", "key", window, 2, 0.5, tail, most, f"{expire}s")
@@ -24,8 +26,8 @@ def scored(values, **recipe):
 
 def test_a_burst_does_not_drag_the_median_along_before_it_fills_half_of_the_window():
     scores = scored([0.0] * 21 + [50.0] * 21, window=21, warm=5)
-    assert scores[30] == 50.0
-    assert scores[41] == 0.0
+    assert 50.0 == scores[30]
+    assert 0.0 == scores[41]
 
 
 @pytest.mark.parametrize("gap", [None, math.nan, math.inf, -math.inf])
@@ -35,4 +37,4 @@ def test_a_value_that_is_missing_or_infinite_is_not_learned(gap):
 
 
 def test_it_gives_nan_until_so_many_values_are_learned():
-    assert [math.isnan(s) for s in scored([1.0] * 13)] == [True] * 11 + [False] * 2
+    assert [True] * 11 + [False] * 2 == [math.isnan(s) for s in scored([1.0] * 13)]

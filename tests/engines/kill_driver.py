@@ -29,7 +29,12 @@ def told(job, store, summary):
     alerts = kept.alerts()
     kept.close()
     alerts["time"], alerts["start"] = alerts["time"].astype(str), alerts["start"].astype(str)
-    return {"fingerprint": summary.fingerprint, "events": summary.events, "state": summary.state, "alerts": alerts.astype(str).to_dict("records")}
+    return {
+        "fingerprint": summary.fingerprint,
+        "events": summary.events,
+        "state": summary.state,
+        "alerts": alerts.astype(str).to_dict("records"),
+    }
 
 
 def main(folder, kills, seed):

@@ -16,7 +16,13 @@ MINUTE = 60 * S
 def windows(out):
     names = ("key", "count", "sum", "distinct", "partition", "offset")
     table = [out[name].astype("object").where(out[name].notna(), None).tolist() for name in names]
-    table += [time_us(out).tolist(), time_us(out, "start").tolist(), out["first_offset"].tolist(), out["last_offset"].tolist(), out.index.tolist()]
+    table += [
+        time_us(out).tolist(),
+        time_us(out, "start").tolist(),
+        out["first_offset"].tolist(),
+        out["last_offset"].tolist(),
+        out.index.tolist(),
+    ]
     keys = (*names, "time", "start", "first", "last", "row")
     return [dict(zip(keys, line, strict=True)) for line in zip(*table, strict=True)]
 
@@ -38,7 +44,14 @@ def test_it_counts_as_the_naive_twin_does(drawn, cuts, lateness, sizes, most):
     compare(drawn, cuts, size=size, lateness=(f"{lateness}s", lateness * S), max_entities=(most, most))
 
 
-@given(rows(step_s=200), cuts, st.sampled_from([0, 30, 150]), st.sampled_from([1, 3]), st.sampled_from([60, 200, 3600]), st.integers(1, 5))
+@given(
+    rows(step_s=200),
+    cuts,
+    st.sampled_from([0, 30, 150]),
+    st.sampled_from([1, 3]),
+    st.sampled_from([60, 200, 3600]),
+    st.integers(1, 5),
+)
 @settings(max_examples=60, deadline=None)
 @example([], [], 0, 1, 60, 1)
 def test_it_fills_as_the_naive_twin_does(drawn, cuts, lateness, sizes, expire, most):
@@ -50,7 +63,14 @@ def test_it_fills_as_the_naive_twin_does(drawn, cuts, lateness, sizes, expire, m
 
 def test_many_keys_that_come_and_go_are_counted_as_by_the_twin_though_their_names_are_forgotten():
     drawn = [
-        {"time": START + i * S // 5, "key": f"k{i % 7000 if i % 3 else i % 50}", "value": 1.5, "item": None, "partition": 0, "offset": i}
+        {
+            "time": START + i * S // 5,
+            "key": f"k{i % 7000 if i % 3 else i % 50}",
+            "value": 1.5,
+            "item": None,
+            "partition": 0,
+            "offset": i,
+        }
         for i in range(9000)
     ]
     expected, _ = window_count(drawn, MINUTE, most=500)
@@ -65,26 +85,29 @@ def test_many_keys_that_come_and_go_are_counted_as_by_the_twin_though_their_name
 def test_without_a_key_all_rows_are_counted_together():
     events = event_frame({"time": from_us([START, START + S, START + 61 * S])})
     out, _ = run(WindowCount(), events)
-    assert (list(out.columns), out["count"].tolist()) == (["time", "start", "count", "partition", "offset", "first_offset", "last_offset"], [2, 1])
+    assert (["time", "start", "count", "partition", "offset", "first_offset", "last_offset"], [2, 1]) == (
+        list(out.columns),
+        out["count"].tolist(),
+    )
 
 
 def test_a_window_comes_out_at_the_row_whose_time_is_its_end_and_not_before():
     events = event_frame({"time": from_us([START, START + 60 * S - 1, START + 60 * S, START + 65 * S])})
     out, _ = run(WindowCount(), events)
-    assert list(zip(out.index.tolist(), out["count"].tolist(), strict=True)) == [(2, 2), (4, 2)]
+    assert [(2, 2), (4, 2)] == list(zip(out.index.tolist(), out["count"].tolist(), strict=True))
 
 
 def test_a_late_row_counts_while_its_window_waits_and_goes_aside_with_a_reason_after():
     events = event_frame({"time": from_us([START + s * S for s in (10, 89, 5, 90, 6)])})
     out, sides = run(WindowCount(lateness="30s"), events)
-    assert (out["count"].tolist(), sides["late"]["offset"].tolist()) == ([2, 2], [4])
-    assert sides["late"]["reason"].tolist() == ["its window had closed (lateness 30s)"]
+    assert ([2, 2], [4]) == (out["count"].tolist(), sides["late"]["offset"].tolist())
+    assert ["its window had closed (lateness 30s)"] == sides["late"]["reason"].tolist()
 
 
 def test_a_gap_of_years_costs_no_more_than_an_hour():
     events = event_frame({"time": from_us([START, START + 10**15, START + 10**15 + S])})
     out, _ = run(WindowCount(size="5min", every="1s"), events)
-    assert len(out) == 300 * 2 + 1
+    assert 300 * 2 + 1 == len(out)
 
 
 def test_keys_of_any_kind_keep_their_value():
@@ -97,8 +120,8 @@ def test_keys_of_any_kind_keep_their_value():
 def test_a_whole_number_key_with_a_gap_is_still_a_key_of_its_own():
     events = event_frame({"time": from_us([START] * 3), "key": [1.0, np.nan, 1.0]})
     out, _ = run(WindowCount("key"), events)
-    assert out["count"].tolist() == [2, 1]
-    assert out["key"].isna().tolist() == [False, True]
+    assert [2, 1] == out["count"].tolist()
+    assert [False, True] == out["key"].isna().tolist()
 
 
 def test_the_sum_of_an_infinite_value_is_infinite_and_of_a_missing_one_nothing():
@@ -107,7 +130,9 @@ def test_the_sum_of_an_infinite_value_is_infinite_and_of_a_missing_one_nothing()
 
 
 def test_a_pickled_step_goes_on_with_its_open_windows():
-    drawn = [{"time": START + i * 7 * S, "key": "ab"[i % 2], "value": 0.1, "item": "x", "partition": 0, "offset": i} for i in range(50)]
+    drawn = [
+        {"time": START + i * 7 * S, "key": "ab"[i % 2], "value": 0.1, "item": "x", "partition": 0, "offset": i} for i in range(50)
+    ]
     step = WindowCount("key", "1min", "2min", value="value", distinct="item", fill=True)
     from govlab.testing.steps import play
 

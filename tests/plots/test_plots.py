@@ -308,9 +308,7 @@ def test_importing_the_room_loads_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize(
-    "call", [lambda: plots.Timeline([1]), lambda: plots.AlertRaster(3), lambda: plots.Status(Stream())]
-)
+@pytest.mark.parametrize("call", [lambda: plots.Timeline([1]), lambda: plots.AlertRaster(3), lambda: plots.Status(Stream())])
 def test_what_cannot_be_plotted_is_named(session, call):
     with pytest.raises(TypeError, match="give a"):
         call()

@@ -38,23 +38,25 @@ def test_at_the_bound_the_older_half_is_forgotten_as_by_the_twin():
 def test_ids_that_are_too_old_to_matter_take_no_place():
     step = Deduplicate(within="1min")
     for hour in range(40):
-        step.process(event_frame({"time": from_us([START + hour * 3600 * S] * 500), "event_id": [f"{hour} {i}" for i in range(500)]}))
+        step.process(
+            event_frame({"time": from_us([START + hour * 3600 * S] * 500), "event_id": [f"{hour} {i}" for i in range(500)]})
+        )
     assert step._table.size <= 2_048
 
 
 def test_an_id_may_come_again_after_the_time_and_not_just_within_it():
     events = event_frame({"time": from_us([START, START + 60 * S, START + 120 * S + 1]), "event_id": ["a", "a", "a"]})
-    assert run(Deduplicate(within="60s"), events)[0]["offset"].tolist() == [0, 2]
+    assert [0, 2] == run(Deduplicate(within="60s"), events)[0]["offset"].tolist()
 
 
 def test_rows_without_an_id_are_all_given_on():
     events = event_frame({"time": from_us([START] * 3), "event_id": [None, None, "a"]})
-    assert run(Deduplicate(), events)[0]["offset"].tolist() == [0, 1, 2]
+    assert [0, 1, 2] == run(Deduplicate(), events)[0]["offset"].tolist()
 
 
 def test_a_duplicate_is_put_aside_with_the_reason():
     events = event_frame({"time": from_us([START] * 2), "event_id": [5, 5]})
-    assert run(Deduplicate(), events)[1]["duplicate"]["reason"].tolist() == ["event_id was seen within 1h"]
+    assert ["event_id was seen within 1h"] == run(Deduplicate(), events)[1]["duplicate"]["reason"].tolist()
 
 
 def test_the_state_pickles_without_the_air_in_it():
@@ -62,4 +64,4 @@ def test_the_state_pickles_without_the_air_in_it():
     step.process(event_frame({"time": from_us([START] * 5_000), "event_id": list(range(5_000))}))
     assert len(pickle.dumps(step)) < 5_000 * 16 + 2_000
     again = event_frame({"time": from_us([START] * 5_000), "event_id": list(range(5_000))})
-    assert len(pickle.loads(pickle.dumps(step)).process(again)) == 0
+    assert 0 == len(pickle.loads(pickle.dumps(step)).process(again))

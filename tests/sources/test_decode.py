@@ -24,21 +24,47 @@ GOOD_JSON = [
     b'  {"time": "2026-03-02T00:00:00+01:00", "actor": "x", "n": 1, "n": 9223372036854775807}  ',
 ]
 BAD_JSON = [
-    b"{", b"nonsense", b'{"time": "2026-03-02T00:00:00Z", "actor": "ann"}', b'{"time": 5, "actor": "a", "n": 1}',
-    b'{"time": "2026-03-02T00:00:00Z", "actor": null, "n": 1}', b'{"time": "2026-03-02", "actor": "a", "n": 9223372036854775808}',
-    b'{"time": "now", "actor": "a", "n": 1}', b'{"time": "9999-12-31", "actor": "a", "n": 1}', b'{"time": "2026-03-02", "actor": "\xff", "n": 1}',
-    b'{"time": "2026-03-02", "actor": "a", "n": 1} {"time": "2026-03-02", "actor": "a", "n": 1}', b"[" * 100_000, b'{"n": NaN}',
-    b'{"time": "2026-03-02", "actor": "a",', b'"n": 1}', b"null",
-]  # fmt: skip
+    b"{",
+    b"nonsense",
+    b'{"time": "2026-03-02T00:00:00Z", "actor": "ann"}',
+    b'{"time": 5, "actor": "a", "n": 1}',
+    b'{"time": "2026-03-02T00:00:00Z", "actor": null, "n": 1}',
+    b'{"time": "2026-03-02", "actor": "a", "n": 9223372036854775808}',
+    b'{"time": "now", "actor": "a", "n": 1}',
+    b'{"time": "9999-12-31", "actor": "a", "n": 1}',
+    b'{"time": "2026-03-02", "actor": "\xff", "n": 1}',
+    b'{"time": "2026-03-02", "actor": "a", "n": 1} {"time": "2026-03-02", "actor": "a", "n": 1}',
+    b"[" * 100_000,
+    b'{"n": NaN}',
+    b'{"time": "2026-03-02", "actor": "a",',
+    b'"n": 1}',
+    b"null",
+]
 GOOD_CSV = [
-    b"2026-03-02T00:00:00Z,ann,1,2.5,x", b'2026-03-02 01:00:00,"ann, ""the"" first", -7,,', b'"2026-03-02","a",0x1F,NaN,"z"',
-    b'2026-03-02,5" pipe,3,1e3,\xff', b'2026-03-02,"two\nlines, and\r\nthree",4,.5,"\n"', b"2026-03-02T00:00:00.5Z," + b"y" * 200_000 + b",5,inf,",
-]  # fmt: skip
+    b"2026-03-02T00:00:00Z,ann,1,2.5,x",
+    b'2026-03-02 01:00:00,"ann, ""the"" first", -7,,',
+    b'"2026-03-02","a",0x1F,NaN,"z"',
+    b'2026-03-02,5" pipe,3,1e3,\xff',
+    b'2026-03-02,"two\nlines, and\r\nthree",4,.5,"\n"',
+    b"2026-03-02T00:00:00.5Z," + b"y" * 200_000 + b",5,inf,",
+]
 BAD_CSV = [
-    b"nonsense", b"2026-03-02,a,1,2", b"2026-03-02,a,1,2,3,4", b"soon,a,1,2,3", b",a,1,2,3", b"2026-03-02,,1,2,3", b"2026-03-02,a,1.5,2,3",
-    b"2026-03-02,a,1_000,2,3", b"2026-03-02,a,1,two,3", b"2026-03-02,\xff,1,2,3", b'2026-03-02,"a"b,1,2,3', b"2026-03-02,a\rb,1,2,3",
-    b"2026-03-02,a,99999999999999999999,2,3", b"0000-00-00,a,1,2,3", b"today,a,1,2,3",
-]  # fmt: skip
+    b"nonsense",
+    b"2026-03-02,a,1,2",
+    b"2026-03-02,a,1,2,3,4",
+    b"soon,a,1,2,3",
+    b",a,1,2,3",
+    b"2026-03-02,,1,2,3",
+    b"2026-03-02,a,1.5,2,3",
+    b"2026-03-02,a,1_000,2,3",
+    b"2026-03-02,a,1,two,3",
+    b"2026-03-02,\xff,1,2,3",
+    b'2026-03-02,"a"b,1,2,3',
+    b"2026-03-02,a\rb,1,2,3",
+    b"2026-03-02,a,99999999999999999999,2,3",
+    b"0000-00-00,a,1,2,3",
+    b"today,a,1,2,3",
+]
 
 
 def read(name, data, schema=SCHEMA, block_bytes=files.BLOCK_BYTES):
@@ -157,7 +183,10 @@ def test_a_missing_value_is_missing_where_it_may_be_and_a_dead_letter_where_it_m
 def test_a_time_that_may_be_missing_but_is_nonsense_is_a_dead_letter_too():
     schema = Schema({"time": "timestamp", "arrival": "timestamp?"}, arrival="arrival")
     rows, bad = read("arrival.csv", b"time,arrival\n2026-03-02,\n2026-03-02,soon\n2026-03-02,2026-03-03\n", schema)
-    assert ([1, 3], [(2, "'arrival' is no time between 1700 and 2200")]) == (rows["offset"].tolist(), [(o, why) for o, why, _ in bad])
+    assert ([1, 3], [(2, "'arrival' is no time between 1700 and 2200")]) == (
+        rows["offset"].tolist(),
+        [(o, why) for o, why, _ in bad],
+    )
 
 
 def test_a_column_has_one_type_whatever_its_values_are():
@@ -169,7 +198,11 @@ def test_a_column_has_one_type_whatever_its_values_are():
 
 
 @slow
-@given(st.datetimes(pd.Timestamp("1700-01-02"), pd.Timestamp("2199-12-30")), st.sampled_from(["", "Z", "+05:30", "-0800"]), st.sampled_from("T "))
+@given(
+    st.datetimes(pd.Timestamp("1700-01-02"), pd.Timestamp("2199-12-30")),
+    st.sampled_from(["", "Z", "+05:30", "-0800"]),
+    st.sampled_from("T "),
+)
 def test_a_time_reads_the_same_beside_times_written_in_other_ways(moment, zone, between):
     text = moment.isoformat(between) + zone
     expected = (pd.Timestamp(text).tz_localize("UTC") if not zone else pd.Timestamp(text)).value // 1_000
