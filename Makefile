@@ -27,7 +27,7 @@ lab: $(VENV)/.ready  ## open the notebooks in JupyterLab
 
 test: $(VENV)/.ready lint test-pandas2  ## all tests: lint, types, contracts on both pandas, notebooks, a real browser
 	$(BIN)/python -m pytest -q
-	$(BIN)/python -m pytest -q --nbval --sanitize-with notebooks/sanitize.cfg --nbval-cell-timeout 60 -p no:cacheprovider notebooks
+	TQDM_DISABLE=1 $(BIN)/python -m pytest -q --nbval --sanitize-with notebooks/sanitize.cfg --nbval-cell-timeout 60 -p no:cacheprovider notebooks
 
 test-quick: $(VENV)/.ready  ## the tests without notebooks, browser and old pandas
 	$(BIN)/python -m pytest -q --ignore tests/browser --ignore tests/kill
@@ -50,7 +50,7 @@ bench: $(VENV)/.ready  ## measure the throughput (and, with GOVLAB_DATA, the det
 	@if [ -n "$$GOVLAB_DATA" ]; then $(BIN)/python benchmarks/nab.py; else echo "benchmarks/nab.py needs GOVLAB_DATA (see data/README.md)"; fi
 
 notebooks: $(VENV)/.ready  ## run the notebooks anew and keep their outputs
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+	TQDM_DISABLE=1 $(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
 
 clean:  ## remove environments, caches and reports
 	rm -rf $(VENV) $(OLD) reports .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -146,7 +146,7 @@ class Summary:
         lines += [f"  {side}: {count:,}" for side, count in self.sides.items()]
         if self.dead_letters:
             lines.append(f"  dead letters: {self.dead_letters:,}")
-        return "\n".join([*lines, f"  fingerprint {self.fingerprint[:16]}"])
+        return "\n".join([*lines, f"  fingerprint {self.fingerprint[:16]}"] if self.fingerprint else lines)
 
     __repr__ = __str__
 

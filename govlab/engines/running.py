@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import signal
 import threading
 import time
@@ -110,11 +111,10 @@ def _play(
         source.state = "running"
     begun_events, began = sum(source.events for source in sources), time.monotonic()
     hold = None
+    shown = progress or (progress is None and not os.environ.get("TQDM_DISABLE"))
     with (
         _interruptible() as asked,
-        tqdm(
-            unit=" events", unit_scale=True, disable=progress is False, delay=0 if progress else 1.0, leave=progress is True
-        ) as bar,
+        tqdm(unit=" events", unit_scale=True, disable=not shown, delay=0 if progress else 1.0, leave=progress is True) as bar,
     ):
         while live and hold is None:
             done = sum(source.events for source in sources) - begun_events
@@ -214,6 +214,8 @@ def _summary(sources: tuple[Source, ...], nodes: list[Through], state: str, dead
         whole.held += one.held
         for side, count in one.sides.items():
             whole.sides[side] = whole.sides.get(side, 0) + count
+    if not summaries:
+        return whole
     whole.recipe = hashlib.sha256("".join(one.recipe for one in summaries).encode()).hexdigest()[:16]
     whole.fingerprint = hashlib.sha256("".join(sorted(one.fingerprint for one in summaries)).encode()).hexdigest()
     return whole

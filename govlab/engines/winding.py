@@ -15,7 +15,7 @@ from govlab.errors import ArgumentError
 
 __all__ = ["Mark", "Marks", "rows_to_alert"]
 
-KEEP_MARKS, KEEP_BYTES = 64, 256 << 20
+KEEP_MARKS, KEEP_BYTES = 64, 64 << 20
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Mark:
 
 
 class Marks:
-    """Marks along a replay, at most 64 of them and about 256 MiB; the first, of its beginning, is always kept."""
+    """Marks along a replay, at most 64 of them and about 64 MiB; the first, of its beginning, is always kept."""
 
     def __init__(self) -> None:
         self._marks: list[Mark] = []

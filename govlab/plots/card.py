@@ -83,7 +83,7 @@ def card(status: Mapping[str, Any], title: str = "", trouble: str = "") -> str:
         f'<div style="font-family:{FONT};font-size:13px;color:{INK};background:white;width:262px;box-sizing:border-box;'
         f'border:1px solid {GRID};border-radius:8px;padding:10px 14px">'
         f'<div style="display:flex;justify-content:space-between;align-items:center;gap:8px;padding-bottom:7px">'
-        f'<b style="overflow-wrap:anywhere;min-width:0">{escape(plain(title or status.get("name"), 60))}</b>'
+        f'<b style="overflow-wrap:anywhere;min-width:0;font-size:12px">{escape(plain(title or status.get("name"), 60))}</b>'
         f'<span style="{pill}">{escape(state)}</span></div>'
         f'<table style="width:100%;border-collapse:collapse;font-size:13px">{cells}</table>{error}</div>'
     )

@@ -156,7 +156,7 @@ class _Timeline(View):
         curves = {"": self.counts.curve()} if self.value is None else self.values.curves()
         total = self.counts.total + self.values.total
         words = [self.title] if self.title else []
-        words += [f"{total:,} events", f"{self.alerts.total:,} alerts"]
+        words += [f"{total:,} events", f"{self.alerts.total:,} alerts"] if total else ["waiting for the first events"]
         if self.values.ignored:
             words.append(f"{self.values.ignored:,} of other keys not drawn")
         if trouble := self.trouble():
@@ -175,21 +175,28 @@ class _Timeline(View):
                 now = (times[-1:], values[-1:])
             curve = hv.Curve((times, values), "time", measure, group="GovlabCurve", label=key)
             parts.append(
-                curve.opts(title=title, color=theme.COLOURS[number % len(theme.COLOURS)], ylabel=self.measure, **self.limits)
+                curve.opts(
+                    title=title, color=theme.COLOURS[number % len(theme.COLOURS)], ylabel=self.measure, **self.limits
+                )
             )
         parts.append(hv.Scatter(now, "time", measure, group="GovlabNow"))
         if starts := [times[0] for times, _ in curves.values() if len(times)]:
-            alerts = alerts[alerts["time"] >= min(starts)]  # what was flagged before is off the left edge, like its events
+            alerts = alerts[
+                alerts["time"] >= min(starts)
+            ]  # what was flagged before is off the left edge, like its events
         heights = [_height(curves, *alert) for alert in zip(alerts["time"], alerts["entity"], strict=True)]
         placed = alerts.assign(measure=np.array(heights, dtype=np.float64))
-        parts.append(hv.Scatter(placed, "time", [measure, *TIPS], group="GovlabAlerts"))
+        marks = hv.Scatter(placed, "time", [measure, *TIPS], group="GovlabAlerts")
+        parts.append(marks.opts(size=11 if len(placed) < 100 else 6))  # many would hide the curve that they lie on
         return hv.Overlay(parts, group="GovlabTimeline")
 
 
 def _spaced(every: str) -> str:
-    """Write an offset as words: "5min" as "5 min", "1min" as "min"."""
+    """Write an offset as words: "5min" as "5 min", "1d" as "day"."""
     number, unit = re.fullmatch(r"\s*([\d.]*)\s*(.*?)\s*", every).groups()  # type: ignore[union-attr]
-    return unit if number in ("", "1") else f"{number} {unit}"
+    if number in ("", "1"):
+        return {"s": "second", "min": "minute", "h": "hour", "D": "day", "d": "day"}.get(unit, unit)
+    return f"{number} {unit}"
 
 
 def _height(curves: dict[str, Any], time: pd.Timestamp, entity: str) -> float:
@@ -226,7 +233,9 @@ class _Raster(View):
     def points(self, table: pd.DataFrame, lines: list[str], title: str) -> hv.Points:
         # Numbered lines with names for ticks and not HoloViews's axis of names: that one is chosen at the first drawing
         # only, which here has no names yet.
-        table = table.assign(line=table["entity"].map({entity: place for place, entity in enumerate(lines)}).astype("float64"))
+        table = table.assign(
+            line=table["entity"].map({entity: place for place, entity in enumerate(lines)}).astype("float64")
+        )
         ticks = [(place, plain(entity, 28)) for place, entity in enumerate(lines)] or [(0, "")]
         points = hv.Points(table, ["time", "line"], TIPS, group=self.group)
         return points.opts(title=title, yticks=ticks, ylim=(-0.7, max(len(lines), 5) - 0.3))

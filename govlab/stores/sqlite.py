@@ -104,7 +104,13 @@ class Sqlite(Store):
                 )
             if snapshot is not None:
                 positions = json.dumps(snapshot.positions)
-                row = (run, positions, snapshot.state, int(snapshot.finished), _sign(run, positions, snapshot.state))
+                row = (
+                    run,
+                    positions,
+                    snapshot.state,
+                    int(snapshot.finished),
+                    _sign(run, positions, snapshot.state, snapshot.finished),
+                )
                 db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?)", row)
 
     def alerts(self, run: str | None = None) -> pd.DataFrame:
@@ -134,7 +140,7 @@ class Sqlite(Store):
         if row is None:
             return None
         positions, state, finished, mac = row
-        if not hmac.compare_digest(mac or "", _sign(run, positions, state)):
+        if not hmac.compare_digest(mac or "", _sign(run, positions, state, bool(finished))):
             raise StoreError(
                 f"the snapshot of {run!r} in {self.path!r} was not written by this user, and a pickle from elsewhere is not "
                 "opened. Use another store, or set GOVLAB_KEY to the key with which it was written."
@@ -158,8 +164,8 @@ def _values(table: pd.DataFrame, name: str) -> list[Any]:
     return [None if v is None or v is pd.NA or v != v else v for v in column.tolist()]
 
 
-def _sign(run: str, positions: str, state: bytes) -> str:
-    return hmac.new(_key(), f"{run}\0{positions}\0".encode() + state, hashlib.sha256).hexdigest()
+def _sign(run: str, positions: str, state: bytes, finished: bool) -> str:
+    return hmac.new(_key(), f"{run}\0{positions}\0{finished}\0".encode() + state, hashlib.sha256).hexdigest()
 
 
 def _key() -> bytes:

@@ -52,6 +52,7 @@ def sample_events(rows: int = 400, seed: int = 0, entities: int = 12, span_s: fl
             "id": [f"{names}a{i}" for i in range(rows)],
             "entity": [f"{names}{a}" for a in actor],
             "reason": "sample",
+            "target": [f"{names}t{t}" if t else None for t in rng.integers(0, 50, rows)],
         }
     )
     frame["start"] = frame["time"]
