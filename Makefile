@@ -27,7 +27,7 @@ lab: $(VENV)/.ready  ## open the notebooks in JupyterLab
 
 test: $(VENV)/.ready lint test-pandas2  ## all tests: lint, types, contracts on both pandas, notebooks, a real browser
 	$(BIN)/python -m pytest -q
-	TQDM_DISABLE=1 $(BIN)/python -m pytest -q --nbval --sanitize-with notebooks/sanitize.cfg --nbval-cell-timeout 60 -p no:cacheprovider notebooks
+	TQDM_DISABLE=1 $(BIN)/python -m pytest -q --nbval --nbval-sanitize-with notebooks/sanitize.cfg --nbval-cell-timeout 60 -p no:cacheprovider notebooks
 
 test-quick: $(VENV)/.ready  ## the tests without notebooks, browser and old pandas
 	$(BIN)/python -m pytest -q --ignore tests/browser --ignore tests/kill

@@ -93,11 +93,14 @@ def numbers(frame: pd.DataFrame, column: str, kind: str = "float64") -> np.ndarr
 def time_us(frame: pd.DataFrame, column: str = TIME) -> np.ndarray:
     """Give a time column as int64 microseconds since 1970 (UTC), read-only."""
     array = values(frame, column)
-    if array.dtype != TIME_DTYPE:
+    if array.dtype == TIME_DTYPE:
+        return readable(array.asi8, "int64")
+    if not isinstance(array.dtype, pd.DatetimeTZDtype):
         raise SchemaError(
             f"column {column!r} is {array.dtype}, not datetime64[us, UTC]; make frames with gl.event_frame(...) or a reader."
         )
-    return readable(array.asi8, "int64")
+    # pandas 2.2 gives nanoseconds when a Timedelta is added to microseconds
+    return readable(array.as_unit("us").asi8, "int64")
 
 
 def from_us(values: np.ndarray) -> pd.Series:

@@ -146,7 +146,7 @@ def _bounded(step: Step, rounds: int = 8) -> None:
         part = sample_events(1_000, seed=i, names=f"r{i}_")
         # twice 500 entities that were never seen before
         part["actor"] = part["entity"] = [f"r{i}_{j % 500}" for j in range(len(part))]
-        part["time"] += pd.Timedelta(days=2 * i)
+        part["time"] = (part["time"] + pd.Timedelta(days=2 * i)).dt.as_unit("us")
         running.process(part)
         running.take_sides()
         sizes.append(len(pickle.dumps(running)))
