@@ -140,20 +140,21 @@ def streamz_dicts(path: Path, most: int) -> int:
     """Plain streamz, an event a dict; only the first events, since it is slow."""
     from streamz import Stream
 
-    open_windows: dict[tuple[int, str], list[float]] = {}
+    open_windows: dict[int, dict[str, list[float]]] = {}
     past: dict[str, list[float]] = {}
     newest, alerts = [0], [0]
 
     def window(event: dict[str, Any]) -> list[tuple[str, float]]:
-        closed, t = [], event["time"]
+        closed: list[tuple[str, float]] = []
+        t, w = event["time"], event["time"] // 60_000
         if t > newest[0]:
             newest[0] = t
-            if t // 60_000 != (t - 1) // 60_000 or len(open_windows) > 1:
-                for key in [k for k in open_windows if (k[0] + 1) * 60_000 <= t - 5_000] if t % 1_000 < 50 else []:
-                    closed.append((key[1], open_windows.pop(key)[0]))
-        cell = open_windows.setdefault((t // 60_000, event["actor"]), [0, 0.0])
-        cell[0] += 1
-        cell[1] += event["value"]
+            for start in [s for s in open_windows if (s + 1) * 60_000 <= t - 5_000]:
+                closed += [(actor, cell[0]) for actor, cell in open_windows.pop(start).items()]
+        if (w + 1) * 60_000 > newest[0] - 5_000:
+            cell = open_windows.setdefault(w, {}).setdefault(event["actor"], [0, 0.0])
+            cell[0] += 1
+            cell[1] += event["value"]
         return closed
 
     def score(row: tuple[str, float]) -> float:

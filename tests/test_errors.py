@@ -45,7 +45,7 @@ WRONG = {
     "merge": ({}, durations("within")),
     "never": ({}, []),
     "random": ({}, [("seed", [1.5, "1", None, True], "expected a whole number")]),
-    "river": ({"model": type("Model", (), {"score_one": 0, "learn_one": 0})(), "columns": ["x"]}, counts("warm", wrong=[-1, 1.5, "3", None]) + COLUMNS + [("model", [None, 3], "expected one with score_one")]),
+    "river": ({"model": type("Model", (), {"score_one": 0, "learn_one": 0})(), "columns": ["x"]}, counts("warm", wrong=[-1, 1.5, "3", None]) + COLUMNS + [("model", [None, 3], "expected score_one")]),
     "robust_z": ({}, counts("window", "warm", "max_entities") + FLOOR + TAIL + durations("expire")),
     "seasonal_count": ({}, counts("warm", "max_entities") + ALPHA + TAIL + durations("expire")),
     "sklearn": ({"model": MODEL, "columns": ["x"]}, counts("refit", "window", "warm") + COLUMNS + [("model", [None, 3, IsolationForest()], "(expected one with fit|give it one)")]),

@@ -69,7 +69,7 @@ def test_a_model_whose_runs_could_not_be_repeated_is_refused():
 def test_a_model_that_cannot_score_is_refused_with_what_to_do():
     with pytest.raises(ArgumentError, match="LocalOutlierFactor needs novelty=True"):
         Sklearn(LocalOutlierFactor(), ["x"])
-    with pytest.raises(ArgumentError, match="expected one with score_one\\(x\\) and learn_one\\(x\\)"):
+    with pytest.raises(ArgumentError, match="expected score_one\\(x\\) and learn_one\\(x\\)"):
         River("forest", ["x"])
 
 
