@@ -107,9 +107,10 @@ def test_plots_follow_the_stream_escape_what_it_says_and_fetch_nothing(live, pag
 def test_the_tour_runs_in_a_lab_and_its_last_plot_goes_on(open_notebook, page):
     tour = open_notebook(ROOT / "notebooks" / "00_tour.ipynb")
     tour.run_all(timeout_s=120)
-    if picture := os.environ.get("GOVLAB_SCREENSHOTS"):
-        tour.screenshot(Path(picture) / "tour.png")
     assert tour.moving(), "the live plot must move after all cells have ended"
+    if picture := os.environ.get("GOVLAB_SCREENSHOTS"):  # the README's, once there is something to see
+        page.wait_for_timeout(4_000)
+        tour.screenshot(Path(picture) / "tour.png")
     assert page.traffic.errors == []
     assert page.traffic.outside == []
 
