@@ -175,15 +175,11 @@ class _Timeline(View):
                 now = (times[-1:], values[-1:])
             curve = hv.Curve((times, values), "time", measure, group="GovlabCurve", label=key)
             parts.append(
-                curve.opts(
-                    title=title, color=theme.COLOURS[number % len(theme.COLOURS)], ylabel=self.measure, **self.limits
-                )
+                curve.opts(title=title, color=theme.COLOURS[number % len(theme.COLOURS)], ylabel=self.measure, **self.limits)
             )
         parts.append(hv.Scatter(now, "time", measure, group="GovlabNow"))
         if starts := [times[0] for times, _ in curves.values() if len(times)]:
-            alerts = alerts[
-                alerts["time"] >= min(starts)
-            ]  # what was flagged before is off the left edge, like its events
+            alerts = alerts[alerts["time"] >= min(starts)]  # what was flagged before is off the left edge, like its events
         heights = [_height(curves, *alert) for alert in zip(alerts["time"], alerts["entity"], strict=True)]
         placed = alerts.assign(measure=np.array(heights, dtype=np.float64))
         marks = hv.Scatter(placed, "time", [measure, *TIPS], group="GovlabAlerts")
@@ -233,9 +229,7 @@ class _Raster(View):
     def points(self, table: pd.DataFrame, lines: list[str], title: str) -> hv.Points:
         # Numbered lines with names for ticks and not HoloViews's axis of names: that one is chosen at the first drawing
         # only, which here has no names yet.
-        table = table.assign(
-            line=table["entity"].map({entity: place for place, entity in enumerate(lines)}).astype("float64")
-        )
+        table = table.assign(line=table["entity"].map({entity: place for place, entity in enumerate(lines)}).astype("float64"))
         ticks = [(place, plain(entity, 28)) for place, entity in enumerate(lines)] or [(0, "")]
         points = hv.Points(table, ["time", "line"], TIPS, group=self.group)
         return points.opts(title=title, yticks=ticks, ylim=(-0.7, max(len(lines), 5) - 0.3))

@@ -26,9 +26,7 @@ def standalone(model: Model) -> Model:
         # Figures share the width of the page; a column of cards takes what it needs.
         wide = {place[1] for child, *place in model.children if not isinstance(child, Div)}
         columns = {place[1] for _, *place in model.children}
-        model.update(
-            sizing_mode="stretch_width", cols={column: "1fr" if column in wide else "auto" for column in columns}
-        )
+        model.update(sizing_mode="stretch_width", cols={column: "1fr" if column in wide else "auto" for column in columns})
     elif isinstance(model, FlexBox):
         model.children = [standalone(child) for child in model.children]
     return model

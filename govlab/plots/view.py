@@ -69,9 +69,7 @@ class View:
             take(stream)
             return
         if not hasattr(stream, "sink"):
-            raise TypeError(
-                f"cannot plot a {type(stream).__name__}; give a stream of frames (streamz) or a pandas frame"
-            )
+            raise TypeError(f"cannot plot a {type(stream).__name__}; give a stream of frames (streamz) or a pandas frame")
         self._sinks.append(_sink(stream, self, take.__name__))
 
     def receive(self, take: str, frame: Any) -> None:

@@ -143,3 +143,10 @@ def test_a_pickled_step_goes_on_with_its_open_windows():
 def test_a_size_that_is_no_multiple_is_refused_with_both_values():
     with pytest.raises(gl.errors.ArgumentError, match=r"size='90s' must be a multiple of every='1min'"):
         WindowCount(size="90s")
+
+
+def test_a_gap_that_gives_thousands_of_empty_windows_at_one_row_loses_none():
+    first = [{"time": START + i, "key": f"k{i}", "value": 1.0, "item": "x", "partition": 0, "offset": i} for i in range(40)]
+    last = {"time": START + 90 * MINUTE, "key": "z", "value": 1.0, "item": "x", "partition": 0, "offset": 40}
+    compare([*first, last], fill=(True, True), expire=("1h", 60 * MINUTE))
+    assert 40 * 60 < len(run(WindowCount("key", fill=True, expire="1h"), frame_of([*first, last]))[0])
