@@ -12,6 +12,7 @@ from govlab.frames import duration_us, numbers, require, time_us
 from govlab.step import Step, at_least
 
 DAY_US = 86_400_000_000
+NEVER = -(2**62)  # no time yet; far enough from the edge for differences
 
 
 @njit(cache=True, nogil=True)
@@ -20,7 +21,7 @@ def _candidates(times, values, per_day, memory, warm, top, stamps, state, thresh
     for i in range(times.size):
         x = values[i]
         threshold[i] = np.nan
-        if state[0] < 0:
+        if state[0] == NEVER:
             state[0] = times[i]
         if times[i] > state[1]:
             if times[i] // DAY_US != state[1] // DAY_US:
@@ -109,7 +110,7 @@ class Budget(Step):
         """Forget all scores and alerts."""
         # four times what the threshold needs, since the highest scores may be the ones to be forgotten next
         size = max(64, int(4 * self.per_day * max(1.0, self._memory_us / DAY_US)))
-        self._top, self._stamps, self._state = np.zeros(size), np.zeros(size, "int64"), np.array([-1, -1, 0])
+        self._top, self._stamps, self._state = np.zeros(size), np.zeros(size, "int64"), np.array([NEVER, NEVER, 0])
         self._quiet, self._told = Quiet(self._cooldown_us), {}  # alerts of each of the last days
 
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:

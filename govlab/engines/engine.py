@@ -20,6 +20,8 @@ from govlab.step import Step
 from govlab.stores.store import LETTER_COLUMNS, Snapshot, Store
 from govlab.summary import Fingerprint, Summary
 
+NEVER = -(2**62)  # no time yet
+
 __all__ = ["Carrier", "Engine", "FrameReader", "Journal", "as_reader", "letters_table"]
 
 
@@ -48,7 +50,7 @@ class Carrier:
         self.fingerprint = Fingerprint()
         self.events = self.rows = 0
         self.sides: dict[str, int] = {}
-        self.first_us = self.last_us = self.newest_us = -1
+        self.first_us = self.last_us = self.newest_us = NEVER
 
     def push(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[str, pd.DataFrame]]]:
         """Take the next rows; gives what came out, and what was put aside."""
@@ -58,7 +60,7 @@ class Carrier:
         self.events += len(frame)
         if len(frame):
             times = frames.time_us(frame)
-            self.first_us = times[0] if self.first_us < 0 else self.first_us
+            self.first_us = times[0] if self.first_us == NEVER else self.first_us
             self.last_us, self.newest_us = times[-1], max(self.newest_us, int(times.max()))
         self.fingerprint.take(frame)
         return self._given(self.pipeline.process(frame))
@@ -79,7 +81,8 @@ class Carrier:
     def summary(self, state: str, dead_letters: int = 0, wall_s: float = 0.0, cpu_s: float = 0.0) -> Summary:
         """Say what was done so far."""
         steps = zip(self.pipeline.steps, self.pipeline.counts, strict=True)
-        span = None if self.newest_us < 0 else [str(pd.Timestamp(t, unit="us", tz="UTC")) for t in (self.first_us, self.newest_us)]
+        ends = () if self.newest_us == NEVER else (self.first_us, self.newest_us)
+        span = [str(pd.Timestamp(t, unit="us", tz="UTC")) for t in ends] or None
         return Summary(
             state=state,
             events=self.events,
@@ -90,7 +93,7 @@ class Carrier:
             dead_letters=dead_letters,
             held=self.pipeline.held(),
             event_time=span,
-            lag_s=None if self.newest_us < 0 else (self.newest_us - self.last_us) / 1e6,
+            lag_s=None if self.newest_us == NEVER else (self.newest_us - self.last_us) / 1e6,
             wall_s=wall_s,
             cpu_s=cpu_s,
             recipe=self.pipeline.hash,
