@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 OLD    := $(VENV)-pandas2
+# the old pandas runs on the newest Python that is there, so that both ends of what is supported are tried
+OTHER  := $(shell for p in python3.13 python3.12; do $$p -c '' 2>/dev/null && echo $$p && exit; done; echo $(PYTHON))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo lab test test-quick test-pandas2 lint bench notebooks screenshots clean
@@ -38,8 +40,9 @@ lint: $(VENV)/.ready  ## style and types
 	$(BIN)/mypy
 
 $(OLD)/.ready: pyproject.toml constraints.txt $(VENV)/.ready
-	test -x $(OLD)/bin/python || $(PYTHON) -m venv $(OLD)
-	$(BIN)/uv pip install --quiet --python $(OLD)/bin/python -e . 'pandas==2.2.3' river pytest hypothesis
+	test -x $(OLD)/bin/python || $(OTHER) -m venv $(OLD)
+	$(BIN)/uv pip install --quiet --python $(OLD)/bin/python -e . 'pandas==2.2.3' \
+		$$(grep -E '^(hypothesis|numba|numpy|pyarrow|pytest|river|scikit-learn)==' constraints.txt)
 	@touch $@
 
 test-pandas2: $(OLD)/.ready  ## the contracts on pandas 2.2

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -48,6 +49,8 @@ def duration_us(value: str | pd.Timedelta, name: str = "duration", zero: bool = 
     5000000
     """
     try:
+        if not isinstance(value, str | timedelta):
+            raise TypeError("a bare number has no unit")
         # pandas has begun to want "D" for days; people write "7d"
         text = re.sub(r"(?<=\d)\s*d\b", "D", value) if isinstance(value, str) else value
         micros = int(pd.Timedelta(text) / pd.Timedelta(1, "us"))
@@ -111,6 +114,8 @@ def from_us(values: np.ndarray) -> pd.Series:
 def instant_us(value: Any, name: str) -> int:
     """Give a moment (text or Timestamp; UTC unless it says otherwise) in microseconds since 1970."""
     try:
+        if isinstance(value, int | float | np.number):
+            raise TypeError("a bare number has no unit")
         moment = pd.Timestamp(value)
         if pd.isna(moment):
             raise ValueError("missing")
@@ -146,9 +151,14 @@ def event_frame(data: pd.DataFrame | Mapping[str, Any], partition: int = 0, offs
     frame = pd.DataFrame(data).reset_index(drop=True)
     if TIME not in frame:
         raise SchemaError(f"an event frame needs a column 'time'. {did_you_mean('time', map(str, frame.columns))}")
+    if frame[TIME].dtype.kind in "iuf" and len(frame):
+        raise SchemaError(
+            "column 'time' holds numbers; convert them first, for instance with pd.to_datetime(..., unit='s', utc=True)."
+        )
     if frame[TIME].dtype != TIME_DTYPE:
         try:
-            form = "ISO8601" if frame[TIME].dtype.kind == "O" else None
+            text = frame[TIME].dtype.kind == "O" or isinstance(frame[TIME].dtype, pd.StringDtype)
+            form = "ISO8601" if text else None
             frame[TIME] = pd.to_datetime(frame[TIME], utc=True, format=form).dt.as_unit("us")
         except (ValueError, TypeError, AttributeError) as error:
             raise SchemaError(f"column 'time' cannot be read as times: {error}") from error

@@ -81,19 +81,16 @@ class KeyIndex:
 
     def encode(self, column: pd.Series) -> np.ndarray:
         """Give the numbers of the keys of a column, int64, shape (n,). A missing value is a key of its own."""
-        array, kind = _as_key(as_arrow(column))
+        array = as_arrow(column)
+        kind = _kind_of(array)
         if kind != self._kind and kind and self._kind:
             raise SchemaError(
                 f"the keys of column {column.name!r} were {self._kind} and are {kind} now; give the column one type (see Conform)."
             )
         self._kind = kind or self._kind
-        hashes, out = hash_column(array), np.empty(len(array), "int64")
         missing = array.is_null().to_numpy(False) if array.null_count else np.zeros(0, "bool")
-        if kind == "text" or not kind:
-            starts, data = text_buffers(array) if kind else (np.zeros(len(array) + 1, "int64"), np.frombuffer(b"", "uint8"))
-        else:
-            starts = np.arange(len(array) + 1) * 8
-            data = np.frombuffer(array.fill_null(0).to_numpy(False).tobytes(), "uint8")
+        starts, data = _key_bytes(array, kind)
+        hashes, out = hash_column(array), np.empty(len(array), "int64")
         i = 0
         while i < out.size:
             i = _intern(
@@ -128,8 +125,13 @@ class KeyIndex:
             whole = pa.LargeStringArray.from_buffers(keys, pa.py_buffer(self._starts[: keys + 1].copy()), pa.py_buffer(self._arena))
             texts = whole.take(pa.array(np.where(gone, 0, numbers), mask=gone if gone.any() else None))
             return texts.to_pandas()
-        values = self._arena[: self._state[1]].view("int64")
-        values = values[self._starts[numbers[~gone]] // 8]
+        at, known = self._starts[numbers[~gone]], numbers[~gone]
+        values = self._arena[at[:, None] + np.arange(8)].view("int64")[:, 0]
+        broken = self._starts[known + 1] - at > 8
+        if broken.any() or (gone.any() and self._kind == "numbers"):
+            whole = np.full(len(numbers), np.nan)
+            whole[~gone] = np.where(broken, values.view("float64"), values)
+            return pd.Series(whole)
         whole = np.zeros(len(numbers), "int64")
         whole[~gone] = values
         made = pa.array(whole, mask=gone if gone.any() else None)
@@ -164,26 +166,43 @@ class KeyIndex:
         self._fill_table(int(state["_table"]))
 
 
-def _as_key(array: pa.Array) -> tuple[pa.Array, str]:
-    """Give a column as what a key may be: text, or whole numbers of 64 bits; and which."""
+def _kind_of(array: pa.Array) -> str:
+    """Give what the keys of a column are, by its type alone; "" if all are missing."""
     kind = array.type
-    if pa.types.is_null(kind):
-        return array.cast(pa.large_string()), ""
-    if pa.types.is_floating(kind):
-        try:
-            # a column of whole numbers with a gap is one of floats in pandas
-            return array.cast(pa.int64()), "whole numbers"
-        except pa.ArrowInvalid:
-            return array.cast(pa.large_string()), "text"
-    if pa.types.is_integer(kind):
-        return array.cast(pa.int64(), safe=False), "whole numbers"
-    if pa.types.is_boolean(kind):
-        return array.cast(pa.int64()), "bool"
-    if pa.types.is_timestamp(kind):
-        return array.cast(pa.timestamp("us", kind.tz), safe=False).cast(pa.int64()), "time"
-    if pa.types.is_nested(kind):
-        return pa.array([None if v is None else json.dumps(v, sort_keys=True, default=str) for v in array.to_pylist()]), "text"
-    return array if is_text(kind) else array.cast(pa.large_string()), "text"
+    if array.null_count == len(array):
+        return ""
+    if pa.types.is_uint64(kind):
+        return "text"
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        return "numbers"
+    return "bool" if pa.types.is_boolean(kind) else "time" if pa.types.is_timestamp(kind) else "text"
+
+
+def _key_bytes(array: pa.Array, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Give where each key begins and ends, and all the bytes.
+
+    A whole number is its 8 bytes, whether it comes as an int or (in a column with a gap) as a float; a fraction is the 8
+    bytes of the float and one more.
+    """
+    if not kind:
+        return np.zeros(len(array) + 1, "int64"), np.frombuffer(b"", "uint8")
+    if kind == "text":
+        if pa.types.is_nested(array.type):
+            array = pa.array([None if v is None else json.dumps(v, sort_keys=True, default=str) for v in array.to_pylist()])
+        return text_buffers(array if is_text(array.type) else array.cast(pa.large_string()))
+    if not pa.types.is_floating(array.type):
+        time = pa.types.is_timestamp(array.type)
+        whole = array.cast(pa.timestamp("us", array.type.tz), safe=False) if time else array
+        values = whole.cast(pa.int64()).fill_null(0).to_numpy(False)
+        return np.arange(len(array) + 1) * 8, np.frombuffer(values.tobytes(), "uint8")
+    floats = np.nan_to_num(array.cast(pa.float64()).to_numpy(False), nan=0.0, posinf=np.inf, neginf=-np.inf)
+    broken = (floats != np.floor(floats)) | (np.abs(floats) >= 2.0**63)
+    with np.errstate(invalid="ignore"):
+        values = np.where(broken, floats.view("int64"), floats.astype("int64"))
+    starts = np.append(0, np.cumsum(np.where(broken, 9, 8)))
+    data = np.zeros(starts[-1], "uint8")
+    data[starts[:-1, None] + np.arange(8)] = values.view("uint8").reshape(-1, 8)
+    return starts, np.frombuffer(data.tobytes(), "uint8")
 
 
 @njit(cache=True, nogil=True)

@@ -59,6 +59,11 @@ class Schema:
             object.__setattr__(self, "fields", named)
         object.__setattr__(self, "fields", dict(self.fields))
         object.__setattr__(self, "_types", {name: _parse_type(name, text) for name, text in self.fields.items()})
+        for name in ("partition", "offset"):
+            if name in self.fields:
+                raise ArgumentError(
+                    f"Schema: {name!r} is the name of a row's position; leave the field out, or rename it in the file."
+                )
         for role in ("time", "id", "arrival"):
             column = getattr(self, role)
             if column is not None and column not in self.fields:
@@ -113,15 +118,17 @@ class Schema:
                 )
         fields = {}
         for item in arrow:
+            if item.name in ("partition", "offset"):
+                continue  # the names of a row's position
             text = _type_name(item.type)
-            if item.name == time and not pa.types.is_timestamp(item.type) and not pa.types.is_string(item.type):
+            if item.name == time and (pa.types.is_integer(item.type) or pa.types.is_floating(item.type)):
                 raise SchemaError(
                     f"the time column {time!r} holds numbers ({item.type}); say in which unit they count, for instance "
                     f"schema=gl.Schema({{{time!r}: 'epoch_s', ...}}, time={time!r})."
                 )
             if item.name in (time, arrival) or pa.types.is_timestamp(item.type):
                 text = ISO_TEXT
-            fields[item.name] = text + ("" if item.name == time else "?")
+            fields[item.name] = text + ("" if item.name == time or not item.nullable else "?")
         if arrival is None and "arrival" in fields and fields["arrival"] == ISO_TEXT + "?":
             arrival = "arrival"
         return cls(fields, time=time, arrival=arrival)

@@ -15,7 +15,10 @@ from __future__ import annotations
 import abc
 import dataclasses
 import hashlib
+import inspect
 import json
+import re
+import textwrap
 from collections.abc import Mapping
 from typing import Any, ClassVar, dataclass_transform
 
@@ -116,7 +119,8 @@ class Step(abc.ABC):
     def recipe(self) -> dict[str, Any]:
         """Give the recipe as plain values that JSON can write: the name of the step and its parameters."""
         fields = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self) if f.init}  # type: ignore[arg-type]
-        return {"step": self.name, **fields}
+        own = {} if type(self).__module__.partition(".")[0] == "govlab" else {"code": _code(type(self))}
+        return {"step": self.name, **own, **fields}
 
     @staticmethod
     def from_recipe(recipe: Mapping[str, Any]) -> Step:
@@ -127,7 +131,7 @@ class Step(abc.ABC):
         >>> Step.from_recipe({"step": "ewma_z", "column": "count"}).name
         'ewma_z'
         """
-        parameters = {key: _revive(value) for key, value in recipe.items() if key != "step"}
+        parameters = {key: _revive(value) for key, value in recipe.items() if key not in ("step", "code")}
         cls = registry.class_of(recipe["step"])
         steps = parameters.pop("steps") if isinstance(recipe.get("steps"), list) else []
         made: Step = cls(*steps, **parameters)
@@ -146,8 +150,22 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, type) or (callable(value) and hasattr(value, "__qualname__")):
-        return f"{value.__module__}:{value.__qualname__}"
-    return repr(value)
+        return f"{value.__module__}:{value.__qualname__} {_code(value)}"
+    if hasattr(value, "get_params"):
+        return {"model": type(value).__qualname__, **_plain(value.get_params())}
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+
+
+def _code(thing: Any) -> str:
+    """Hash the source of a class or function of the user's own, so that editing it makes another recipe."""
+    try:
+        text = textwrap.dedent(inspect.getsource(thing))
+    except (OSError, TypeError):
+        # typed into a shell: the compiled form has to do
+        functions = [thing, *vars(thing).values()] if isinstance(thing, type) else [thing]
+        codes = [f.__code__ for f in functions if hasattr(f, "__code__")]
+        text = repr([(code.co_code, code.co_names, repr(code.co_consts).partition(" at 0x")[0]) for code in codes])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _revive(value: Any) -> Any:

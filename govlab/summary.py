@@ -7,6 +7,7 @@ import html
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,21 @@ def _lanes(rows, lanes):  # type: ignore[no-untyped-def]
         lanes[2] += np.uint64(1)
 
 
+@cache
+def _name_hash(column: str) -> np.uint64:
+    # times 3: else a column x that holds "y" would be as a column y that holds "x"
+    return np.uint64(hash_text(column) * 3 % 2**64)
+
+
+def content_hashes(frame: pd.DataFrame) -> np.ndarray:
+    """Hash what each row says, whatever the order of its columns and wherever it was read from; uint64, shape (n,)."""
+    rows = np.zeros(len(frame), "uint64")
+    for column, values in zip(map(str, frame.columns), arrays(frame), strict=True):
+        if column not in _NOT_CONTENT:
+            _fold(rows, hash_column(values), _name_hash(column))
+    return rows
+
+
 class Fingerprint:
     """The sha256 of the recipe, the rows taken and the rows given, whatever their order and their cut into frames.
 
@@ -57,7 +73,6 @@ class Fingerprint:
     def __init__(self) -> None:
         self.taken = np.zeros(3, "uint64")
         self.given = np.zeros(3, "uint64")
-        self._names: dict[str, np.uint64] = {}
 
     def take(self, frame: pd.DataFrame) -> None:
         """Add rows that went in."""
@@ -68,16 +83,7 @@ class Fingerprint:
         self._add(frame, self.given)
 
     def _add(self, frame: pd.DataFrame, lanes: np.ndarray) -> None:
-        rows = np.zeros(len(frame), "uint64")
-        for column, values in zip(map(str, frame.columns), arrays(frame), strict=True):
-            if column in _NOT_CONTENT:
-                continue
-            name = self._names.get(column)
-            if name is None:
-                # times 3: else a column x that holds "y" would be as a column y that holds "x"
-                name = self._names[column] = np.uint64(hash_text(column) * 3 % 2**64)
-            _fold(rows, hash_column(values), name)
-        _lanes(rows, lanes)
+        _lanes(content_hashes(frame), lanes)
 
     def digest(self, recipe: Mapping[str, Any]) -> str:
         """Give the fingerprint, 64 hex digits."""

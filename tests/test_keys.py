@@ -133,7 +133,7 @@ def test_keys_that_are_kept_are_numbered_anew_and_the_others_forgotten():
 def test_a_column_of_keys_that_changes_its_type_is_an_error_that_says_so():
     index = KeyIndex()
     index.encode(pd.Series([1], name="actor"))
-    with pytest.raises(SchemaError, match="keys of column 'actor' were whole numbers and are text now"):
+    with pytest.raises(SchemaError, match="keys of column 'actor' were numbers and are text now"):
         index.encode(pd.Series(["a"], name="actor"))
 
 

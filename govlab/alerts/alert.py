@@ -12,6 +12,7 @@ from pandas.api.types import is_numeric_dtype
 
 from govlab.frames import ALERT_COLUMNS, TIME_DTYPE, time_us
 from govlab.step import Step
+from govlab.summary import content_hashes
 
 _TOLD = ("count", "sum", "distinct", "rate", "value")
 
@@ -44,7 +45,11 @@ def alerts_of(step: Step, rows: pd.DataFrame, score: str, threshold: np.ndarray)
     end, start = time_us(rows), time_us(rows, "start" if "start" in rows else "time")
     p = _floats(rows["p"]) if "p" in rows else np.full(len(rows), np.nan)
     value = _floats(rows[score])
-    ids = [_id(step._recipe_hash, *key) for key in zip(entity, start.tolist(), end.tolist(), strict=True)]
+    keys = [entity, start.tolist(), end.tolist()]
+    if "start" not in rows:
+        # an event, not a window: what it says tells it from others of the same entity and time
+        keys.append(content_hashes(rows.drop(columns=["score", "p"], errors="ignore")).tolist())
+    ids = [_id(step._recipe_hash, *key) for key in zip(*keys, strict=True)]
     told = {
         name: _floats(rows[name]).tolist()
         for name in _TOLD

@@ -219,7 +219,10 @@ class Journal:
     def save(self, positions: list[dict[int, int]], finished: bool = False) -> None:
         """Write now; ``positions`` are those of the readers, in their order."""
         begun = time.monotonic()
-        state = pickle.dumps([carrier.__dict__ for carrier in self.carriers], protocol=pickle.HIGHEST_PROTOCOL)
+        try:
+            state = pickle.dumps([carrier.__dict__ for carrier in self.carriers], protocol=pickle.HIGHEST_PROTOCOL)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise StoreError(f"a step cannot be pickled, so a run of it cannot be stored: {error}") from error
         alerts = frames.concat(self._alerts) if self._alerts else None
         self.store.save(
             self.run, alerts, letters_table(self._letters), Snapshot(dict(zip(self.names, positions, strict=True)), state, finished)

@@ -110,6 +110,7 @@ class Feed(Node):
         self.rate = [*self.rate[-50:], (time.monotonic(), self.events)]
         try:
             self.emit(piece)
+            settle(self)
         except Exception as error:
             self.fail(error)
             raise

@@ -94,14 +94,14 @@ class Through(Node):
     def update(self, x: pd.DataFrame, who: Stream | None = None, metadata: Any = None) -> Any:
         """Take a frame and emit what comes out."""
         if self.state == "failed":
-            raise self.error  # type: ignore[misc]
+            return self._tell()
         return self._give(lambda: self.carrier.push(x), metadata)
 
     def finish(self) -> None:
         """Emit what the steps hold, once, at the end of the stream."""
         if self.state == "running":
             _on_loop(self, lambda: self._give(self.carrier.finish, None))
-            self.state = "finished"
+            self.state = "finished" if self.state == "running" else self.state
 
     def _give(self, work: Any, metadata: Any) -> list[Any]:
         try:
@@ -110,12 +110,18 @@ class Through(Node):
             self.state, self.error = "failed", error
             if not self.muted:
                 log.error("the pipeline stopped: %s", error)
-            raise
+            return self._tell()
         if not self.muted:
             for listener in self._listeners:
                 listener(out, sides)
         results = [result for side, rows in sides for result in self.sides[side]._emit(rows)]
         return results + (self._emit(out, metadata) if len(out) else [])
+
+    def _tell(self) -> list[Any]:
+        """Raise what went wrong; but behind a queue nobody would hear it, and the queue stand still: there ``settle`` raises it."""
+        if any(hasattr(node, "queue") for node in _above(self)):
+            return []
+        raise self.error  # type: ignore[misc]
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call a function with the rows and the sides that come out, before the nodes below see them; gives how to end that."""

@@ -55,7 +55,7 @@ class Source(Feed):
         """Begin at a position; done by itself when the source first runs."""
         super().open(position, events, seen_us)
         if not self._marks:
-            self._marks.add(self, BEGINNING, self.position(), 0)
+            self._marks.begin(self.position())
 
     def give(self, piece: pd.DataFrame) -> None:
         """Emit a frame; what goes wrong below is kept in ``error`` and raised."""

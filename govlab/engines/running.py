@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from govlab.engines.engine import Journal
 from govlab.engines.feed import LIVE_S
-from govlab.engines.graph import Through, pipelines_below, settle
+from govlab.engines.graph import Through, pipelines_below
 from govlab.engines.playback import Source
 from govlab.errors import ArgumentError, SourceError
 from govlab.frames import instant_us
@@ -194,8 +194,6 @@ def _journal(store: Any, sources: tuple[Source, ...], nodes: list[Through], ever
 
 
 def _save(journal: Journal, sources: tuple[Source, ...], finished: bool = False) -> None:
-    for source in sources:
-        settle(source)
     positions = [source.position() for source in sources]
     journal.save(positions, finished)
     for source, position in zip(sources, positions, strict=True):

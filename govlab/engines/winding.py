@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import time
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import pandas as pd
 from streamz import Stream
 
 from govlab.engines.engine import Carrier
+from govlab.engines.feed import BEGINNING
 from govlab.engines.graph import Through, muted, pipelines_below, settle
 from govlab.errors import ArgumentError
 
@@ -31,7 +33,6 @@ class Mark:
     @classmethod
     def of(cls, top: Stream, key_us: int, position: dict[int, int], events: int) -> Mark:
         """Take down where the pipelines below a node stand."""
-        settle(top)
         nodes = tuple(pipelines_below(top))
         return cls(
             key_us, position, events, nodes, pickle.dumps([node.put_down() for node in nodes], protocol=pickle.HIGHEST_PROTOCOL)
@@ -39,7 +40,7 @@ class Mark:
 
     def take_up(self, top: Stream) -> None:
         """Put the pipelines below a node where they stood; those that hang there only since then start afresh."""
-        known = dict(zip(self.nodes, pickle.loads(self.states), strict=True))
+        known = dict(zip(self.nodes, pickle.loads(self.states), strict=True)) if self.nodes else {}
         for node in pipelines_below(top):
             node.take_up(known.get(node) or Carrier(node.carrier.pipeline).__dict__)
 
@@ -59,10 +60,18 @@ class Marks:
         """Whether it is time for another: five a second at most, and never more than a fiftieth of the time."""
         return time.monotonic() >= self._due
 
+    def begin(self, position: dict[int, int]) -> None:
+        """Set the first mark, at which all pipelines are fresh."""
+        self._marks = [Mark(BEGINNING, position, 0, (), b"")]
+
     def add(self, top: Stream, key_us: int, position: dict[int, int], events: int) -> None:
-        """Set a mark."""
+        """Set a mark; where a step cannot be pickled there is none but the first, and going back takes longer."""
         began = time.monotonic()
-        self._marks.append(Mark.of(top, key_us, position, events))
+        try:
+            self._marks.append(Mark.of(top, key_us, position, events))
+        except (pickle.PicklingError, AttributeError, TypeError):
+            self._due = math.inf
+            return
         while len(self._marks) > KEEP_MARKS or (
             len(self._marks) > 2 and sum(len(mark.states) for mark in self._marks) > KEEP_BYTES
         ):

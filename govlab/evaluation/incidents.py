@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from govlab.errors import ArgumentError
 from govlab.frames import require
 
 
@@ -74,6 +75,8 @@ def precision(alerts: pd.DataFrame, labels: Mapping[str, Any] | pd.Series) -> di
     2.0
     """
     known = pd.Series(labels)
+    if not known.isin([0, 1]).all():
+        raise ArgumentError(f"precision: labels must be 0 or 1, one an entity; got {known[~known.isin([0, 1])].iloc[0]!r}.")
     known.index = known.index.map(str)
     right = int(known.reindex(alerts["entity"].astype(str)).fillna(0).sum())
     total, base = int(known.sum()), float(known.mean()) if len(known) else None

@@ -9,6 +9,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
 
 from govlab.errors import SourceError
 from govlab.frames import Schema
@@ -32,14 +33,29 @@ def infer(path: str, arrival: str | None = None) -> Schema:
     kind, _ = files.format_of(path)
     if kind == "parquet":
         with fsspec.open(path, "rb") as raw:
-            found = files.parquet(raw, path).schema_arrow
+            file = files.parquet(raw, path)
+            names = _large(file.metadata)
+            found = pa.schema([(f.name, pa.string() if f.name in names else f.type) for f in file.schema_arrow])
     else:
         data = files.head(path).removeprefix(files.BOM)
         data = data[: data.rfind(b"\n") + 1] or data
         if not data.strip():
             raise SourceError(f"{path} has no record to guess a schema from; give schema=gl.Schema({{...}}).")
         found = _csv(path, data) if kind == "csv" else _ndjson(data)
-    return Schema.infer(pa.schema([(f.name, _wide(f.type)) for f in found if _wide(f.type) is not None]), arrival=arrival)
+    fields = [f if not f.nullable else pa.field(f.name, _wide(f.type)) for f in found if _wide(f.type) is not None]
+    return Schema.infer(pa.schema(fields), arrival=arrival)
+
+
+def _large(metadata: pq.FileMetaData) -> set[str]:
+    """Name the columns of a Parquet file with whole numbers that a float cannot hold: such a number is a name."""
+    large: set[str] = set()
+    for group in range(metadata.num_row_groups):
+        for i in range(metadata.num_columns):
+            column = metadata.row_group(group).column(i)
+            known = column.statistics
+            if known is not None and known.has_min_max and isinstance(known.max, int) and max(-known.min, known.max) > 2**53:
+                large.add(column.path_in_schema)
+    return large
 
 
 def _wide(kind: pa.DataType) -> pa.DataType | None:
@@ -91,13 +107,18 @@ def _ndjson(data: bytes) -> pa.Schema:
     """Give each field the type that most of its values have."""
     kinds: dict[str, Counter[str]] = {}
     texts: dict[str, list[str]] = {}
+    large: set[str] = set()
+    records = 0
     decoder = msgspec.json.Decoder(dict[str, object])
     for line in data.split(b"\n"):
         try:
             record = decoder.decode(line)
         except (ValueError, RecursionError):
             continue
+        records += 1
         for name, value in record.items():
+            if type(value) is int and abs(value) > 2**53:
+                large.add(name)
             kinds.setdefault(name, Counter())[type(value).__name__] += 1
             if isinstance(value, str):
                 texts.setdefault(name, []).append(value)
@@ -108,7 +129,11 @@ def _ndjson(data: bytes) -> pa.Schema:
         kind = {"str": pa.string(), "bool": pa.bool_(), "int": pa.float64(), "float": pa.float64()}.get(most)
         if most == "str" and texts.get(name) and _are_times(texts[name]):
             kind = pa.timestamp("us")
-        fields += [] if kind is None else [(name, kind)]
+        if most == "int" and name in large and count["int"] == records:
+            # a float would not hold it, so it may neither be missing nor have a fraction
+            fields.append(pa.field(name, pa.int64(), nullable=False))
+        elif kind is not None:
+            fields.append(pa.field(name, kind))
     return pa.schema(fields)
 
 

@@ -26,8 +26,9 @@ __all__ = ["Sqlite"]
 _MISSING = np.iinfo("int64").min
 _TABLES = """
 CREATE TABLE IF NOT EXISTS alerts (
-    id TEXT PRIMARY KEY, time INTEGER NOT NULL, entity TEXT, detector TEXT, score REAL, p REAL, severity TEXT, reason TEXT,
-    start INTEGER, "partition" INTEGER, "offset" INTEGER, evidence TEXT, recipe TEXT, run TEXT NOT NULL);
+    id TEXT NOT NULL, time INTEGER NOT NULL, entity TEXT, detector TEXT, score REAL, p REAL, severity TEXT, reason TEXT,
+    start INTEGER, "partition" INTEGER, "offset" INTEGER, evidence TEXT, recipe TEXT, run TEXT NOT NULL,
+    PRIMARY KEY (id, run));
 CREATE INDEX IF NOT EXISTS alerts_by_time ON alerts (run, time, id);
 CREATE TABLE IF NOT EXISTS dead_letters (
     run TEXT, source TEXT, "partition" INTEGER, "offset" INTEGER, reason TEXT, raw BLOB,
@@ -94,7 +95,7 @@ class Sqlite(Store):
                 update = ", ".join(f'"{n}"=excluded."{n}"' for n in names[1:])
                 db.executemany(
                     f"INSERT INTO alerts ({', '.join(map(_quoted, names))}) VALUES ({', '.join('?' * len(names))}) "
-                    f"ON CONFLICT (id) DO UPDATE SET {update}",
+                    f"ON CONFLICT (id, run) DO UPDATE SET {update}",
                     [(*row, run) for row in zip(*(_values(alerts, name) for name in ALERT_COLUMNS), strict=True)],
                 )
             if letters is not None and len(letters):
@@ -114,8 +115,9 @@ class Sqlite(Store):
                 db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?)", row)
 
     def alerts(self, run: str | None = None) -> pd.DataFrame:
-        """Give the alerts of a run, or all."""
-        table = self._read("alerts", ALERT_COLUMNS, run, "time, id")
+        """Give the alerts of a run, or all; of one that several runs gave, what the latest of them said."""
+        which = "rowid IN (SELECT max(rowid) FROM alerts GROUP BY id)" if run is None else "run = ?"
+        table = self._read("alerts", ALERT_COLUMNS, which, run, "time, id")
         for column in ("time", "start"):
             micros = np.array([_MISSING if us is None else us for us in table[column].tolist()], "int64")
             table[column] = from_us(micros)
@@ -123,14 +125,13 @@ class Sqlite(Store):
 
     def dead_letters(self, run: str | None = None) -> pd.DataFrame:
         """Give the dead letters of a run, or all."""
-        return self._read("dead_letters", LETTER_COLUMNS, run, 'source, "partition", "offset"').infer_objects()
+        which = "TRUE" if run is None else "run = ?"
+        return self._read("dead_letters", LETTER_COLUMNS, which, run, 'source, "partition", "offset"').infer_objects()
 
-    def _read(self, table: str, columns: tuple[str, ...], run: str | None, order: str) -> pd.DataFrame:
-        where, values = ("", []) if run is None else (" WHERE run = ?", [run])
+    def _read(self, table: str, columns: tuple[str, ...], which: str, run: str | None, order: str) -> pd.DataFrame:
+        query = f"SELECT {', '.join(map(_quoted, columns))} FROM {table} WHERE {which} ORDER BY {order}"
         with self._lock:
-            rows = self._db.execute(
-                f"SELECT {', '.join(map(_quoted, columns))} FROM {table}{where} ORDER BY {order}", values
-            ).fetchall()
+            rows = self._db.execute(query, [] if run is None else [run]).fetchall()
         return pd.DataFrame(rows, columns=list(columns), dtype="object")
 
     def snapshot(self, run: str) -> Snapshot | None:

@@ -35,7 +35,7 @@ class Snapshot:
 
 
 class Store(abc.ABC):
-    """Keeps what runs give. Writing again what is there changes nothing: alerts by id, dead letters by position."""
+    """Keeps what runs give. Writing again what is there changes nothing: alerts by run and id, dead letters by run and position."""
 
     @abc.abstractmethod
     def save(self, run: str, alerts: pd.DataFrame | None, letters: pd.DataFrame | None, snapshot: Snapshot | None) -> None:
@@ -53,7 +53,7 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def alerts(self, run: str | None = None) -> pd.DataFrame:
-        """Give the alerts of a run, or all, in the order (time, id)."""
+        """Give the alerts of a run, or all (each id once, as the latest run that gave it has it), in the order (time, id)."""
 
     @abc.abstractmethod
     def dead_letters(self, run: str | None = None) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from govlab import frames
-from govlab.errors import CheckError, SchemaError
+from govlab.errors import CheckError, SchemaError, StepError
 from govlab.pipeline import Pipeline
 from govlab.sharded import Sharded
 from govlab.step import Detector, Step
@@ -184,7 +184,7 @@ def check_detector(detector: Detector, frame: pd.DataFrame | None = None, seed: 
     for column in used:
         try:
             detector.fresh().process(frame.drop(columns=column))
-        except (SchemaError, KeyError) as error:
+        except (SchemaError, KeyError, StepError) as error:
             if column not in str(error):
                 raise CheckError(f"{detector.name}: the error for a missing column must name it: {error}") from error
         else:

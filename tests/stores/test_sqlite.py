@@ -87,10 +87,12 @@ def test_dead_letters_keep_their_bytes_and_are_one_for_each_position(store):
     assert [(7, "still bad", raw), (2**40, "still bad", b"")] == list(zip(kept["offset"], kept["reason"], kept["raw"], strict=True))
 
 
-def test_all_runs_together_are_given_when_none_is_named(store):
-    store.save("one", sample_alerts(1), letters(["f", 0, 0, "bad", b""]), None)
-    store.save("two", sample_alerts(2).iloc[1:], letters(["f", 0, 0, "bad", b""]), None)
-    assert (2, 2, 1) == (len(store.alerts()), len(store.dead_letters()), len(store.alerts("two")))
+def test_all_runs_together_are_given_when_none_is_named_and_each_alert_once(store):
+    store.save("one", sample_alerts(2), letters(["f", 0, 0, "bad", b""]), None)
+    store.save("two", sample_alerts(3).iloc[1:].assign(severity="high"), letters(["f", 0, 0, "bad", b""]), None)
+    assert ["low", "high", "high"] == store.alerts()["severity"].tolist()
+    assert ["low", "low"] == store.alerts("one")["severity"].tolist()
+    assert (2, 2, 1) == (len(store.dead_letters()), len(store.alerts("two")), len(store.dead_letters("two")))
 
 
 def test_a_write_that_fails_in_its_last_part_leaves_nothing_of_the_first(store):
