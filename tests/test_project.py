@@ -1,6 +1,7 @@
 """What holds for the project as a whole."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -130,3 +131,12 @@ def test_a_missing_extra_names_the_command_that_installs_it(monkeypatch):
 
     with pytest.raises(ImportError, match=r"pip install 'govlab\[river\]'"):
         River()
+
+
+def test_the_code_of_the_readme_runs(tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    script = tmp_path / "readme.py"
+    script.write_text("\n".join([*blocks, "print(len(watch.run(gl.sources.ReplayReader('data/wiki_edits_2015.csv.gz')).rows))"]))
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, cwd=ROOT)
+    assert 0 == done.returncode, done.stderr
+    assert 0 < int(done.stdout.splitlines()[-1]) < 100

@@ -73,6 +73,9 @@ class Budget(Step):
     entity : str, optional
         The column with the entity; by default the one by which the pipeline's steps work.
 
+    least : float, optional
+        No alert below this score, however empty the day: without it, a quiet stream alerts on its most ordinary rows.
+
     Examples
     --------
     >>> import govlab as gl
@@ -88,6 +91,7 @@ class Budget(Step):
     warm: str = "1h"
     score: str = "score"
     entity: str | None = None
+    least: float | None = None
 
     absorbs = True
     gives_alerts = True
@@ -104,6 +108,8 @@ class Budget(Step):
             duration_us(self.memory, "Budget: memory"),
             duration_us(self.warm, "Budget: warm", zero=True),
         )
+        if self._warm_us > self._memory_us:
+            raise ArgumentError(f"Budget: warm={self.warm!r} is longer than memory={self.memory!r}, so no alert would ever come.")
         self._cooldown_us = 0 if self.cooldown is None else duration_us(self.cooldown, "Budget: cooldown", zero=True)
 
     def start(self) -> None:
@@ -119,6 +125,10 @@ class Budget(Step):
         times, threshold = time_us(frame), np.empty(len(frame))
         values = numbers(frame, self.score)
         _candidates(times, values, self.per_day, self._memory_us, self._warm_us, self._top, self._stamps, self._state, threshold)
+        if self.least is not None:
+            with np.errstate(invalid="ignore"):
+                threshold[values < self.least] = np.nan
+            threshold = np.maximum(threshold, self.least)
         rows = np.flatnonzero(~np.isnan(threshold))
         self.absorbed += len(frame)
         if not rows.size:

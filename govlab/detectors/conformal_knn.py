@@ -14,7 +14,7 @@ from govlab.keys import grow
 from govlab.step import Detector, Step, at_least
 
 FILL, LEARNED, VALUES, SHAPES, RAWS = range(5)  # what the counts of an entity count
-LEAST = 64  # an entity's arrays start with so many places and double, so that short series stay small
+LEAST = 64  # places of an entity at first; they double
 
 
 @njit(cache=True, nogil=True)
@@ -286,9 +286,8 @@ class ConformalKnn(Detector):
                 return scores
             memory = self._entities[key] = _Memory(self.record)
         memory.make_room(xs.size, 2 * self.history + self.shape, self.calibration)
-        m, work = memory, np.empty(self.history + self.k)
-        recipe = self.shape, self.k, self.history, self.calibration, self.warm
-        _run(xs, scores, m.past, m.near_value, m.near_shape, m.recent, m.counts, *recipe, work)
+        m, recipe = memory, (self.shape, self.k, self.history, self.calibration, self.warm, np.empty(self.history + self.k))
+        _run(xs, scores, m.past, m.near_value, m.near_shape, m.recent, m.counts, *recipe)
         return scores
 
 

@@ -48,6 +48,16 @@ def test_run_returns_after_all_is_through_the_buffers_before_and_behind_a_pipeli
     assert ("finished", 100) == (summary.state, concat(windows)["count"].sum())
 
 
+def test_where_a_source_holds_all_it_gave_is_through_the_buffers_too():
+    source = gl.from_reader(FrameReader(events()), max_rows=7)
+    gate = threading.Event()
+    node = source.buffer(5).map(lambda rows: rows if gate.wait(30) else None).through(Running())
+    threading.Timer(0.1, gate.set).start()
+    for goal in (50, 20, 70):
+        source.seek(at(goal))
+        assert (True, events()["value"][:goal].sum()) == (gate.is_set(), total(node))
+
+
 def test_a_step_that_fails_behind_a_buffer_still_fails_the_run():
     frame = events()
     frame.loc[60, "value"] = -1.0
@@ -111,12 +121,12 @@ def test_branches_that_nobody_holds_still_run_down_to_the_last():
 
 
 def test_through_works_on_any_streamz_stream_and_its_branches_are_held_too():
-    stream, late = Stream(), []
-    windows = gl.Pipeline(gl.features.WindowCount(by="actor", every="10s", lateness="0s"))
-    stream.map(lambda rows: rows).through(windows).sides["late"].map(len).sink(late.append)
+    stream, late, rows = Stream(), [], []
+    stream.map(lambda frame: frame).through(COUNT).sides["late"].map(len).sink(late.append)
+    stream.map(lambda frame: frame).through(COUNT).listen(lambda out, sides: rows.append(len(out)))
     gc.collect()
     stream.emit(timed([0, 20, 5, 30], "ann"))
-    assert [1] == late
+    assert ([1], [2]) == (late, rows)
 
 
 def test_the_sides_are_streams_and_one_that_gets_nothing_is_just_quiet():
@@ -132,8 +142,10 @@ def test_a_pipeline_behind_a_side_ends_when_all_sources_above_it_have():
     one, other = gl.from_reader(FrameReader(timed([0, 20, 5], "a"))), gl.from_reader(FrameReader(timed([0, 20, 6, 40], "b")))
     behind = one.union(other).through(COUNT).sides["late"].through(COUNT)
     windows = behind.sink_to_list()
-    gl.run(one, other, progress=False)
-    assert ("finished", 2) == (behind.state, concat(windows)["count"].sum())
+    one.step(1_000)
+    assert ("finished", "running") == (one.state, behind.state)
+    gl.run(other, progress=False)
+    assert ("finished", 3) == (behind.state, concat(windows)["count"].sum())
 
 
 @settings(deadline=None, max_examples=40)

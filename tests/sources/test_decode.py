@@ -141,6 +141,12 @@ def test_an_open_quote_costs_its_own_line_and_not_the_ones_after_it():
     assert "4 values" in bad[0][1] or "quote" in bad[0][1]
 
 
+def test_an_open_quote_that_closes_far_below_in_a_row_of_the_wrong_length_swallows_nothing():
+    good = b"2026-03-02,a,1,2,3\n"
+    rows, bad = read("far.csv", HEADER + b'2026-03-02,"b,1,2,3\n' + good * 4 + b'2026-03-02,c,1,2,x"\n' + good)
+    assert ([*"aaaa", "c", "a"], [1]) == (rows["actor"].tolist(), [offset for offset, _, _ in bad])
+
+
 def test_two_stray_quotes_far_apart_do_not_swallow_the_lines_between_them():
     good = b"2026-03-02,a,1,2,3\n"
     rows, bad = read("stray.csv", HEADER + b'2026-03-02,a"b,1,2,3\n' + good * 10 + b'2026-03-02,c"d,1,2,3\n')
@@ -161,7 +167,7 @@ def test_of_two_columns_with_one_name_the_first_counts():
 
 def test_a_json_object_on_two_lines_beside_two_on_one_line_does_not_shift_the_offsets():
     one = b'{"time": "2026-03-02", "actor": "a", "n": 1}'
-    rows, bad = read("shift.ndjson", one[:20] + b"\n" + one[20:] + b"\n" + one + one + b"\n" + one + b"\n")
+    rows, bad = read("shift.ndjson", one.replace(b", ", b",\n", 1) + b"\n" + one + one + b"\n" + one + b"\n")
     assert ([3], [0, 1, 2]) == (rows["offset"].tolist(), [offset for offset, _, _ in bad])
 
 
