@@ -41,7 +41,7 @@ def alerts_of(step: Step, rows: pd.DataFrame, score: str, threshold: np.ndarray)
     if not len(rows):
         return no_alerts()
     by = step._entity_column
-    entity = ["all"] * len(rows) if by is None or by not in rows else [_name(v) for v in rows[by].tolist()]
+    entity = ["all"] * len(rows) if by is None or by not in rows else [name_of_entity(v) for v in rows[by].tolist()]
     end, start = time_us(rows), time_us(rows, "start" if "start" in rows else "time")
     p = _floats(rows["p"]) if "p" in rows else np.full(len(rows), np.nan)
     value = _floats(rows[score])
@@ -83,7 +83,7 @@ def _floats(column: pd.Series) -> np.ndarray:
     return column.to_numpy("float64", na_value=np.nan)
 
 
-def _name(value: Any) -> str:
+def name_of_entity(value: Any) -> str:
     """Write an entity; a whole number the same from a column of ints and from one of floats (ints with a gap)."""
     if value is None or value is pd.NA or value != value:
         return ""

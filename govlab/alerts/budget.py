@@ -8,6 +8,7 @@ from numba import njit
 
 from govlab.alerts.alert import alerts_of, no_alerts
 from govlab.alerts.cooldown import Quiet
+from govlab.errors import ArgumentError
 from govlab.frames import duration_us, numbers, require, time_us
 from govlab.step import Step, at_least
 

@@ -18,7 +18,7 @@ from govlab.pipeline import Pipeline, Result
 from govlab.sources.reader import DeadLetter, EndOfStream, Reader
 from govlab.step import Step
 from govlab.stores.store import LETTER_COLUMNS, Snapshot, Store
-from govlab.summary import Fingerprint, Summary
+from govlab.summary import Fingerprint, Summary, content_hashes
 
 NEVER = -(2**62)  # no time yet
 
@@ -114,14 +114,14 @@ class FrameReader(Reader):
 
     @property
     def origin(self) -> str:
-        """The fingerprint of the frames, where they are at hand; else the name."""
+        """The hash of the rows, where they are at hand; else the name."""
         known = [self._source] if isinstance(self._source, pd.DataFrame) else self._source
         if not isinstance(known, list | tuple):
             return self.name
-        whole = Fingerprint()
+        whole = hashlib.sha256()
         for frame in known:
-            whole.take(frame)
-        return f"{self.name} {whole.digest({})}"
+            whole.update(content_hashes(frame).tobytes())
+        return f"{self.name} {whole.hexdigest()}"
 
     def open(self, position: Mapping[int, int] | None = None) -> None:
         """Begin, after the number of rows that a position says were given."""
@@ -191,6 +191,14 @@ class Journal:
     """
 
     def __init__(self, store: Any, readers: list[Reader], carriers: list[Carrier], every_s: float = 1.0) -> None:
+        for reader in readers:
+            if isinstance(reader, FrameReader) and reader.origin == reader.name:
+                raise StoreError("frames from a generator cannot be taken up again; give a list of frames, or files.")
+        hashes = [carrier.pipeline.hash for carrier in carriers]
+        if len(set(hashes)) < len(hashes):
+            raise StoreError(
+                "two branches run the same pipeline, so their alerts have the same ids; keep only one of them with a store."
+            )
         self.store, self._own = open_store(store)
         whole = "\n".join([*(reader.origin for reader in readers), *(carrier.pipeline.hash for carrier in carriers)])
         self.run = hashlib.sha256(whole.encode()).hexdigest()[:16]

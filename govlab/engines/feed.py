@@ -38,6 +38,7 @@ class Feed(Node):
         self.rate: list[tuple[float, int]] = []
         self.letters: dict[tuple[int, int], DeadLetter] = {}
         self.dead, self.rewound = Node(), Node()
+        self.journaled = ""  # the run of the store that has all that was given
         self._pending, self._keys, self._seen_us = frames.empty(), np.empty(0, "int64"), BEGINNING
         self._on_letters: list[Callable[[list[DeadLetter]], None]] = []
         self._opened = self._quiet = False
@@ -98,7 +99,7 @@ class Feed(Node):
         n = min(rows, len(self._pending))
         if before_us is not None:
             n = min(n, int(np.searchsorted(self._keys, before_us, side="left")))
-        piece = self._pending.iloc[:n].reset_index(drop=True)
+        piece = frames.cut(self._pending, 0, n)
         if n:
             self.event_us = int(self._keys[n - 1])
         self._pending, self._keys = self._pending.iloc[n:], self._keys[n:]
@@ -107,6 +108,7 @@ class Feed(Node):
     def give(self, piece: pd.DataFrame) -> None:
         """Emit a frame; what goes wrong below is kept in ``error`` and raised."""
         self.events += len(piece)
+        self.journaled = ""  # what is given outside of a run with a store is not in the store
         self.rate = [*self.rate[-50:], (time.monotonic(), self.events)]
         try:
             self.emit(piece)

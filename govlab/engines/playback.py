@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from govlab import frames
+from govlab.alerts.alert import name_of_entity
 from govlab.clock import Clock
 from govlab.engines.feed import BEGINNING, LIVE_ROWS, LIVE_S, Feed
 from govlab.engines.graph import muted, pipelines_below, roots_above
@@ -205,6 +206,8 @@ class Source(Feed):
                 not self.events or (self.event_us is not None and self.event_us < goal_us)
             ):
                 return self.run_until(moment)
+            if self.state == "finished" and self.event_us is not None and self.event_us < goal_us:
+                return None  # that is behind the end, where it stands
             if any(isinstance(root, Source) and root is not self for node in pipelines_below(self) for root in roots_above(node)):
                 raise SourceError(
                     f"{self.name} cannot be wound back alone: a pipeline below has another source too. Replay both as one."
@@ -245,7 +248,7 @@ class Source(Feed):
         rows = self.reader.fetch(str(alert["evidence"]))
         if by is not None:
             frames.require(rows, [by], "evidence")
-            rows = rows[rows[by].astype(str) == str(alert["entity"])]
+            rows = rows[[name_of_entity(value) == str(alert["entity"]) for value in rows[by].tolist()]]
         return rows.reset_index(drop=True)
 
     def redrive(self, fix: Callable[[DeadLetter], bytes | None] | Mapping[tuple[int, int], bytes]) -> int:

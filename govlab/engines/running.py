@@ -8,16 +8,17 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from streamz.core import union
 from tqdm.auto import tqdm
 
 from govlab.engines.engine import Journal
 from govlab.engines.feed import LIVE_S
-from govlab.engines.graph import Through, pipelines_below
+from govlab.engines.graph import Node, Through, pipelines_below
 from govlab.engines.playback import Source
-from govlab.errors import ArgumentError, SourceError
+from govlab.errors import ArgumentError, SourceError, StoreError
 from govlab.frames import instant_us
 from govlab.sources.reader import EndOfStream
 from govlab.summary import Summary
@@ -81,6 +82,10 @@ def run(
     """
     if not sources or not all(isinstance(source, Source) for source in sources):
         raise ArgumentError(f"run: {sources!r}; expected one or more sources, such as gl.from_replay('edits.csv').")
+    if len(set(map(id, sources))) < len(sources):
+        raise ArgumentError("run: a source is given twice.")
+    if max_events is not None and max_events < 0:
+        raise ArgumentError(f"run: max_events={max_events!r}; expected zero or more.")
     until_us = None if until is None else instant_us(until, "until")
     began, cpu = time.perf_counter(), time.process_time()
     for source in sources:
@@ -122,7 +127,13 @@ def _play(
             left = None if max_events is None else max_events - done
             late = timeout_s is not None and time.monotonic() - began > timeout_s
             paused = asked.is_set() or any(source.state == "paused" for source in live)
-            hold = "paused" if paused or late or (left is not None and left <= 0) else _turn(live, until_us, left)
+            if paused or late or (left is not None and left <= 0):
+                hold = "paused"
+                break
+            with ExitStack() as locks:  # a step() or seek() from another thread waits for the frame on its way
+                for source in live:
+                    locks.enter_context(source._lock)
+                hold = _turn(live, until_us, left)
             if journal is not None and journal.due:
                 _save(journal, sources)
         bar.update(sum(source.events for source in sources) - begun_events - bar.n)
@@ -172,6 +183,7 @@ def _journal(store: Any, sources: tuple[Source, ...], nodes: list[Through], ever
     journal = Journal(store, [source.reader for source in sources], [node.carrier for node in nodes], every_s)
     endings = []
     try:
+        _whole(journal, sources, nodes)
         if not any(source.events for source in sources):
             for source in sources:
                 source.open()  # with fresh pipelines: a mark of the beginning, to which one can seek
@@ -187,10 +199,29 @@ def _journal(store: Any, sources: tuple[Source, ...], nodes: list[Through], ever
             journal.add(letters=source.letters.values())
             endings.append(source.listen_letters(lambda letters: journal.add(letters=letters)))
         yield journal
+        for source in sources:
+            source.journaled = journal.run
     finally:
         for end in endings:
             end()
         journal.close()
+
+
+def _whole(journal: Journal, sources: tuple[Source, ...], nodes: list[Through]) -> None:
+    """Refuse a store that would not hold the whole run."""
+    for source in sources:
+        if source.events and source.journaled != journal.run:
+            raise StoreError(
+                f"{source.name} has already given {source.events:,} events that are not in the store; make the source anew, "
+                "and play it with run(..., store=...) from its first event."
+            )
+    for node in nodes:
+        for above in node.upstreams:
+            if not isinstance(above, Node | union):  # which keep nothing back and change nothing
+                raise StoreError(
+                    f"between the source and a pipeline stands {type(above).__name__!r}, a node whose doings a store does not know; "
+                    "make it a step of the pipeline, or run without a store."
+                )
 
 
 def _save(journal: Journal, sources: tuple[Source, ...], finished: bool = False) -> None:

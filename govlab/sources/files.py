@@ -163,6 +163,13 @@ def _too_long(size: int) -> str:
     return f"a line of about {size:,} bytes is longer than the limit of {LINE_LIMIT:,}"
 
 
+def stamp(path: str) -> list[str]:
+    """Give what changes when a file does: its size, and the time or the tag of its last change."""
+    files, name = fsspec.url_to_fs(path)
+    about = files.info(name)
+    return [str(about[key]) for key in ("size", "mtime", "LastModified", "ETag", "created") if about.get(key) is not None]
+
+
 def blocks(path: str, partition: int, schema: Schema) -> Generator[Block, None, None]:
     """Give the rows of a file, block by block, with the bad records of each block as (offset, reason, bytes)."""
     kind, packed = format_of(path)

@@ -160,8 +160,9 @@ class ReplayReader(Reader):
 
     @property
     def origin(self) -> str:
-        """What is read, in full: two readers with one origin give the same rows."""
-        return json.dumps([self.paths, self.schema.recipe(), self.order, self.start_us, self.stop_us])
+        """What is read, in full: two readers with one origin give the same rows. A file that was changed is another origin."""
+        stamps = [files.stamp(path) for path in self.paths]
+        return json.dumps([self.paths, stamps, self.schema.recipe(), self.order, self.start_us, self.stop_us])
 
     def open(self, position: Mapping[int, int] | None = None) -> None:
         """Begin at a position: for each partition, the number of its rows already given."""

@@ -273,8 +273,12 @@ def test_a_step_whose_state_cannot_be_pickled_runs_without_a_store_and_says_so_w
     source.seek(at(10))
     assert 10 == node.carrier.events
     store = Sqlite(":memory:")
-    with pytest.raises(StoreError, match=r"cannot be pickled.*Local"):
+    with pytest.raises(StoreError, match="already given 10 events"):
         gl.run(source, store=store, progress=False)
+    other = gl.from_reader(FrameReader(events()), max_rows=7)
+    other.through(Local())
+    with pytest.raises(StoreError, match=r"cannot be pickled.*Local"):
+        gl.run(other, store=store, progress=False)
     store.close()
 
 
