@@ -57,7 +57,7 @@ class Budget(Step):
 
     The threshold is the score that would have made ``per_day`` alerts a day over the last ``memory``; a row alerts if it is
     above. In no UTC day are there more than ``per_day`` alerts. What the cooldown or the full day keeps back goes to the side
-    ``suppressed``. 15 ns a row.
+    ``suppressed``. 15 ns a row; one that is among the highest costs up to 4 * ``per_day`` * days of ``memory`` moves.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ from govlab.summary import Fingerprint, Summary, content_hashes
 
 NEVER = -(2**62)  # no time yet
 
-__all__ = ["Carrier", "Engine", "FrameReader", "Journal", "as_reader", "letters_table"]
+__all__ = ["Carrier", "Engine", "FrameReader", "Journal", "as_reader", "letters_table", "whole_sides"]
 
 
 class Engine(abc.ABC):
@@ -168,6 +168,14 @@ def as_reader(source: Any) -> Reader:
     raise ArgumentError(
         f"cannot run over {type(source).__name__}: give a DataFrame, DataFrames, or a reader such as gl.sources.ReplayReader(path)."
     )
+
+
+def whole_sides(parts: Mapping[str, list[pd.DataFrame]]) -> dict[str, pd.DataFrame]:
+    """Put each side together, in the order of the rows' positions, which does not depend on the frames."""
+    return {
+        side: frames.concat(rows).sort_values(list(frames.POSITION), kind="stable", ignore_index=True)
+        for side, rows in parts.items()
+    }
 
 
 def letters_table(letters: Iterable[DeadLetter]) -> pd.DataFrame:

@@ -9,7 +9,8 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from govlab import frames
-from govlab.engines.engine import Carrier, Engine, Journal, as_reader
+from govlab.engines.engine import Carrier, Engine, Journal, as_reader, whole_sides
+from govlab.errors import ArgumentError
 from govlab.pipeline import Result
 from govlab.sources.reader import EndOfStream, Reader
 from govlab.step import Step
@@ -55,6 +56,8 @@ class Local(Engine):
         progress : bool
             Show a progress bar.
         """
+        if max_rows < 1:
+            raise ArgumentError(f"max_rows={max_rows!r}; expected at least 1.")
         began, cpu = time.perf_counter(), time.process_time()
         carrier, reader = Carrier(pipeline), as_reader(source)
         journal = Journal(store, [reader], [carrier]) if store is not None else None
@@ -91,7 +94,7 @@ class Local(Engine):
             if journal:
                 journal.close()
         summary = carrier.summary(state, dead, time.perf_counter() - began, time.process_time() - cpu)
-        return Result(frames.concat(rows), {name: frames.concat(parts) for name, parts in sides.items()}, summary)
+        return Result(frames.concat(rows), whole_sides(sides), summary)
 
 
 def _save(journal: Journal, reader: Reader, finished: bool = False) -> None:

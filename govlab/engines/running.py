@@ -219,7 +219,7 @@ def _whole(journal: Journal, sources: tuple[Source, ...], nodes: list[Through]) 
         for above in node.upstreams:
             if not isinstance(above, Node | union):  # which keep nothing back and change nothing
                 raise StoreError(
-                    f"between the source and a pipeline stands {type(above).__name__!r}, a node whose doings a store does not know; "
+                    f"between the source and a pipeline stands {type(above).__name__!r}, a node that a store does not know; "
                     "make it a step of the pipeline, or run without a store."
                 )
 

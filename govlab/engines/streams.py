@@ -8,7 +8,7 @@ import pandas as pd
 
 from govlab import frames
 from govlab.clock import Clock
-from govlab.engines.engine import Engine, Journal, as_reader
+from govlab.engines.engine import Engine, Journal, as_reader, whole_sides
 from govlab.engines.graph import Through
 from govlab.engines.playback import Source
 from govlab.engines.running import run
@@ -105,4 +105,4 @@ class Streams(Engine):
             journal = Journal(store, [playing.reader], [node.carrier])
             rows = [journal.store.alerts(journal.run)]
             journal.close()
-        return Result(frames.concat(rows), {name: frames.concat(parts) for name, parts in sides.items()}, summary)
+        return Result(frames.concat(rows), whole_sides(sides), summary)
