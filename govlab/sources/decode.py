@@ -154,19 +154,24 @@ class JsonDecoder(_Decoder):
         self._where = {name: f"f{i}" for i, name in enumerate(schema.fields)}
         struct = msgspec.defstruct("Record", fields, rename={v: k for k, v in self._where.items()}, gc=False)
         self._decoder = msgspec.json.Decoder(struct)
+        # attributes written out are read in a third of the time that getattr takes
+        self._columns = eval("lambda records: [" + ", ".join(f"[r.{f} for r in records]" for f in self._where.values()) + "]")
 
     def _bulk(self, data: bytes) -> dict[str, Any] | None:
-        text = data.rstrip()
-        lines = text.count(b"\n") + 1
+        text = data if data.endswith((b"}", b"}\n")) else data.rstrip()
+        signs = np.frombuffer(text, "uint8")
+        ends = np.flatnonzero(signs[:-1] == ord("\n"))
+        before = np.where(signs[ends - 1] == ord("\r"), signs[ends - 2], signs[ends - 1])
         # decode_lines takes two objects on a line, and one on two lines: where each line begins with { and ends with }, it cannot
-        if not text.startswith(b"{") or text.count(b"}\n{") + text.count(b"}\r\n{") != lines - 1:
+        if not text.startswith(b"{") or (before != ord("}")).any() or (signs[ends + 1] != ord("{")).any():
             return None
+        lines = ends.size + 1
         try:
             records = self._decoder.decode_lines(text)
             if len(records) != lines:
                 return None
             kinds = {name: self.schema.arrow_type(name) for name in self._where}
-            columns = {name: [getattr(record, f) for record in records] for name, f in self._where.items()}
+            columns = dict(zip(self._where, self._columns(records), strict=True))
             return {n: v if pa.types.is_timestamp(kinds[n]) else pa.array(v, kinds[n]) for n, v in columns.items()}
         except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError):
             return None

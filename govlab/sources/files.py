@@ -190,7 +190,7 @@ def blocks(path: str, partition: int, schema: Schema) -> Generator[Block, None, 
             if data and decoder is not None:
                 frame, bad, used = decoder.block(data, partition, line, last=wrong is not None)
                 yield frame, bad
-                line, rest = line + data.count(b"\n", 0, used), data[used:]
+                line, rest = line + int(np.count_nonzero(np.frombuffer(data, "uint8", used) == 10)), data[used:]
             else:
                 rest = b""
             if wrong:

@@ -45,10 +45,15 @@ def times_of(values: Any, unit: int | None) -> tuple[pa.Array, np.ndarray]:
         times = _read(array)
         given = array.is_valid().to_numpy(False)
     elif array is None:
-        times = (
-            pa.array([_micros(value, unit) for value in values], pa.int64()) if _mixed(values) else _scaled(pa.array(values), unit)
-        )
-        given = np.array([value is not None for value in values], bool)
+        try:
+            whole = pa.array(values)
+        except (pa.ArrowInvalid, OverflowError):
+            whole = None
+        if whole is not None and pa.types.is_int64(whole.type):
+            times, given = _scaled(whole, unit), whole.is_valid().to_numpy(False)
+        else:
+            times = pa.array([_micros(value, unit) for value in values], pa.int64())
+            given = np.array([value is not None for value in values], bool)
     else:
         times, given = _scaled(array, unit), array.is_valid().to_numpy(False)
     micros = times.cast(pa.int64())
@@ -77,10 +82,6 @@ def _read(array: pa.Array) -> pa.Array:
         pd.Series(pc.if_else(digit, array, None).to_pylist(), dtype="object"), utc=True, errors="coerce", format="ISO8601"
     )
     return pa.array(parsed.dt.as_unit("us"), _TIMES, from_pandas=True)
-
-
-def _mixed(values: list[Any]) -> bool:
-    return any(isinstance(value, float) for value in values) or any(value is not None and abs(value) >= 2**63 for value in values)
 
 
 def _micros(value: float | None, unit: int) -> int | None:
