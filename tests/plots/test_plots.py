@@ -1,11 +1,7 @@
 import logging
-import subprocess
-import sys
 import threading
 
 import holoviews as hv
-import nbclient
-import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -271,23 +267,6 @@ def test_without_a_front_end_a_plot_is_the_same_text_every_time_and_starts_no_th
     assert "govlab-plots" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_a_notebook_without_a_front_end_has_the_same_small_outputs_every_time():
-    cells = [
-        "import pandas as pd\nfrom streamz import Stream\nfrom govlab import plots\nstream = Stream()",
-        "plots.Timeline(stream)",
-        "for _ in range(5):\n    stream.emit(pd.DataFrame({'time': pd.to_datetime(['2020-01-01'], utc=True)}))",
-        "plots.Timeline(stream) + plots.AlertRaster(stream)",
-    ]
-    seen = []
-    for _ in range(2):
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-        nbclient.NotebookClient(notebook, kernel_name="python3").execute()
-        seen.append([output["data"] for cell in notebook.cells for output in cell.outputs])
-    assert seen[0] == seen[1]
-    assert seen[0][0] == {"text/plain": ":DynamicMap   []"}
-    assert len(str(seen[0])) < 500
-
-
 def test_the_painters_thread_pushes_and_ends_with_its_last_plot(monkeypatch):
     monkeypatch.setattr(Session, "current", Session(Cells(lambda: (None, None)), Painter(gap_s=0.01), live=True))
     stream, shown = Stream(), threading.Event()
@@ -300,12 +279,6 @@ def test_the_painters_thread_pushes_and_ends_with_its_last_plot(monkeypatch):
     view(plot).close()
     thread.join(20)
     assert not thread.is_alive()
-
-
-def test_importing_the_room_loads_nothing_heavy():
-    code = "import sys, govlab.plots; print([m for m in ('holoviews', 'bokeh', 'pandas', 'panel') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("call", [lambda: plots.Timeline([1]), lambda: plots.AlertRaster(3), lambda: plots.Status(Stream())])
