@@ -18,6 +18,7 @@ PACKAGE = ROOT / "govlab"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # imports go downwards only: what stands further right may import what stands to its left, and nothing of its own column but itself
 CONTRACTS = {
+    "access",
     "errors",
     "hashing",
     "schema",
@@ -31,7 +32,7 @@ CONTRACTS = {
     "summary",
     "clock",
 }
-ROOMS = {"sources", "prepare", "features", "detectors", "alerts", "stores", "review", "plots", "datasets"}
+ROOMS = {"sources", "prepare", "features", "detectors", "alerts", "stores", "review", "plots", "datasets", "services", "sinks"}
 ABOVE = ["evaluation", "engines", "testing", "demo", "cli"]
 
 

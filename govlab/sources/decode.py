@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -20,6 +20,8 @@ from govlab.sources.times import TIME_RANGE, times_of
 __all__ = ["CsvDecoder", "JsonDecoder", "frame_of"]
 
 Bad = tuple[int, str, bytes]
+Record = tuple[int, bytes]
+More = Callable[[list[int]], dict[str, Any]]
 NULL_WORDS = ["", "NA", "NaN", "nan", "null", "None", "N/A"]
 TRUE_WORDS, FALSE_WORDS = ("true", "True", "TRUE", "1"), ("false", "False", "FALSE", "0")
 PART = 256
@@ -71,8 +73,8 @@ class _Decoder(abc.ABC):
     A record that is read one way must be read the same the other way, so that no row depends on its neighbours.
     """
 
-    def __init__(self, schema: Schema) -> None:
-        self.schema = schema
+    def __init__(self, schema: Schema, names: Iterable[str] | None = None) -> None:
+        self.schema, self.names = schema, list(schema.fields if names is None else names)
 
     def block(self, data: bytes, partition: int, first_line: int, last: bool = True) -> tuple[pd.DataFrame, list[Bad], int]:
         """Give the rows of a block of whole lines, the bad records as (offset, reason, bytes), and how many bytes were used.
@@ -85,21 +87,36 @@ class _Decoder(abc.ABC):
             lines = data.split(b"\n") if missing else []
             return frame, [(first_line + i, why, lines[i].removesuffix(b"\r")) for i, why in missing if lines[i].strip()], len(data)
         records, used = self._split(data, first_line, last)
-        good, bad = self._sort_out(records)
-        if columns := self._bulk(b"\n".join(raw for _, raw in good)):
-            frame, missing = frame_of(columns, self.schema, partition, np.array([offset for offset, _ in good], "int64"))
-            worse = [(good[i][0], why, good[i][1]) for i, why in missing]
-        else:
-            frame, worse = self.records(good, partition)
-        return frame, sorted([*bad, *worse], key=lambda one: one[0]), used
+        return *self.messages(records, partition), used
 
-    def _sort_out(self, records: list[tuple[int, bytes]]) -> tuple[list[tuple[int, bytes]], list[Bad]]:
+    def messages(self, records: list[Record], partition: int, more: More | None = None) -> tuple[pd.DataFrame, list[Bad]]:
+        """Give the rows of records given as (offset, bytes), and the bad ones with the reason.
+
+        ``more`` gives, for the offsets of the good ones, columns of the schema that the bytes do not hold.
+        """
+        good, bad = records, list[Bad]()
+        columns = self._whole(good)
+        if columns is None:
+            good, bad = self._sort_out(records)
+            columns = self._whole(good)
+        if columns is None:
+            frame, worse = self.records(good, partition, more)
+            return frame, sorted([*bad, *worse], key=lambda one: one[0])
+        offsets = [offset for offset, _ in good]
+        frame, missing = frame_of(columns | (more(offsets) if more else {}), self.schema, partition, np.array(offsets, "int64"))
+        return frame, sorted([*bad, *((good[i][0], why, good[i][1]) for i, why in missing)], key=lambda one: one[0])
+
+    def _whole(self, records: list[Record]) -> dict[str, Any] | None:
+        columns = self._bulk(b"\n".join(raw for _, raw in records))
+        return columns if columns and len(next(iter(columns.values()))) == len(records) else None
+
+    def _sort_out(self, records: list[Record]) -> tuple[list[Record], list[Bad]]:
         """Part good records from bad ones, looking closely only where some are bad."""
-        good: list[tuple[int, bytes]] = []
+        good: list[Record] = []
         bad: list[Bad] = []
         for i in range(0, len(records), PART):
             part = records[i : i + PART]
-            if self._bulk(b"\n".join(raw for _, raw in part)):
+            if self._whole(part) is not None:
                 good += part
                 continue
             for offset, raw in part:
@@ -110,13 +127,15 @@ class _Decoder(abc.ABC):
                     good.append((offset, raw))
         return good, bad
 
-    def records(self, records: list[tuple[int, bytes]], partition: int) -> tuple[pd.DataFrame, list[Bad]]:
-        """Give the rows of records given as (offset, bytes), one by one, and the bad ones with the reason."""
+    def records(self, records: list[Record], partition: int, more: More | None = None) -> tuple[pd.DataFrame, list[Bad]]:
+        """Do the same, one by one."""
         judged = [(offset, raw, *self._judge(raw)) for offset, raw in records]
         bad = [(offset, why, raw) for offset, raw, values, why in judged if values is None]
         good = [(offset, raw, values) for offset, raw, values, _ in judged if values is not None]
-        columns = {name: [values[i] for _, _, values in good] for i, name in enumerate(self.schema.fields)}
-        frame, missing = frame_of(columns, self.schema, partition, np.array([offset for offset, _, _ in good], "int64"))
+        offsets = [offset for offset, _, _ in good]
+        columns = {name: [values[i] for _, _, values in good] for i, name in enumerate(self.names)}
+        columns |= more(offsets) if more else {}
+        frame, missing = frame_of(columns, self.schema, partition, np.array(offsets, "int64"))
         return frame, sorted([*bad, *((good[i][0], why, good[i][1]) for i, why in missing)], key=lambda one: one[0])
 
     def _judge(self, raw: bytes) -> tuple[Sequence[Any] | None, str]:
@@ -133,25 +152,25 @@ class _Decoder(abc.ABC):
     def _one(self, raw: bytes) -> Sequence[Any]:
         """Give the values of a record, or raise a ValueError."""
 
-    def _split(self, data: bytes, first_line: int, last: bool) -> tuple[list[tuple[int, bytes]], int]:
+    def _split(self, data: bytes, first_line: int, last: bool) -> tuple[list[Record], int]:
         """Cut lines into records, each with its line's number from 0."""
         return [(first_line + i, line.removesuffix(b"\r")) for i, line in enumerate(data.split(b"\n")) if line.strip()], len(data)
 
 
 class JsonDecoder(_Decoder):
-    """JSON objects, one a line; only the fields of the schema are looked at."""
+    """JSON objects, one a line; only the fields of the schema (of them only ``names``, if given) are looked at."""
 
-    def __init__(self, schema: Schema) -> None:
-        super().__init__(schema)
+    def __init__(self, schema: Schema, names: Iterable[str] | None = None) -> None:
+        super().__init__(schema, names)
         kinds: dict[str, Any] = {"string": str, "int64": int, "double": float, "bool": bool}
         fields: list[Any] = []
-        for i, name in enumerate(schema.fields):
+        for i, name in enumerate(self.names):
             arrow = schema.arrow_type(name)
             kind: Any = (str if schema.epoch(name) is None else int | float) if pa.types.is_timestamp(arrow) else kinds[str(arrow)]
             fields.append((f"f{i}", kind | None, None) if schema.nullable(name) else (f"f{i}", kind))
         # required fields must stand before those with a default
         fields.sort(key=len)
-        self._where = {name: f"f{i}" for i, name in enumerate(schema.fields)}
+        self._where = {name: f"f{i}" for i, name in enumerate(self.names)}
         struct = msgspec.defstruct("Record", fields, rename={v: k for k, v in self._where.items()}, gc=False)
         self._decoder = msgspec.json.Decoder(struct)
         # attributes written out are read in a third of the time that getattr takes
@@ -220,7 +239,7 @@ class CsvDecoder(_Decoder):
         values = self.lines.row(raw)
         return [self._value(name, values[i]) for name, i in self._at.items()]
 
-    def _split(self, data: bytes, first_line: int, last: bool) -> tuple[list[tuple[int, bytes]], int]:
+    def _split(self, data: bytes, first_line: int, last: bool) -> tuple[list[Record], int]:
         return self.lines.split(data, first_line, last)
 
     def _value(self, name: str, raw: bytes) -> Any:

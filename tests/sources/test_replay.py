@@ -247,7 +247,7 @@ def test_a_replay_holds_no_more_than_its_look_ahead_and_a_block():
         try:
             while True:
                 parts.append(reader.read(1_000))
-                most = max(most, sum(file.keys.size for file in reader._files) + len(reader._ready))
+                most = max(most, sum(lane.keys.size for lane in reader._lanes) + len(reader._ready))
         except EndOfStream:
             reader.close()
     assert n == len(concat(parts))

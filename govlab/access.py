@@ -1,0 +1,161 @@
+"""How to get into a broker: user, password, certificates. Secrets are named, never written down."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+from govlab.errors import ArgumentError
+
+__all__ = ["Access", "secret", "without_password"]
+
+MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+
+
+def secret(reference: str, name: str = "password") -> str:
+    """Read a secret: ``env:NAME`` from an environment variable, ``file:PATH`` from a file (without the line's end).
+
+    Raises
+    ------
+    ArgumentError
+        The reference is none, or what it names is not there. The message never holds a secret.
+    """
+    kind, _, where = str(reference).partition(":")
+    if kind == "env" and where:
+        if where not in os.environ:
+            raise ArgumentError(f"{name}: the environment variable {where!r} is not set.")
+        return os.environ[where]
+    if kind == "file" and where:
+        try:
+            return Path(where).expanduser().read_text().rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ArgumentError(f"{name}: the file {where!r} cannot be read ({type(error).__name__}).") from None
+    raise ArgumentError(
+        f"{name} must say where the secret is, not what it is: 'env:NAME' for an environment variable, 'file:PATH' for a file."
+    )
+
+
+@dataclass(frozen=True)
+class Access:
+    """User, password and certificates for a broker. Secrets are read when a connection is made, and shown nowhere.
+
+    Parameters
+    ----------
+    user : str, optional
+        The user; without one, nobody logs in.
+    password : str, optional
+        ``"env:NAME"`` or ``"file:PATH"``: where the password is.
+    mechanism : {"SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"}
+        How Kafka is told the password.
+    tls : bool, optional
+        Encrypt; by default when certificates are given.
+    ca, cert, key : str, optional
+        PEM files: who is trusted (by default whom the system trusts), and the client's own certificate and key.
+    key_password : str, optional
+        ``"env:NAME"`` or ``"file:PATH"``: the password of the key.
+
+    Examples
+    --------
+    >>> Access("lab", password="hunter2")
+    Traceback (most recent call last):
+    govlab.errors.ArgumentError: Access: password must say where the secret is, not what it is: 'env:NAME' for an environment
+    variable, 'file:PATH' for a file.
+    """
+
+    user: str | None = None
+    password: str | None = None
+    mechanism: str = "SCRAM-SHA-512"
+    tls: bool | None = None
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    key_password: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.mechanism not in MECHANISMS:
+            raise ArgumentError(f"Access: mechanism={self.mechanism!r}; expected one of {', '.join(MECHANISMS)}.")
+        for name in ("password", "key_password"):
+            value = getattr(self, name)
+            if value is not None and str(value).partition(":")[0] not in ("env", "file"):
+                object.__setattr__(self, name, None)
+                secret("", f"Access: {name}")
+        if (self.user is None) != (self.password is None):
+            raise ArgumentError("Access: user and password go together; give both or neither.")
+        for name in ("ca", "cert", "key"):
+            path = getattr(self, name)
+            if path is not None:
+                object.__setattr__(self, name, os.fspath(Path(path).expanduser()))
+                if not Path(getattr(self, name)).is_file():
+                    raise ArgumentError(f"Access: {name}={str(path)!r} is no file.")
+        if self.tls is None:
+            object.__setattr__(self, "tls", any((self.ca, self.cert, self.key)))
+
+    @property
+    def protocol(self) -> str:
+        """The security protocol, as Kafka calls it."""
+        return ("SASL_" if self.user else "") + ("SSL" if self.tls else "PLAINTEXT")
+
+    def login(self) -> tuple[str, str] | None:
+        """Read user and password."""
+        return None if self.user is None else (self.user, secret(self.password or "", "Access: password"))
+
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """Make the context of an encrypted connection; None where it is not to be encrypted."""
+        if not self.tls:
+            return None
+        try:
+            context = ssl.create_default_context(cafile=self.ca)
+            if self.cert:
+                password = secret(self.key_password, "Access: key_password") if self.key_password else None
+                context.load_cert_chain(self.cert, self.key, password)
+        except ssl.SSLError as error:
+            raise ArgumentError(f"Access: the certificates cannot be used: {error.reason or type(error).__name__}.") from None
+        return context
+
+    def kafka_python(self) -> dict[str, Any]:
+        """Give the settings of kafka-python."""
+        settings: dict[str, Any] = {"security_protocol": self.protocol, "ssl_context": self.ssl_context()}
+        if login := self.login():
+            settings |= {"sasl_mechanism": self.mechanism, "sasl_plain_username": login[0], "sasl_plain_password": login[1]}
+        return settings
+
+    def confluent(self) -> dict[str, Any]:
+        """Give the settings of confluent-kafka."""
+        settings: dict[str, Any] = {"security.protocol": self.protocol}
+        for name, value in (("ca", self.ca), ("certificate", self.cert), ("key", self.key)):
+            if self.tls and value:
+                settings[f"ssl.{name}.location"] = value
+        if self.tls and self.key_password:
+            settings["ssl.key.password"] = secret(self.key_password, "Access: key_password")
+        if login := self.login():
+            settings |= {"sasl.mechanism": self.mechanism, "sasl.username": login[0], "sasl.password": login[1]}
+        return settings
+
+    def url(self, url: str) -> str:
+        """Put user and password into the address of an AMQP broker, for the client only."""
+        login = self.login()
+        if login is None:
+            return url
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        return urlunsplit(parts._replace(netloc=f"{quote(login[0], safe='')}:{quote(login[1], safe='')}@{host}"))
+
+
+def without_password(url: str) -> str:
+    """Give an address as it may be shown.
+
+    Examples
+    --------
+    >>> without_password("amqp://lab:hunter2@localhost:5672/%2F")
+    'amqp://lab:***@localhost:5672/%2F'
+    """
+    parts = urlsplit(url)
+    login, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url
+    user = unquote(login.partition(":")[0])
+    return urlunsplit(parts._replace(netloc=f"{quote(user, safe='')}:***@{host}"))

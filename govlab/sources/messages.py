@@ -1,0 +1,168 @@
+"""Messages of a queue to event frames."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from govlab.errors import ArgumentError, did_you_mean
+from govlab.frames import Schema
+from govlab.sources.decode import Bad, JsonDecoder, Record, frame_of
+
+__all__ = ["FORMATS", "MESSAGE_COLUMNS", "MessageDecoder", "Messages"]
+
+FORMATS = ("arrow", "json", "ndjson")
+MESSAGE_COLUMNS = ("message_headers", "message_key", "message_time", "message_topic")
+
+
+@dataclass
+class Messages:
+    """Messages as they were fetched, column by column; an empty column is one that nobody asked for.
+
+    Attributes
+    ----------
+    offsets : list of int
+        Where each stands in its partition; may have gaps.
+    values : list of bytes
+        The bodies.
+    keys : list of bytes, str or None
+        The keys (Kafka) or routing keys (RabbitMQ).
+    times_ms : list of int or None
+        When each was written, by the queue's record, in milliseconds since 1970.
+    headers : list of mapping or None
+        The headers.
+    topic : str
+        The topic or queue.
+    """
+
+    offsets: list[int] = field(default_factory=list)
+    values: list[bytes] = field(default_factory=list)
+    keys: Sequence[Any] = ()
+    times_ms: Sequence[int | None] = ()
+    headers: Sequence[Any] = ()
+    topic: str = ""
+
+
+class MessageDecoder:
+    """Reads messages: JSON (one object each), ndjson (one object a line), or Arrow IPC streams.
+
+    A field of the schema that is called ``message_key``, ``message_time`` (type ``epoch_ms``), ``message_headers`` (JSON
+    text) or ``message_topic`` is taken from the message's envelope, not from its body. A message that cannot be read, or
+    the lines of it that cannot, are bad records with its offset. Nothing is ever unpickled.
+
+    Parameters
+    ----------
+    schema : Schema
+        The columns.
+    form : {"json", "ndjson", "arrow"}
+        How a body is written.
+
+    Examples
+    --------
+    >>> decoder = MessageDecoder(Schema({"time": "timestamp", "actor": "string"}))
+    >>> rows, bad = decoder.block(Messages([7, 9], [b'{"time": "2026-03-02T00:00:00Z", "actor": "ann"}', b"?"]), partition=3)
+    >>> rows[["actor", "partition", "offset"]].values.tolist(), [(offset, raw) for offset, _, raw in bad]
+    ([['ann', 3, 7]], [(9, b'?')])
+    """
+
+    def __init__(self, schema: Schema, form: str = "json") -> None:
+        if form not in FORMATS:
+            raise ArgumentError(f"format={form!r} is not known. {did_you_mean(form, FORMATS)}")
+        self.schema, self.form = schema, form
+        self.envelope = [name for name in schema.fields if name in MESSAGE_COLUMNS]
+        for name in self.envelope:
+            kind = schema.fields[name].removesuffix("?")
+            expected = "epoch_ms" if name == "message_time" else "string"
+            if kind != expected:
+                raise ArgumentError(f"Schema: {name!r} has type {kind!r}; expected {expected!r}, as queues give it.")
+        self.body = [name for name in schema.fields if name not in MESSAGE_COLUMNS]
+        self._json = JsonDecoder(schema, self.body) if form != "arrow" else None
+
+    def block(self, messages: Messages, partition: int) -> tuple[pd.DataFrame, list[Bad]]:
+        """Give the rows of messages, and the bad ones as (offset, reason, bytes)."""
+        if self._json is None:
+            return self._arrow(messages, partition)
+        # here an offset is the number of the message in the list; the queue's own is put in at the end
+        if self.form == "json":
+            # a JSON text may be written over several lines; between its tokens a line's end is as good as a blank
+            records: list[Record] = [
+                (i, raw.replace(b"\n", b" ") if b"\n" in raw else raw) for i, raw in enumerate(messages.values)
+            ]
+        else:
+            records = [(i, line) for i, raw in enumerate(messages.values) for line in raw.split(b"\n") if line.strip()]
+        frame, bad = self._json.messages(records, partition, lambda rows: self._of_envelope(messages, rows))
+        return self._placed(frame, messages), self._gathered(bad, messages)
+
+    def _placed(self, frame: pd.DataFrame, messages: Messages) -> pd.DataFrame:
+        frame["offset"] = np.asarray(messages.offsets, "int64")[frame["offset"].to_numpy()] if len(frame) else frame["offset"]
+        return frame
+
+    def _gathered(self, bad: list[Bad], messages: Messages) -> list[Bad]:
+        """Make one bad record of the bad lines of a message, and put in the queue's offset."""
+        found: dict[int, tuple[str, list[bytes]]] = {}
+        for i, reason, raw in bad:
+            found.setdefault(i, (reason, []))[1].append(raw)
+        return [
+            (
+                messages.offsets[i],
+                reason + (f" (and {len(lines) - 1} more lines of this message)" if len(lines) > 1 else ""),
+                b"\n".join(lines) if self.form == "ndjson" else messages.values[i],
+            )
+            for i, (reason, lines) in sorted(found.items())
+        ]
+
+    def _of_envelope(self, messages: Messages, rows: Sequence[int]) -> dict[str, Any]:
+        columns: dict[str, Any] = {}
+        for name in self.envelope:
+            if name == "message_topic":
+                columns[name] = [messages.topic] * len(rows)
+            elif name == "message_time":
+                columns[name] = [messages.times_ms[i] for i in rows]
+            elif name == "message_key":
+                columns[name] = [_text(messages.keys[i]) for i in rows]
+            else:
+                columns[name] = [json.dumps({k: _text(v) for k, v in dict(messages.headers[i] or {}).items()}) for i in rows]
+        return columns
+
+    def _arrow(self, messages: Messages, partition: int) -> tuple[pd.DataFrame, list[Bad]]:
+        tables: list[pa.Table] = []
+        rows: list[int] = []
+        bad: list[Bad] = []
+        for i, raw in enumerate(messages.values):
+            try:
+                table = self._table(raw)
+            except (pa.ArrowException, ValueError, KeyError, OSError) as error:
+                bad.append((i, f"no Arrow stream of these columns: {error}", raw))
+                continue
+            tables.append(table)
+            rows += [i] * table.num_rows
+        whole = pa.concat_tables(tables) if tables else pa.schema([(n, self._kind(n)) for n in self.body]).empty_table()
+        columns = {name: whole.column(name).combine_chunks() for name in self.body} | self._of_envelope(messages, rows)
+        frame, missing = frame_of(columns, self.schema, partition, np.array(rows, "int64"))
+        worse = {rows[row]: f"row {row - rows.index(rows[row])} of the message: {why}" for row, why in reversed(missing)}
+        bad += [(i, why, messages.values[i]) for i, why in worse.items()]
+        return self._placed(frame, messages), self._gathered(bad, messages)
+
+    def _table(self, raw: bytes) -> pa.Table:
+        with pa.ipc.open_stream(raw) as stream:
+            table = stream.read_all()
+        table.validate(full=True)
+        arrays = [table.column(n) if n in table.column_names else pa.nulls(table.num_rows) for n in self.body]
+        return pa.table([array.cast(self._kind(n)) for n, array in zip(self.body, arrays, strict=True)], names=self.body)
+
+    def _kind(self, name: str) -> pa.DataType:
+        kind = self.schema.arrow_type(name)
+        # a number that counts from 1970 is told apart from a time by its unit, which the schema names
+        return pa.int64() if pa.types.is_timestamp(kind) and self.schema.epoch(name) else kind
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
