@@ -29,7 +29,7 @@ class Messages:
     ----------
     offsets : list of int
         Where each stands in its partition; may have gaps.
-    values : list of bytes
+    bodies : list of bytes
         The bodies.
     keys : list of bytes, str or None
         The keys (Kafka) or routing keys (RabbitMQ).
@@ -42,7 +42,7 @@ class Messages:
     """
 
     offsets: list[int] = field(default_factory=list)
-    values: list[bytes] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
     keys: Sequence[Any] = ()
     times_ms: Sequence[int | None] = ()
     headers: Sequence[Any] = ()
@@ -92,10 +92,10 @@ class MessageDecoder:
         if self.form == "json":
             # a JSON text may be written over several lines; between its tokens a line's end is as good as a blank
             records: list[Record] = [
-                (i, raw.replace(b"\n", b" ") if b"\n" in raw else raw) for i, raw in enumerate(messages.values)
+                (i, raw.replace(b"\n", b" ") if b"\n" in raw else raw) for i, raw in enumerate(messages.bodies)
             ]
         else:
-            records = [(i, line) for i, raw in enumerate(messages.values) for line in raw.split(b"\n") if line.strip()]
+            records = [(i, line) for i, raw in enumerate(messages.bodies) for line in raw.split(b"\n") if line.strip()]
         frame, bad = self._json.messages(records, partition, lambda rows: self._of_envelope(messages, rows))
         return self._placed(frame, messages), self._gathered(bad, messages)
 
@@ -112,7 +112,7 @@ class MessageDecoder:
             (
                 messages.offsets[i],
                 reason + (f" (and {len(lines) - 1} more lines of this message)" if len(lines) > 1 else ""),
-                b"\n".join(lines) if self.form == "ndjson" else messages.values[i],
+                b"\n".join(lines) if self.form == "ndjson" else messages.bodies[i],
             )
             for i, (reason, lines) in sorted(found.items())
         ]
@@ -134,7 +134,7 @@ class MessageDecoder:
         tables: list[pa.Table] = []
         rows: list[int] = []
         bad: list[Bad] = []
-        for i, raw in enumerate(messages.values):
+        for i, raw in enumerate(messages.bodies):
             try:
                 table = self._table(raw)
             except (pa.ArrowException, ValueError, KeyError, OSError) as error:
@@ -146,7 +146,7 @@ class MessageDecoder:
         columns = {name: whole.column(name).combine_chunks() for name in self.body} | self._of_envelope(messages, rows)
         frame, missing = frame_of(columns, self.schema, partition, np.array(rows, "int64"))
         worse = {rows[row]: f"row {row - rows.index(rows[row])} of the message: {why}" for row, why in reversed(missing)}
-        bad += [(i, why, messages.values[i]) for i, why in worse.items()]
+        bad += [(i, why, messages.bodies[i]) for i, why in worse.items()]
         return self._placed(frame, messages), self._gathered(bad, messages)
 
     def _table(self, raw: bytes) -> pa.Table:
