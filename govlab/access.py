@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from govlab.errors import ArgumentError
+from govlab.errors import ArgumentError, GovlabError
 
-__all__ = ["Access", "secret", "without_password"]
+__all__ = ["Access", "reach", "secret", "without_password"]
 
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
@@ -143,6 +144,27 @@ class Access:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
         return urlunsplit(parts._replace(netloc=f"{quote(login[0], safe='')}:{quote(login[1], safe='')}@{host}"))
+
+
+def reach(addresses: str, timeout_s: float, error: type[GovlabError]) -> None:
+    """See that somebody answers at one of some ``host:port``, given with commas.
+
+    Raises
+    ------
+    GovlabError
+        Of the type given: nobody does.
+    """
+    reasons = []
+    for address in addresses.split(","):
+        host, colon, port = address.strip().rpartition(":")
+        if not colon or not port.isdigit():
+            raise ArgumentError(f"{address!r} is no address; expected 'host:port', several with commas.")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout_s).close()
+            return
+        except OSError as wrong:
+            reasons.append(f"{address} ({wrong.strerror or type(wrong).__name__})")
+    raise error(f"nothing answers at {', '.join(reasons)}: is the broker up, and is the address right?")
 
 
 def without_password(url: str) -> str:

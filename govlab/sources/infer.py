@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import fsspec
 import msgspec
@@ -17,7 +18,7 @@ from govlab.sources import files
 from govlab.sources.csv_lines import CsvLines
 from govlab.sources.times import times_of
 
-__all__ = ["infer"]
+__all__ = ["infer", "infer_messages"]
 
 
 def infer(path: str, arrival: str | None = None) -> Schema:
@@ -42,6 +43,24 @@ def infer(path: str, arrival: str | None = None) -> Schema:
         if not data.strip():
             raise SourceError(f"{path} has no record to guess a schema from; give schema=gl.Schema({{...}}).")
         found = _csv(path, data) if kind == "csv" else _ndjson(data)
+    return _schema(found, arrival)
+
+
+def infer_messages(bodies: Sequence[bytes], name: str) -> Schema:
+    """Guess the schema of messages: JSON, one or several lines each, or Arrow streams."""
+    for body in bodies:
+        try:
+            with pa.ipc.open_stream(body) as stream:
+                return _schema(stream.schema, None)
+        except (pa.ArrowException, OSError):
+            break
+    found = _ndjson(b"\n".join(body.replace(b"\n", b" ") for body in bodies)) or _ndjson(b"\n".join(bodies))
+    if not len(found):
+        raise SourceError(f"{name} has no message to guess a schema from; give schema=gl.Schema({{...}}).")
+    return _schema(found, None)
+
+
+def _schema(found: pa.Schema, arrival: str | None) -> Schema:
     fields = [f if not f.nullable else pa.field(f.name, _wide(f.type)) for f in found if _wide(f.type) is not None]
     return Schema.infer(pa.schema(fields), arrival=arrival)
 

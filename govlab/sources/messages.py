@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,9 +12,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from govlab import frames
 from govlab.errors import ArgumentError, did_you_mean
 from govlab.frames import Schema
 from govlab.sources.decode import Bad, JsonDecoder, Record, frame_of
+from govlab.sources.reader import DeadLetter
 
 __all__ = ["FORMATS", "MESSAGE_COLUMNS", "MessageDecoder", "Messages"]
 
@@ -47,6 +50,30 @@ class Messages:
     times_ms: Sequence[int | None] = ()
     headers: Sequence[Any] = ()
     topic: str = ""
+
+    def some(self, places: Sequence[int]) -> Messages:
+        """Give the messages at some places."""
+        columns = ([column[i] for i in places] if column else () for column in (self.keys, self.times_ms, self.headers))
+        return Messages([self.offsets[i] for i in places], [self.bodies[i] for i in places], *columns, topic=self.topic)
+
+    def before(self, offset: int) -> Messages:
+        """Give the messages before an offset."""
+        return self if not self.offsets or self.offsets[-1] < offset else self.some(range(bisect_left(self.offsets, offset)))
+
+    def without_tombstones(self) -> tuple[Messages, int]:
+        """Leave out the messages without a body; gives how many there were."""
+        kept = [i for i, body in enumerate(self.bodies) if body is not None]
+        return (self if len(kept) == len(self.bodies) else self.some(kept)), len(self.bodies) - len(kept)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Messages]) -> Messages:
+        """Put messages of one partition one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        columns = (
+            [x for part in parts for x in getattr(part, name)] for name in ("offsets", "bodies", "keys", "times_ms", "headers")
+        )
+        return cls(*columns, topic=parts[0].topic if parts else "")
 
 
 class MessageDecoder:
@@ -98,6 +125,17 @@ class MessageDecoder:
             records = [(i, line) for i, raw in enumerate(messages.bodies) for line in raw.split(b"\n") if line.strip()]
         frame, bad = self._json.messages(records, partition, lambda rows: self._of_envelope(messages, rows))
         return self._placed(frame, messages), self._gathered(bad, messages)
+
+    def redrive(self, letters: Sequence[tuple[DeadLetter, bytes]]) -> tuple[pd.DataFrame, list[DeadLetter]]:
+        """Read corrected messages; what stood in the envelope is not known any more. Gives the rows, and what is still bad."""
+        parts, still = [frames.empty()], []
+        for letter, body in letters:
+            unknown = [None]
+            one = Messages([letter.offset], [body], unknown, unknown, unknown, letter.source)
+            rows, bad = self.block(one, letter.partition)
+            parts.append(rows)
+            still += [DeadLetter(letter.source, letter.partition, letter.offset, why, raw) for _, why, raw in bad]
+        return frames.concat(parts), still
 
     def _placed(self, frame: pd.DataFrame, messages: Messages) -> pd.DataFrame:
         frame["offset"] = np.asarray(messages.offsets, "int64")[frame["offset"].to_numpy()] if len(frame) else frame["offset"]
