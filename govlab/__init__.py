@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         stores,
         testing,
     )
+    from govlab.access import Access
+    from govlab.engines.queues import from_kafka, from_rabbitmq
     from govlab.engines.streams import from_reader, from_replay, run
     from govlab.frames import Schema, event_frame
     from govlab.pipeline import Pipeline, Result
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _NAMES = {
+    "Access": "govlab.access",
     "Detector": "govlab.step",
     "Pipeline": "govlab.pipeline",
     "Result": "govlab.pipeline",
@@ -42,6 +45,8 @@ _NAMES = {
     "Step": "govlab.step",
     "Summary": "govlab.summary",
     "event_frame": "govlab.frames",
+    "from_kafka": "govlab.engines.queues",
+    "from_rabbitmq": "govlab.engines.queues",
     "from_reader": "govlab.engines.streams",
     "from_replay": "govlab.engines.streams",
     "run": "govlab.engines.streams",
@@ -52,9 +57,9 @@ _ROOMS = (
 )  # fmt: skip
 
 __all__ = [
-    "Detector", "Pipeline", "Result", "Schema", "Sharded", "Step", "Summary", "__version__", "alerts", "clock", "datasets",
-    "detectors", "engines", "errors", "evaluation", "event_frame", "features", "from_reader", "from_replay", "plots", "prepare",
-    "registry", "run", "sources", "stores", "testing",
+    "Access", "Detector", "Pipeline", "Result", "Schema", "Sharded", "Step", "Summary", "__version__", "alerts", "clock",
+    "datasets", "detectors", "engines", "errors", "evaluation", "event_frame", "features", "from_kafka", "from_rabbitmq",
+    "from_reader", "from_replay", "plots", "prepare", "registry", "run", "sources", "stores", "testing",
 ]  # fmt: skip
 
 

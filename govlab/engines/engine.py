@@ -7,7 +7,8 @@ import hashlib
 import os
 import pickle
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -183,6 +184,15 @@ def letters_table(letters: Iterable[DeadLetter]) -> pd.DataFrame:
     return pd.DataFrame([[getattr(letter, name) for name in LETTER_COLUMNS] for letter in letters], columns=list(LETTER_COLUMNS))
 
 
+@dataclass(frozen=True)
+class Stand:
+    """Where a stored run stands: the position of each reader, whether all ended, and how many events each has given."""
+
+    positions: list[dict[int, int]]
+    finished: bool
+    events: list[int]
+
+
 class Journal:
     """Writes a run to a store as it goes: alerts, dead letters, step states and positions, each time in one transaction.
 
@@ -217,14 +227,15 @@ class Journal:
         self._letters: list[DeadLetter] = []
         self._due = time.monotonic() + every_s
 
-    def load(self) -> tuple[list[dict[int, int]], bool] | None:
-        """Take up the states of the last snapshot, if there is one; gives the positions to read on from, and whether all ended."""
+    def load(self) -> Stand | None:
+        """Take up the states of the last snapshot, if there is one; gives where to read on."""
         snapshot = self.store.snapshot(self.run)
         if snapshot is None:
             return None
-        for carrier, state in zip(self.carriers, pickle.loads(snapshot.state), strict=True):
+        states, events = pickle.loads(snapshot.state)
+        for carrier, state in zip(self.carriers, states, strict=True):
             carrier.__dict__.update(state)
-        return [dict(snapshot.positions[name]) for name in self.names], snapshot.finished
+        return Stand([dict(snapshot.positions[name]) for name in self.names], snapshot.finished, events)
 
     def add(self, alerts: pd.DataFrame | None = None, letters: Iterable[DeadLetter] = ()) -> None:
         """Keep alerts and dead letters for the next write."""
@@ -232,11 +243,11 @@ class Journal:
             self._alerts.append(alerts)
         self._letters += letters
 
-    def save(self, positions: list[dict[int, int]], finished: bool = False) -> None:
-        """Write now; ``positions`` are those of the readers, in their order."""
+    def save(self, positions: list[dict[int, int]], finished: bool = False, events: Sequence[int] = ()) -> None:
+        """Write now; ``positions`` are those of the readers, in their order, ``events`` how many each has given."""
         begun = time.monotonic()
         try:
-            state = pickle.dumps([carrier.__dict__ for carrier in self.carriers], protocol=pickle.HIGHEST_PROTOCOL)
+            state = pickle.dumps(([carrier.__dict__ for carrier in self.carriers], list(events)), protocol=pickle.HIGHEST_PROTOCOL)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise StoreError(f"a step cannot be pickled, so a run of it cannot be stored: {error}") from error
         alerts = frames.concat(self._alerts) if self._alerts else None

@@ -11,7 +11,7 @@ import pandas as pd
 
 from govlab import frames
 from govlab.clock import Clock, ReplayClock
-from govlab.engines.graph import Node, pipelines_below, roots_above, settle
+from govlab.engines.graph import Node, flush_below, pipelines_below, roots_above, settle
 from govlab.errors import ArgumentError
 from govlab.sources.reader import DeadLetter, EndOfStream, Reader
 
@@ -19,6 +19,7 @@ __all__ = ["BEGINNING", "LIVE_ROWS", "LIVE_S", "Feed"]
 
 log = logging.getLogger("govlab")
 LIVE_ROWS, LIVE_S = 4_096, 0.02
+ACKNOWLEDGE_S = 1.0
 BEGINNING = np.iinfo("int64").min
 
 
@@ -31,7 +32,7 @@ class Feed(Node):
         self.clock = ReplayClock(speed, clock)
         super().__init__(stream_name=reader.name)
         self.reader, self.max_rows = reader, max_rows
-        self.state: str = "idle"
+        self._state = "idle"
         self.error: BaseException | None = None
         self.events = 0
         self.event_us: int | None = None
@@ -39,9 +40,17 @@ class Feed(Node):
         self.letters: dict[tuple[int, int], DeadLetter] = {}
         self.dead, self.rewound = Node(), Node()
         self.journaled = ""  # the run of the store that has all that was given
+        self.stored = False  # a run with a store commits positions itself, after it has written them
+        self._acknowledge_at_s = 0.0
         self._pending, self._keys, self._seen_us = frames.empty(), np.empty(0, "int64"), BEGINNING
         self._on_letters: list[Callable[[list[DeadLetter]], None]] = []
         self._opened = self._quiet = False
+
+    @property
+    def state(self) -> str:
+        """``"idle"``, ``"running"``, ``"reconnecting"``, ``"stalled"``, ``"paused"``, ``"failed"`` or ``"finished"``."""
+        trouble = self.reader.trouble() if self._state == "running" else None
+        return trouble[0] if trouble else self._state
 
     def open(self, position: Mapping[int, int] | None = None, events: int = 0, seen_us: int = BEGINNING) -> None:
         """Begin at a position; done by itself when the source first runs."""
@@ -113,24 +122,34 @@ class Feed(Node):
         try:
             self.emit(piece)
             settle(self)
+            if not self.stored and time.monotonic() >= self._acknowledge_at_s:
+                self.acknowledge()
         except Exception as error:
             self.fail(error)
             raise
 
+    def acknowledge(self) -> None:
+        """Let the sinks below deliver, then tell the origin that all given is through: once a second, where there is no store."""
+        flush_below(self)
+        self.reader.commit(self.position())
+        self._acknowledge_at_s = time.monotonic() + ACKNOWLEDGE_S
+
     def fail(self, error: BaseException) -> None:
         """Tell the truth about a failure."""
-        self.state, self.error = "failed", error
+        self._state, self.error = "failed", error
         log.error("%s stopped: %s", self.name, error)
 
     def end(self) -> None:
         """Let the pipelines below give on what they hold, those whose other sources have ended too."""
-        self.state = "finished"
+        self._state = "finished"
         try:
             for node in pipelines_below(self):
                 settle(self)
                 if all(getattr(root, "state", "finished") == "finished" for root in roots_above(node)):
                     node.finish()
             settle(self)
+            if not self.stored:
+                self.acknowledge()
         except Exception as error:
             self.fail(error)
             raise
@@ -156,6 +175,8 @@ class Feed(Node):
 
     def idle_s(self) -> float:
         """Give how long to wait before the next row is due, at most 20 ms."""
+        if self.reader.waits and not len(self._keys):
+            return 0.0005  # it has waited; but whoever wants to pause the source needs a moment
         if self.clock.speed is None or not len(self._keys):
             return LIVE_S
         return min(LIVE_S, self.clock.until_s(int(self._keys[0])))

@@ -18,7 +18,7 @@ from govlab.engines.engine import Carrier
 from govlab.errors import ArgumentError, SourceError
 from govlab.step import Step
 
-__all__ = ["Node", "Through", "muted", "nodes_below", "pipelines_below", "roots_above", "settle"]
+__all__ = ["Node", "Through", "flush_below", "muted", "nodes_below", "pipelines_below", "roots_above", "settle"]
 
 Listener = Callable[[pd.DataFrame, list[tuple[str, pd.DataFrame]]], None]
 log = logging.getLogger("govlab")
@@ -164,6 +164,13 @@ def nodes_below(*tops: Stream) -> list[Stream]:
 def pipelines_below(*tops: Stream) -> list[Through]:
     """List the pipelines below some nodes, in the order of the flow."""
     return [node for node in nodes_below(*tops) if isinstance(node, Through)]
+
+
+def flush_below(*tops: Stream) -> None:
+    """Wait until the sinks below have delivered all that they took."""
+    for node in nodes_below(*tops):
+        if hasattr(node, "flush"):
+            node.flush()
 
 
 def roots_above(node: Stream) -> Iterator[Stream]:

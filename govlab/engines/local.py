@@ -66,7 +66,7 @@ class Local(Engine):
         dead, state = 0, "paused"
         try:
             stood = journal.load() if journal else None
-            reader.open(stood[0][0] if stood else None)
+            reader.open(stood.positions[0] if stood else None)
             with tqdm(unit=" events", unit_scale=True, disable=not progress, delay=0.5) as bar:
                 while state == "paused" and (max_events is None or carrier.events < max_events):
                     try:
@@ -74,7 +74,7 @@ class Local(Engine):
                         out, aside = carrier.push(frame)
                         bar.update(len(frame))
                     except EndOfStream:
-                        out, aside = carrier.finish() if not (stood and stood[1]) else (frames.empty(), [])
+                        out, aside = carrier.finish() if not (stood and stood.finished) else (frames.empty(), [])
                         state = "finished"
                     rows.append(out)
                     for side, part in aside:

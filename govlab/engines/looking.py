@@ -22,6 +22,7 @@ def status(source: Feed) -> dict[str, Any]:
     for node in pipelines_below(source):
         for side, count in node.carrier.sides.items():
             sides[side] = sides.get(side, 0) + count
+    trouble = source.reader.trouble()
     timed = source.clock.speed is not None and source.clock.running and source.event_us is not None
     behind = source.clock.now_us() - source.event_us if timed else 0
     return {
@@ -31,9 +32,11 @@ def status(source: Feed) -> dict[str, Any]:
         "rows_per_s": (n1 - n0) / (t1 - t0) if t1 > t0 else 0.0,
         "event_time": None if source.event_us is None else pd.Timestamp(source.event_us, unit="us", tz="UTC"),
         "lag_s": max(0, behind) / 1e6,
+        "lag": source.reader.lag(),
+        "in_flight": len(source._pending),
         "dead_letters": len(source.letters),
         "sides": sides,
-        "last_error": None if source.error is None else str(source.error),
+        "last_error": str(source.error) if source.error is not None else trouble[1] if trouble else None,
     }
 
 

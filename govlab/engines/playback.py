@@ -39,7 +39,8 @@ class Source(Feed):
     Attributes
     ----------
     state : str
-        ``"idle"``, ``"running"``, ``"paused"``, ``"failed"`` (then ``error`` says why) or ``"finished"``.
+        ``"idle"``, ``"running"``, ``"paused"``, ``"failed"`` (then ``error`` says why) or ``"finished"``; while it runs but
+        cannot read, ``"reconnecting"`` or ``"stalled"``.
     dead : Stream
         Records that could not be read, as frames.
     rewound : Stream
@@ -72,11 +73,11 @@ class Source(Feed):
             self.resume()
             return self
         self._refuse_failed()
-        if self.state == "finished":
+        if self._state == "finished":
             raise SourceError(f"{self.name} has ended; seek() back, or make it anew.")
         self._stop.clear()
         self._wake.clear()
-        self.state = "running"
+        self._state = "running"
         self._thread = threading.Thread(target=self._play, name=f"govlab {self.name}", daemon=True)
         self._thread.start()
         return self
@@ -86,7 +87,7 @@ class Source(Feed):
             while not self._stop.is_set():
                 with self._lock:
                     try:
-                        given = self.advance() if self.state == "running" else 0
+                        given = self.advance() if self._state == "running" else 0
                     except EndOfStream:
                         self.end()
                         return
@@ -94,7 +95,7 @@ class Source(Feed):
                     self.clock.wait(self.idle_s() or LIVE_S, self._wake)
                     self._wake.clear()
         except BaseException as error:  # nobody above: it is kept in ``error``, and logged
-            if self.state != "failed":
+            if self._state != "failed":
                 self.fail(error)
 
     def stop(self) -> None:
@@ -109,27 +110,27 @@ class Source(Feed):
     def pause(self) -> None:
         """Hold the replay, after the frame on its way."""
         with self._lock:
-            if self.state == "running":
-                self.state = "paused"
+            if self._state == "running":
+                self._state = "paused"
             self.clock.stop()
 
     def resume(self) -> None:
         """Go on after :meth:`pause`."""
         with self._lock:
-            if self.state == "paused":
-                self.state = "running"
+            if self._state == "paused":
+                self._state = "running"
         if self._thread is None or not self._thread.is_alive():
             self.start()
         self._wake.set()
 
     def _refuse_failed(self) -> None:
-        if self.state == "failed":
+        if self._state == "failed":
             raise SourceError(f"{self.name} has failed ({self.error}); seek() back to before the failure, or make it anew.")
 
     def _hold(self) -> None:
         self._refuse_failed()
         self.pause()
-        self.state = "paused" if self.state == "idle" else self.state
+        self._state = "paused" if self._state == "idle" else self._state
 
     def _next(self, rows: int | None = None, before_us: int | None = None) -> int | None:
         """Give on rows whatever their time; waits a little where there is none yet."""
@@ -202,11 +203,11 @@ class Source(Feed):
             self.pause()
             if not self._opened:
                 self.open()
-            if self.state not in ("failed", "finished") and (
+            if self._state not in ("failed", "finished") and (
                 not self.events or (self.event_us is not None and self.event_us < goal_us)
             ):
                 return self.run_until(moment)
-            if self.state == "finished" and self.event_us is not None and self.event_us < goal_us:
+            if self._state == "finished" and self.event_us is not None and self.event_us < goal_us:
                 return None  # that is behind the end, where it stands
             if any(isinstance(root, Source) and root is not self for node in pipelines_below(self) for root in roots_above(node)):
                 raise SourceError(
@@ -215,7 +216,7 @@ class Source(Feed):
             mark = self._marks.before(self, goal_us)
             mark.take_up(self)
             self.open(mark.position, mark.events, mark.key_us)
-            self.state, self.error = "paused", None
+            self._state, self.error = "paused", None
             self.rewound.emit(pd.Timestamp(goal_us, unit="us", tz="UTC"))
             try:
                 self._quiet = True

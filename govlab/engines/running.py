@@ -15,8 +15,7 @@ from streamz.core import union
 from tqdm.auto import tqdm
 
 from govlab.engines.engine import Journal
-from govlab.engines.feed import LIVE_S
-from govlab.engines.graph import Node, Through, pipelines_below
+from govlab.engines.graph import Node, Through, flush_below, pipelines_below
 from govlab.engines.playback import Source
 from govlab.errors import ArgumentError, SourceError, StoreError
 from govlab.frames import instant_us
@@ -90,7 +89,7 @@ def run(
     began, cpu = time.perf_counter(), time.process_time()
     for source in sources:
         source.stop()
-        if source.state == "failed":
+        if source._state == "failed":
             raise SourceError(f"{source.name} has failed ({source.error}); seek() back to before the failure, or make it anew.")
     nodes = pipelines_below(*sources)
     with _journal(store, sources, nodes, save_every_s) as journal:
@@ -111,9 +110,9 @@ def _play(
     journal: Journal | None,
     progress: bool | None,
 ) -> str:
-    live = [source for source in sources if source.state != "finished"]
+    live = [source for source in sources if source._state != "finished"]
     for source in live:
-        source.state = "running"
+        source._state = "running"
     begun_events, began = sum(source.events for source in sources), time.monotonic()
     hold = None
     shown = progress or (progress is None and not os.environ.get("TQDM_DISABLE"))
@@ -126,7 +125,7 @@ def _play(
             bar.update(done - bar.n)
             left = None if max_events is None else max_events - done
             late = timeout_s is not None and time.monotonic() - began > timeout_s
-            paused = asked.is_set() or any(source.state == "paused" for source in live)
+            paused = asked.is_set() or any(source._state == "paused" for source in live)
             if paused or late or (left is not None and left <= 0):
                 hold = "paused"
                 break
@@ -153,13 +152,13 @@ def _turn(live: list[Source], until_us: int | None, left: int | None) -> str | N
             head = source.peek()
         except EndOfStream:
             live.remove(source)
-            source.state = "finished"
+            source._state = "finished"
             continue
         if head is not None:
             heads.append((head, i, source))
     if not heads:
         if live:
-            live[0].clock.wait(LIVE_S, threading.Event())
+            live[0].clock.wait(min(source.idle_s() for source in live), threading.Event())
         return None
     heads.sort(key=lambda head: head[:2])
     first, i, source = heads[0]
@@ -188,20 +187,24 @@ def _journal(store: Any, sources: tuple[Source, ...], nodes: list[Through], ever
             for source in sources:
                 source.open()  # with fresh pipelines: a mark of the beginning, to which one can seek
             stood = journal.load()
-            for source, position in zip(sources, stood[0] if stood else (), strict=bool(stood)):
-                source.open(position, sum(position.values()))
-            for node in nodes if stood and stood[1] else ():
+            if stood is not None:
+                for source, position, events in zip(sources, stood.positions, stood.events, strict=True):
+                    source.open(position, events)
+            for node in nodes if stood is not None and stood.finished else ():
                 node.state = "finished"
         for node in nodes:
             if node.carrier.pipeline.gives_alerts:
                 endings.append(node.listen(lambda rows, _: journal.add(rows)))
         for source in sources:
+            source.stored = True
             journal.add(letters=source.letters.values())
             endings.append(source.listen_letters(lambda letters: journal.add(letters=letters)))
         yield journal
         for source in sources:
             source.journaled = journal.run
     finally:
+        for source in sources:
+            source.stored = False
         for end in endings:
             end()
         journal.close()
@@ -226,7 +229,8 @@ def _whole(journal: Journal, sources: tuple[Source, ...], nodes: list[Through]) 
 
 def _save(journal: Journal, sources: tuple[Source, ...], finished: bool = False) -> None:
     positions = [source.position() for source in sources]
-    journal.save(positions, finished)
+    flush_below(*sources)
+    journal.save(positions, finished, [source.events for source in sources])
     for source, position in zip(sources, positions, strict=True):
         source.reader.commit(position)
 

@@ -12,7 +12,10 @@ from holoviews.plotting.bokeh.annotation import DivPlot
 from govlab.plots.theme import COLOURS, FAINT, FONT, GRID, INK
 from govlab.plots.untrusted import plain
 
-STATES = {"running": COLOURS[2], "paused": COLOURS[1], "failed": COLOURS[5], "finished": COLOURS[0], "idle": FAINT}
+STATES = {
+    "running": COLOURS[2], "paused": COLOURS[1], "reconnecting": COLOURS[5], "stalled": COLOURS[5], "failed": COLOURS[5],
+    "finished": COLOURS[0], "idle": FAINT,
+}  # fmt: skip
 
 
 class Card(hv.Div):
@@ -47,7 +50,8 @@ def card(status: Mapping[str, Any], title: str = "", trouble: str = "") -> str:
     Parameters
     ----------
     status : mapping
-        Keys name, state, rows, rows_per_s, event_time, lag_s, dead_letters, sides, last_error; a missing one shows as "–".
+        Keys name, state, rows, rows_per_s, event_time, lag_s, lag (rows that wait, by partition), dead_letters, sides,
+        last_error; a missing one shows as "–".
     title : str
         Heading instead of the name.
     trouble : str
@@ -64,6 +68,7 @@ def card(status: Mapping[str, Any], title: str = "", trouble: str = "") -> str:
         ("rows", _number(status.get("rows"))),
         ("time (UTC)", _time(status.get("event_time"))),
         ("lag", span(status.get("lag_s"))),
+        *_waiting(status.get("lag") or {}),
         ("late", _number(sides.get("late", 0), "rows")),
         ("dead letters", _number(status.get("dead_letters"))),
         *((plain(name, 24), _number(count, "rows")) for name, count in list(sides.items())[:6] if name != "late"),
@@ -105,6 +110,15 @@ def span(seconds: Any) -> str:
         if size < limit:
             return text.format(seconds / unit)
     return f"{seconds / 86_400:,.1f} days"
+
+
+def _waiting(lag: Mapping[int, int]) -> list[tuple[str, str]]:
+    """Say how many records of a queue wait, and in which partition the most."""
+    if not lag:
+        return []
+    most = max(lag, key=lambda partition: lag[partition])
+    worst = [(f"most in partition {most}", _number(lag[most], "rows"))] if len(lag) > 1 and lag[most] else []
+    return [("waiting", _number(sum(lag.values()), "rows")), *worst]
 
 
 def _number(value: Any, unit: str = "") -> str:

@@ -3,6 +3,8 @@
 from govlab.registry import lazy_room
 
 TABLE = {
+    "kafka_range": ("govlab.sources.kafka_range:KafkaRange", "pip install govlab"),
+    "kafka_reader": ("govlab.sources.kafka:KafkaReader", "pip install govlab"),
     "replay": ("govlab.sources.replay:ReplayReader", "pip install govlab"),
 }
 
@@ -12,6 +14,8 @@ __getattr__, __dir__ = lazy_room(
     {
         "DeadLetter": "govlab.sources.reader:DeadLetter",
         "EndOfStream": "govlab.sources.reader:EndOfStream",
+        "KafkaRange": "govlab.sources.kafka_range:KafkaRange",
+        "KafkaReader": "govlab.sources.kafka:KafkaReader",
         "Reader": "govlab.sources.reader:Reader",
         "ReplayReader": "govlab.sources.replay:ReplayReader",
     },

@@ -83,6 +83,8 @@ class KafkaReader(Reader):
         The broker does not answer, does not let us in, or has no such topic; records at the position are gone.
     """
 
+    waits = True
+
     def __init__(
         self,
         topics: Topics,

@@ -54,6 +54,7 @@ class Reader(abc.ABC):
     """
 
     name: str = "reader"
+    waits = False  # whether ``read`` waits a little itself when there is nothing yet
 
     @property
     def origin(self) -> str:
@@ -87,6 +88,14 @@ class Reader(abc.ABC):
 
     def commit(self, position: Mapping[int, int]) -> None:  # noqa: B027 - a file has nobody to tell
         """Tell the origin that all before a position is stored. Called only after it is."""
+
+    def lag(self) -> dict[int, int]:
+        """Give, for each partition, how many records are there that were not yet given on; empty where that is not known."""
+        return {}
+
+    def trouble(self) -> tuple[str, str] | None:
+        """Tell what keeps a live reader from reading: (``"reconnecting"`` or ``"stalled"``, why); None when all is well."""
+        return None
 
     def take_dead_letters(self) -> list[DeadLetter]:
         """Hand over the records that could not be read since the last call."""
