@@ -11,6 +11,7 @@
     ├── SinkError                       rows could not be delivered: says how many, and why
     ├── SourceError                     a source cannot be opened, read or moved
     ├── StoreError                      a store cannot be opened, or holds something that may not be trusted
+    │   └── TakenOverError              another process has taken over the run that is to be written
     └── CheckError (AssertionError)     a contract check in ``govlab.testing`` found a broken rule
 """
 
@@ -30,6 +31,7 @@ __all__ = [
     "SourceError",
     "StepError",
     "StoreError",
+    "TakenOverError",
     "did_you_mean",
 ]
 
@@ -87,6 +89,10 @@ class SourceError(GovlabError):
 
 class StoreError(GovlabError):
     """A store cannot be opened, or holds something that may not be trusted."""
+
+
+class TakenOverError(StoreError):
+    """Another process has taken over the run."""
 
 
 class CheckError(GovlabError, AssertionError):

@@ -222,6 +222,7 @@ class Journal:
         self.run = hashlib.sha256(whole.encode()).hexdigest()[:16]
         names = [reader.name for reader in readers]
         self.names = [name if names.count(name) == 1 else f"{name} #{i}" for i, name in enumerate(names)]
+        self.epoch = self.store.claim(self.run)
         self.carriers, self.every_s = carriers, every_s
         self._alerts: list[pd.DataFrame] = []
         self._letters: list[DeadLetter] = []
@@ -245,18 +246,26 @@ class Journal:
 
     def save(self, positions: list[dict[int, int]], finished: bool = False, events: Sequence[int] = ()) -> None:
         """Write now; ``positions`` are those of the readers, in their order, ``events`` how many each has given."""
-        begun = time.monotonic()
+        began = time.monotonic()
+        state = self.pickled(([carrier.__dict__ for carrier in self.carriers], list(events)))
+        alerts = frames.concat(self._alerts) if self._alerts else None
+        snapshot = Snapshot(dict(zip(self.names, positions, strict=True)), state, finished)
+        self.store.save(self.run, alerts, letters_table(self._letters), snapshot, self.epoch)
+        self._alerts, self._letters = [], []
+        self.written(began)
+
+    @staticmethod
+    def pickled(state: Any) -> bytes:
+        """Pickle the states of steps, or say why that cannot be done."""
         try:
-            state = pickle.dumps(([carrier.__dict__ for carrier in self.carriers], list(events)), protocol=pickle.HIGHEST_PROTOCOL)
+            return pickle.dumps(state, protocol=pickle.HIGHEST_PROTOCOL)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise StoreError(f"a step cannot be pickled, so a run of it cannot be stored: {error}") from error
-        alerts = frames.concat(self._alerts) if self._alerts else None
-        self.store.save(
-            self.run, alerts, letters_table(self._letters), Snapshot(dict(zip(self.names, positions, strict=True)), state, finished)
-        )
-        self._alerts, self._letters = [], []
+
+    def written(self, began: float) -> None:
+        """Settle when to write next, having begun to write at a time."""
         now = time.monotonic()
-        self._due = now + max(self.every_s, 20 * (now - begun))
+        self._due = now + max(self.every_s, 20 * (now - began))
 
     def count_letters(self) -> int:
         """Count the dead letters of the run, also those of before it was taken up."""

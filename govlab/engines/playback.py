@@ -65,6 +65,11 @@ class Source(Feed):
         if self._marks.due and self.event_us is not None:
             self._marks.add(self, self.event_us, self.position(), self.events)
 
+    def mark(self) -> None:
+        """Note that this is where it was taken up: what lies before cannot be played by a live source."""
+        if self.reader.waits:
+            self._marks.add(self, BEGINNING, self.position(), self.events)
+
     # -- playing -------------------------------------------------------------------------------------------------------
 
     def start(self) -> Source:

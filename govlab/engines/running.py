@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from govlab.engines.engine import Journal
 from govlab.engines.graph import Node, Through, flush_below, pipelines_below
+from govlab.engines.group import GroupJournal, shares
 from govlab.engines.playback import Source
 from govlab.errors import ArgumentError, SourceError, StoreError
 from govlab.frames import instant_us
@@ -179,17 +180,25 @@ def _journal(store: Any, sources: tuple[Source, ...], nodes: list[Through], ever
     if store is None:
         yield None
         return
-    journal = Journal(store, [source.reader for source in sources], [node.carrier for node in nodes], every_s)
+    readers = [source.reader for source in sources]
+    shared = len(sources) == 1 and shares(readers[0], nodes)
+    if not shared and any(getattr(reader, "group", None) for reader in readers):
+        for reader in readers:
+            reader.alone = True  # type: ignore[attr-defined]  # steps span partitions, so another member may have none
+    made = GroupJournal(store, readers[0], nodes, every_s) if shared else None
+    journal = made or Journal(store, readers, [node.carrier for node in nodes], every_s)
     endings = []
     try:
         _whole(journal, sources, nodes)
         if not any(source.events for source in sources):
             for source in sources:
-                source.open()  # with fresh pipelines: a mark of the beginning, to which one can seek
-            stood = journal.load()
+                if not source.reader.waits:
+                    source.open()  # with fresh pipelines: a mark of the beginning, to which one can seek
+            stood = None if shared else journal.load()
             if stood is not None:
                 for source, position, events in zip(sources, stood.positions, stood.events, strict=True):
                     source.open(position, events)
+                    source.mark()
             for node in nodes if stood is not None and stood.finished else ():
                 node.state = "finished"
         for node in nodes:

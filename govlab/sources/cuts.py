@@ -32,8 +32,15 @@ class Cuts:
     def __init__(self, position: Mapping[int, int]) -> None:
         self._given: At = {-1 - key: (position[-1 - key], n) for key, n in position.items() if key < 0}
         self._skip: At = dict(self._given)
-        self._before: At = self._given
+        self._before: At = dict(self._given)
         self._partition = self._offset = np.empty(0, "int64")
+
+    def restart(self, partition: int, position: Mapping[int, int]) -> None:
+        """Begin a partition anew at a position."""
+        for known in (self._given, self._skip, self._before):
+            known.pop(partition, None)
+        if -1 - partition in position:
+            self._given[partition] = self._skip[partition] = position[partition], position[-1 - partition]
 
     def skip(self, partition: int, block: Block) -> Block:
         """Drop, of the first rows after opening, those that were given before."""

@@ -6,7 +6,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from govlab.sources.reader import DeadLetter, Reader
 __all__ = ["KafkaReader", "Topics", "topics_of"]
 
 log = logging.getLogger("govlab")
+Assign = Callable[[list[int]], tuple[list[int], dict[int, int]]]
 MAX_WAITING = 200_000  # rows of a partition that wait for a slower one; what comes beyond that is fetched again later
 Topics = str | list[str] | re.Pattern[str]
 
@@ -115,6 +116,8 @@ class KafkaReader(Reader):
         finally:
             lookup.close()
         self._decoder = MessageDecoder(self.schema, format)
+        self.on_assign: Assign | None = None  # where a group shares a run, its store is asked first
+        self.alone = False  # whether another member of the group may have no partition
         self.tombstones = self.rebuilt = 0
         self.last_error = ""
         self._client: Client | None = None
@@ -132,6 +135,7 @@ class KafkaReader(Reader):
 
     def _clear(self, position: Mapping[int, int]) -> None:
         self._known = {int(k): int(v) for k, v in position.items()}
+        self._taken_up = bool(position)
         self._lanes, self._ready, self._ready_keys = {}, frames.empty(), np.empty(0, "int64")
         self._letters, self._stalled = [], []
         self._cuts = Cuts(self._known)
@@ -165,7 +169,13 @@ class KafkaReader(Reader):
     def _where(self, topics: Iterable[Topic]) -> dict[Topic, int]:
         """Take up what the group has assigned: partitions that are gone are forgotten, with all that waits of them."""
         assigned = set(topics)
-        for topic in set(self._lanes) - assigned:
+        numbers = {number_of(topic, self._alone): topic for topic in assigned}
+        fresh, positions = self.on_assign(sorted(numbers)) if self.on_assign is not None else ([], {})
+        for number in fresh:
+            self._known = {key: n for key, n in self._known.items() if max(key, -1 - key) != number} | positions
+            self._cuts.restart(number, positions)
+        gone = set(self._lanes) - assigned
+        for topic in gone | {numbers[number] for number in fresh} & set(self._lanes):
             del self._lanes[topic]
         mine = [lane.partition for lane in self._lanes.values()]
         keep = np.isin(self._ready["partition"].to_numpy(), mine)
@@ -174,6 +184,12 @@ class KafkaReader(Reader):
         if new:
             lookup = Lookup(self.bootstrap, self.access)
             try:
+                if self.alone and assigned != set(lookup.partitions(self.topics)):
+                    raise SourceError(
+                        f"another member of the group {self.group!r} has partitions of {self.name}, and this run has steps that "
+                        "span partitions. Give each run a group of its own; or let them share it: a pipeline of one "
+                        "Sharded(..., by='partition'), and one store for all."
+                    )
                 self._begin(new, lookup)
             finally:
                 lookup.close()
@@ -183,7 +199,7 @@ class KafkaReader(Reader):
         firsts, ends = lookup.ends(topics, first=True), lookup.ends(topics)
         begin = dict(firsts)
         unknown = [topic for topic in topics if number_of(topic, self._alone) not in self._known]
-        if self._known:
+        if self._taken_up:
             pass  # partitions that came into being since then are read from their first record
         elif self._start == "latest":
             begin |= {topic: ends[topic] for topic in unknown}
@@ -300,6 +316,13 @@ class KafkaReader(Reader):
         self.rebuilt += 1
         self._back_off_s = min(10.0, max(0.2, 2 * self._back_off_s))
         self._again_s = time.monotonic() + self._back_off_s
+        if client is not None:
+            _quietly(client)
+
+    def rejoin(self) -> None:
+        """Leave the group and join it again, so that partitions are assigned anew."""
+        client, self._client = self._client, None
+        self._again_s = time.monotonic() + 0.2
         if client is not None:
             _quietly(client)
 

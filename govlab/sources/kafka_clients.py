@@ -90,8 +90,8 @@ class KafkaPython(Client, ConsumerRebalanceListener):
     """kafka-python. Its rebalance listener runs on its IO thread and may not do more than take notes."""
 
     def __init__(self, bootstrap: str, access: Access, group: str | None, envelope: bool, where: Where) -> None:
-        self._envelope, self._where = envelope, where
-        self._changes = self._seen = 0
+        self._envelope, self._where, self._group = envelope, where, group is not None
+        self._changes, self._seen = 0, (0, set[Topic]())
         self.consumer = kafka.KafkaConsumer(
             bootstrap_servers=bootstrap.split(","),
             group_id=group,
@@ -99,6 +99,7 @@ class KafkaPython(Client, ConsumerRebalanceListener):
             # with a group a partition may be fetched before its offset is set; never "latest", which loses silently
             auto_offset_reset="earliest" if group else "none",
             max_poll_interval_ms=3_600_000,
+            session_timeout_ms=10_000,
             fetch_max_bytes=MAX_BYTES,
             reconnect_backoff_max_ms=1_000,
             bootstrap_timeout_ms=20_000,
@@ -132,10 +133,11 @@ class KafkaPython(Client, ConsumerRebalanceListener):
 
     def poll(self, most: int, timeout_s: float) -> dict[Topic, Messages]:
         fetched = self.consumer.poll(timeout_ms=int(timeout_s * 1000), max_records=most)
-        if self._changes != self._seen:
+        now = self._changes, self.assignment()
+        if self._group and now != self._seen:  # the listener may be called before the assignment changes
             # what came may have begun at another offset than ours, so it is dropped and fetched again
-            self._seen = self._changes
-            for topic, offset in self._where(self.assignment()).items():
+            self._seen = now
+            for topic, offset in self._where(now[1]).items():
                 self.seek(topic, offset)
             return {}
         return {(tp.topic, tp.partition): self._messages(tp.topic, records) for tp, records in fetched.items()}
@@ -190,7 +192,7 @@ class Confluent(Client):
             "auto.offset.reset": "error",
             "enable.partition.eof": True,
             "max.poll.interval.ms": 3_600_000,
-            "session.timeout.ms": 45_000,
+            "session.timeout.ms": 10_000,
             "fetch.queue.backoff.ms": 10,
             "fetch.wait.max.ms": 100,
             "queued.max.messages.kbytes": 65_536,

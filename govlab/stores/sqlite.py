@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from govlab.errors import StoreError
+from govlab.errors import StoreError, TakenOverError
 from govlab.frames import from_us, time_us
 from govlab.stores.store import ALERT_COLUMNS, LETTER_COLUMNS, Snapshot, Store
 
@@ -33,6 +33,7 @@ CREATE INDEX IF NOT EXISTS alerts_by_time ON alerts (run, time, id);
 CREATE TABLE IF NOT EXISTS dead_letters (
     run TEXT, source TEXT, "partition" INTEGER, "offset" INTEGER, reason TEXT, raw BLOB,
     PRIMARY KEY (run, source, "partition", "offset"));
+CREATE TABLE IF NOT EXISTS owners (run TEXT PRIMARY KEY, epoch INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS snapshots (run TEXT PRIMARY KEY, positions TEXT, state BLOB, finished INTEGER, mac TEXT);
 """
 
@@ -87,9 +88,28 @@ class Sqlite(Store):
                     raise StoreError(f"cannot write to the store {self.path!r}: {error}.") from error
                 raise
 
-    def save(self, run: str, alerts: pd.DataFrame | None, letters: pd.DataFrame | None, snapshot: Snapshot | None) -> None:
+    def claim(self, run: str) -> int:
+        """Become the one that writes a run."""
+        with self._transaction() as db:
+            claimed = "INSERT INTO owners VALUES (?, 1) ON CONFLICT (run) DO UPDATE SET epoch = epoch + 1 RETURNING epoch"
+            return int(db.execute(claimed, [run]).fetchone()[0])
+
+    def save(
+        self,
+        run: str,
+        alerts: pd.DataFrame | None,
+        letters: pd.DataFrame | None,
+        snapshot: Snapshot | None,
+        epoch: int | None = None,
+    ) -> None:
         """Write all of it in one transaction."""
         with self._transaction() as db:
+            owner = db.execute("SELECT epoch FROM owners WHERE run = ?", [run]).fetchone()
+            if epoch is not None and owner is not None and owner[0] != epoch:
+                raise TakenOverError(
+                    f"the run {run} in {self.path!r} was taken over by another process (or another run in this one); only one "
+                    "may write it. Stop one of them, or give each a store of its own."
+                )
             if alerts is not None and len(alerts):
                 names = [*ALERT_COLUMNS, "run"]
                 update = ", ".join(f'"{n}"=excluded."{n}"' for n in names[1:])

@@ -38,7 +38,18 @@ class Store(abc.ABC):
     """Keeps what runs give. Writing again what is there changes nothing: alerts by run and id, dead letters by run and position."""
 
     @abc.abstractmethod
-    def save(self, run: str, alerts: pd.DataFrame | None, letters: pd.DataFrame | None, snapshot: Snapshot | None) -> None:
+    def claim(self, run: str) -> int:
+        """Become the one that writes a run: gives an epoch, and refuses from now on what is saved with an older one."""
+
+    @abc.abstractmethod
+    def save(
+        self,
+        run: str,
+        alerts: pd.DataFrame | None,
+        letters: pd.DataFrame | None,
+        snapshot: Snapshot | None,
+        epoch: int | None = None,
+    ) -> None:
         """Write all of it, or, if anything fails, nothing of it.
 
         Parameters
@@ -49,6 +60,13 @@ class Store(abc.ABC):
             With the columns ``ALERT_COLUMNS`` and ``LETTER_COLUMNS``.
         snapshot : Snapshot or None
             Takes the place of the run's last one.
+        epoch : int, optional
+            What ``claim`` gave.
+
+        Raises
+        ------
+        TakenOverError
+            The run was claimed again since.
         """
 
     @abc.abstractmethod

@@ -1,0 +1,185 @@
+"""A run shared by the members of a consumer group: each partition is a run of its own, taken up by whoever has it."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from govlab import frames
+from govlab.engines.engine import Carrier, Journal, letters_table
+from govlab.engines.graph import Through
+from govlab.errors import ArgumentError, TakenOverError
+from govlab.pipeline import Pipeline
+from govlab.sharded import Sharded
+from govlab.sources.reader import Reader
+from govlab.step import Step
+from govlab.stores.store import Snapshot
+from govlab.summary import Summary
+
+__all__ = ["GroupJournal", "Parted", "shares"]
+
+Frames = tuple[pd.DataFrame, list[tuple[str, pd.DataFrame]]]
+
+
+def _is_parted(pipeline: Pipeline) -> bool:
+    """Tell whether a pipeline keeps nothing that spans two partitions: it is one ``Sharded(..., by="partition")``."""
+    return len(pipeline.steps) == 1 and isinstance(pipeline.steps[0], Sharded) and pipeline.steps[0].by == "partition"
+
+
+class Parted(Carrier):
+    """A fresh copy of a shard's steps for each partition that this member has; rows of others are left to theirs.
+
+    Parameters
+    ----------
+    step : Pipeline
+        One ``Sharded(..., by="partition")``.
+    """
+
+    def __init__(self, step: Step) -> None:
+        super().__init__(step)
+        self.parts: dict[int, Carrier] = {}
+
+    def part(self, partition: int) -> Carrier:
+        """Make the copy of a partition, which is not yet among ``parts``."""
+        sharded: Any = self.pipeline.steps[0]
+        if partition >= sharded.shards:
+            raise ArgumentError(
+                f"Sharded: shards={sharded.shards}, but there is a partition {partition}; members of a group can share a run only "
+                "where each partition has a shard of its own: give at least as many shards as there are partitions (of one topic)."
+            )
+        carrier = Carrier(Pipeline(*sharded.steps.steps))
+        carrier.pipeline.bind(self.pipeline.hash, "", None)  # alerts have the ids of the whole
+        return carrier
+
+    def push(self, frame: pd.DataFrame) -> Frames:
+        """Take the next rows, each partition by itself."""
+        partition = frame["partition"].to_numpy()
+        outs, sides = [frames.empty()], []
+        for p in np.unique(partition).tolist():
+            if p in self.parts:
+                out, aside = self.parts[p].push(frame[partition == p].reset_index(drop=True))
+                outs.append(out)
+                sides += aside
+        out = frames.concat(outs)
+        self.rows += len(out)
+        for side, rows in sides:
+            self.sides[side] = self.sides.get(side, 0) + len(rows)
+        return out, sides
+
+    def finish(self) -> Frames:
+        """Let the steps of each partition give on what they hold."""
+        given = [self.parts[p].finish() for p in sorted(self.parts)]
+        return frames.concat([frames.empty(), *(out for out, _ in given)]), [side for _, aside in given for side in aside]
+
+    def summary(self, state: str, dead_letters: int = 0, wall_s: float = 0.0, cpu_s: float = 0.0) -> Summary:
+        """Say what was done so far with the partitions that this member has, also by members before it."""
+        whole = super().summary(state, dead_letters, wall_s, cpu_s)
+        whole.sides = {}
+        for one in (part.summary(state) for part in self.parts.values()):
+            whole.events += one.events
+            whole.held += one.held
+            whole.late += one.late
+            for side, count in one.sides.items():
+                whole.sides[side] = whole.sides.get(side, 0) + count
+        whole.rows = sum(part.rows for part in self.parts.values())
+        given = whole.rows, sum(whole.sides.values())
+        whole.steps = [{"step": self.pipeline.steps[0].name, "taken": whole.events, "given": given[0], "aside": given[1]}]
+        total = type(self.fingerprint)()
+        for part in self.parts.values():
+            total.taken, total.given = total.taken + part.fingerprint.taken, total.given + part.fingerprint.given
+        whole.fingerprint = total.digest(self.recipe)
+        return whole
+
+
+class GroupJournal(Journal):
+    """Writes each partition of a run by itself: its alerts, dead letters, step states and position, in one transaction.
+
+    Whoever is assigned a partition claims it and goes on from its last snapshot; what an earlier owner still writes is
+    refused from then on.
+    """
+
+    def __init__(self, store: Any, reader: Any, nodes: list[Through], every_s: float = 1.0) -> None:
+        for node in nodes:
+            if not _is_parted(node.carrier.pipeline):
+                raise ArgumentError("a run that members of a group share takes pipelines of one Sharded(..., by='partition') only.")
+            node.carrier = Parted(node.carrier.pipeline)
+        super().__init__(store, [reader], [node.carrier for node in nodes], every_s)
+        self.reader, self._nodes = reader, nodes
+        self._epochs: dict[int, int] = {}
+        self._saved: dict[int, dict[int, int]] = {}
+        reader.on_assign = self.take
+
+    def _name(self, partition: int) -> str:
+        return f"{self.run}/{partition}"
+
+    def take(self, assigned: list[int]) -> tuple[list[int], dict[int, int]]:
+        """Take up newly assigned partitions; gives which, and the positions of those that have one."""
+        self._write(self.reader.position())
+        for partition in set(self._epochs) - set(assigned):
+            self._forget(partition)
+        fresh, positions = [p for p in assigned if p not in self._epochs], dict[int, int]()
+        for partition in fresh:
+            self._epochs[partition] = self.store.claim(self._name(partition))
+            parts = [node.carrier.part(partition) for node in self._nodes]
+            snapshot = self.store.snapshot(self._name(partition))
+            if snapshot is not None:
+                for part, state in zip(parts, pickle.loads(snapshot.state), strict=True):
+                    part.__dict__.update(state)
+                positions |= snapshot.positions[self.names[0]]
+            for node, part in zip(self._nodes, parts, strict=True):
+                node.carrier.parts[partition] = part
+        return fresh, positions
+
+    def _forget(self, partition: int) -> None:
+        del self._epochs[partition]
+        self._saved.pop(partition, None)
+        for node in self._nodes:
+            del node.carrier.parts[partition]
+        self._letters = [letter for letter in self._letters if letter.partition != partition]
+        self._alerts = [alerts[alerts["partition"] != partition] for alerts in self._alerts]
+
+    def save(self, positions: list[dict[int, int]], finished: bool = False, events: Sequence[int] = ()) -> None:
+        """Write now, partition by partition."""
+        if self._write(positions[0]):
+            self.reader.rejoin()  # to hear who has what
+
+    def _write(self, positions: dict[int, int]) -> list[int]:
+        """Write; partitions that another member has taken over are forgotten, and given."""
+        began = time.monotonic()
+        alerts, lost = frames.concat(self._alerts) if self._alerts else None, []
+        for partition, epoch in list(self._epochs.items()):
+            position = {key: n for key, n in positions.items() if key in (partition, -1 - partition)}
+            if position == self._saved.get(partition) or not position:
+                continue
+            mine = None if alerts is None else alerts[alerts["partition"] == partition]
+            letters = letters_table(letter for letter in self._letters if letter.partition == partition)
+            state = self.pickled([node.carrier.parts[partition].__dict__ for node in self._nodes])
+            try:
+                self.store.save(self._name(partition), mine, letters, Snapshot({self.names[0]: position}, state), epoch)
+                self._saved[partition] = position
+            except TakenOverError:
+                lost.append(partition)
+        for partition in lost:
+            self._forget(partition)
+        self._alerts, self._letters = [], []
+        self.written(began)
+        return lost
+
+    def count_letters(self) -> int:
+        """Count the dead letters of the partitions that this member has."""
+        return sum(len(self.store.dead_letters(self._name(partition))) for partition in self._epochs)
+
+    def close(self) -> None:
+        """Close the store, if it was opened here."""
+        self.reader.on_assign = None
+        super().close()
+
+
+def shares(reader: Reader, nodes: list[Through]) -> bool:
+    """Tell whether a run of these is one that members of a group share."""
+    return getattr(reader, "group", None) is not None and bool(nodes) and all(_is_parted(n.carrier.pipeline) for n in nodes)
