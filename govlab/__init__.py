@@ -20,6 +20,8 @@ if TYPE_CHECKING:
         plots,
         prepare,
         registry,
+        services,
+        sinks,
         sources,
         stores,
         testing,
@@ -53,13 +55,13 @@ _NAMES = {
 }
 _ROOMS = (
     "alerts", "clock", "datasets", "detectors", "engines", "errors", "evaluation", "features", "plots", "prepare", "registry",
-    "sources", "stores", "testing",
+    "services", "sinks", "sources", "stores", "testing",
 )  # fmt: skip
 
 __all__ = [
     "Access", "Detector", "Pipeline", "Result", "Schema", "Sharded", "Step", "Summary", "__version__", "alerts", "clock",
     "datasets", "detectors", "engines", "errors", "evaluation", "event_frame", "features", "from_kafka", "from_rabbitmq",
-    "from_reader", "from_replay", "plots", "prepare", "registry", "run", "sources", "stores", "testing",
+    "from_reader", "from_replay", "plots", "prepare", "registry", "run", "services", "sinks", "sources", "stores", "testing",
 ]  # fmt: skip
 
 

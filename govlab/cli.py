@@ -1,4 +1,4 @@
-"""The command line: ``govlab demo``, ``govlab list``."""
+"""The command line: ``govlab demo``, ``list``, ``services``, ``record``, ``play``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import govlab
 from govlab import registry
 from govlab.errors import GovlabError
+from govlab.services import command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,9 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     listing = commands.add_parser("list", help="list the steps, readers, stores and engines that there are")
     listing.add_argument("room", nargs="?", choices=registry.ROOMS, help="only this room")
     listing.add_argument("--markdown", action="store_true", help="print the steps as the table of the README")
+    command.add_parser(commands)
     options = parser.parse_args(arguments)
+    run = {"demo": _demo, "list": _list, "services": command.run}
     try:
-        return _demo(options) if options.command == "demo" else _list(options)
+        return run[options.command](options)
     except GovlabError as error:
         print(f"govlab: {error}", file=sys.stderr)
         return 1

@@ -8,6 +8,7 @@
     ├── DataError                       a data set or file cannot be had or is not what it should be
     ├── MissingExtraError (ImportError) an optional package is missing: names the command that installs it
     ├── StepError                       a step raised: names the step and the positions of the rows
+    ├── ServiceError                    a server cannot be installed or started: says what to do, and the end of its log
     ├── SinkError                       rows could not be delivered: says how many, and why
     ├── SourceError                     a source cannot be opened, read or moved
     ├── StoreError                      a store cannot be opened, or holds something that may not be trusted
@@ -27,6 +28,7 @@ __all__ = [
     "GovlabError",
     "MissingExtraError",
     "SchemaError",
+    "ServiceError",
     "SinkError",
     "SourceError",
     "StepError",
@@ -77,6 +79,10 @@ class StepError(GovlabError):
 
     def __str__(self) -> str:
         return f"{self.step} raised {type(self.cause).__name__}: {self.cause} (on rows {self.positions})"
+
+
+class ServiceError(GovlabError):
+    """A server cannot be installed or started."""
 
 
 class SinkError(GovlabError):

@@ -14,7 +14,7 @@ from govlab.errors import ArgumentError, MissingExtraError, did_you_mean
 
 __all__ = ["ROOMS", "camel", "class_of", "extra", "lazy_room", "load", "name_of", "names"]
 
-ROOMS = ("alerts", "detectors", "engines", "features", "prepare", "sources", "stores")
+ROOMS = ("alerts", "detectors", "engines", "features", "prepare", "services", "sinks", "sources", "stores")
 STEP_ROOMS = ("alerts", "detectors", "features", "prepare")
 Table = Mapping[str, tuple[str, str]]
 

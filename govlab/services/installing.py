@@ -1,0 +1,123 @@
+"""Installing what a server needs: by Debian's packages where that may be done, else the message names the command."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import govlab
+from govlab.errors import ServiceError
+
+__all__ = ["cache", "files", "jars", "java", "package"]
+
+COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+POLICY = Path("/usr/sbin/policy-rc.d")
+
+
+def files(name: str) -> Path:
+    """Give the folder with the settings of a server, as they come with govlab."""
+    here = Path(__file__).parent / "files" / name
+    return here if here.is_dir() else Path(govlab.__file__).resolve().parents[1] / "services" / name
+
+
+def cache() -> Path:
+    """Give the folder for what is downloaded."""
+    given = os.environ.get("GOVLAB_CACHE")
+    folder = Path(given).expanduser() if given else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "govlab"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Let one process install at a time."""
+    with (cache() / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def package(name: str, program: str, what: str) -> str:
+    """Give the path of a program; where it is missing, install its Debian package, or say how to.
+
+    Raises
+    ------
+    ServiceError
+        It cannot be installed here.
+    """
+    found = shutil.which(program) or (program if Path(program).is_file() else None)
+    if found:
+        return found
+    with _alone():
+        if not (shutil.which(program) or Path(program).is_file()):
+            command = f"apt-get install -y --no-install-recommends {name}"
+            if not shutil.which("apt-get") or os.geteuid() != 0:
+                raise ServiceError(f"{what} is not installed ({program} is not there). Install it: sudo {command}")
+            print(f"installing {what} (Debian package {name}) ...", flush=True)
+            with _no_system_service():
+                _run(["apt-get", "update", "-qq"], f"{what} cannot be installed")
+                _run(command.split(), f"{what} cannot be installed")
+    found = shutil.which(program) or (program if Path(program).is_file() else None)
+    if not found:
+        raise ServiceError(f"{name} is installed, but there is no {program}.")
+    return found
+
+
+@contextlib.contextmanager
+def _no_system_service() -> Iterator[None]:
+    """Keep Debian from starting the server that it installs; what stood there is put back."""
+    before = POLICY.read_bytes() if POLICY.exists() else None
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        if before is None:
+            POLICY.unlink()
+        else:
+            POLICY.write_bytes(before)
+
+
+def java() -> str:
+    """Give the path of Java 17 or newer."""
+    path = package("openjdk-17-jre-headless", "java", "Java 17")
+    said = subprocess.run([path, "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(\d+)', said)
+    if not version or int(version[1]) < 17:
+        raise ServiceError(f"{path} is Java {version[1] if version else '?'}; Kafka needs 17 or newer: put one first on PATH.")
+    return path
+
+
+def jars(name: str) -> Path:
+    """Give the folder with the jars of a server, which Maven copies there once."""
+    pom = files(name) / "pom.xml"
+    version = ElementTree.parse(pom).getroot().findtext("{http://maven.apache.org/POM/4.0.0}version")
+    folder = cache() / f"{name}-{version}"
+    if folder.is_dir():
+        return folder
+    maven = package("maven", "mvn", "Maven")
+    with _alone():
+        if not folder.is_dir():
+            print(f"installing {name} {version} ...", flush=True)
+            with tempfile.TemporaryDirectory(dir=cache()) as aside:
+                shutil.copy(pom, aside)
+                options = ["-DincludeScope=runtime", f"-DoutputDirectory={aside}/jars"]
+                _run([maven, "-B", "-q", "-f", f"{aside}/pom.xml", COPY, *options], f"{name} {version} cannot be installed")
+                os.rename(f"{aside}/jars", folder)
+    return folder
+
+
+def _run(command: list[str], wrong: str) -> None:
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    )
+    if done.returncode:
+        last = "\n".join((done.stdout + done.stderr).splitlines()[-8:])
+        raise ServiceError(f"{wrong}: {' '.join(command[:4])} ... said:\n{last}")

@@ -1,0 +1,69 @@
+"""Starting servers by name, and finding those that run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from govlab import registry
+from govlab.services.server import Server
+
+__all__ = ["home", "make", "running", "start"]
+
+
+def home() -> Path:
+    """Give the folder under which servers have theirs, unless told otherwise."""
+    given = os.environ.get("GOVLAB_SERVICES")
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    return Path(given).expanduser() if given else state / "govlab" / "services"
+
+
+def make(name: str, folder: str | Path | None = None, **options: Any) -> Server:
+    """Make a server that is not started; one that runs in this folder already is found."""
+    server: Server = registry.load("services", name)(folder or home() / name, **options)
+    return server
+
+
+def start(name: str, folder: str | Path | None = None, keep: bool = False, **options: Any) -> Server:
+    """Start a server and wait until it is ready; what is missing is installed first.
+
+    Parameters
+    ----------
+    name : str
+        ``"kafka"`` or ``"rabbitmq"``.
+    folder : str or Path, optional
+        Where its settings, data and log are; by default ``GOVLAB_SERVICES``/name, else a folder in the user's state.
+    keep : bool
+        Leave it running when this process ends.
+    **options
+        As of :class:`govlab.services.Kafka` and :class:`govlab.services.Rabbitmq`.
+
+    Returns
+    -------
+    Server
+        With ``address``, ``addresses``, ``stop()``, ``kill()``, ``restart()``, ``suspend()``, ``resume()``; a context manager.
+
+    Raises
+    ------
+    ServiceError
+        It cannot be installed or started: says what to do.
+    """
+    return make(name, folder, **options).start(keep)
+
+
+def running(folder: str | Path | None = None) -> list[Server]:
+    """List the servers that run in the folders of a folder (by default where they are if nothing else is said), or in it."""
+    base = Path(folder) if folder else home()
+    found = []
+    for name in registry.names("services"):
+        for place in (base / name, base):
+            server = make(name, place)
+            if (
+                (place / "govlab-service.json").is_file()
+                and f'"{name}"' in (place / "govlab-service.json").read_text()
+                and server.running
+            ):
+                found.append(server)
+                break
+    return found

@@ -1,0 +1,17 @@
+"""Real servers, started by the project's own code when a test first asks for one."""
+
+import pytest
+
+from govlab import services
+
+
+@pytest.fixture(scope="session")
+def kafka_server(tmp_path_factory):
+    with services.start("kafka", tmp_path_factory.mktemp("kafka")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server(tmp_path_factory):
+    with services.start("rabbitmq", tmp_path_factory.mktemp("rabbitmq")) as server:
+        yield server
