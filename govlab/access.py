@@ -11,8 +11,9 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from govlab.errors import ArgumentError, GovlabError
+from govlab.registry import extra
 
-__all__ = ["Access", "reach", "secret", "without_password"]
+__all__ = ["Access", "amqp_parameters", "reach", "secret", "without_password"]
 
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
@@ -136,15 +137,6 @@ class Access:
             settings |= {"sasl.mechanism": self.mechanism, "sasl.username": login[0], "sasl.password": login[1]}
         return settings
 
-    def url(self, url: str) -> str:
-        """Put user and password into the address of an AMQP broker, for the client only."""
-        login = self.login()
-        if login is None:
-            return url
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        return urlunsplit(parts._replace(netloc=f"{quote(login[0], safe='')}:{quote(login[1], safe='')}@{host}"))
-
 
 def reach(addresses: str, timeout_s: float, error: type[GovlabError]) -> None:
     """See that somebody answers at one of some ``host:port``, given with commas.
@@ -165,6 +157,31 @@ def reach(addresses: str, timeout_s: float, error: type[GovlabError]) -> None:
         except OSError as wrong:
             reasons.append(f"{address} ({wrong.strerror or type(wrong).__name__})")
     raise error(f"nothing answers at {', '.join(reasons)}: is the broker up, and is the address right?")
+
+
+def amqp_parameters(url: str, access: Access, error: type[GovlabError]) -> tuple[Any, str]:
+    """Make pika's parameters of an address of RabbitMQ; gives them, and the address as it may be shown.
+
+    A user and password of ``access`` take the place of those in the address; ``amqps://`` encrypts.
+    """
+    pika: Any = extra("pika", "pip install 'govlab[rabbitmq]'")
+    url = secret(url, "url") if url.startswith(("env:", "file:")) else url
+    parts = urlsplit(url)
+    if parts.scheme not in ("amqp", "amqps") or not parts.hostname:
+        raise ArgumentError(f"{without_password(url)!r} is no address of RabbitMQ; expected 'amqp://user@host:port/vhost'.")
+    path = parts.path if parts.path not in ("", "/") else "/%2F"
+    try:
+        parameters = pika.URLParameters(urlunsplit(parts._replace(path=path)))
+    except ValueError as wrong:
+        raise ArgumentError(f"{without_password(url)!r} is no address of RabbitMQ ({type(wrong).__name__}).") from None
+    if login := access.login():
+        parameters.credentials = pika.PlainCredentials(*login)
+    if parts.scheme == "amqps" or access.tls:
+        context = access.ssl_context() or ssl.create_default_context()
+        parameters.ssl_options = pika.SSLOptions(context, parts.hostname)
+    parameters.heartbeat, parameters.blocked_connection_timeout, parameters.socket_timeout = 30, 60, 10
+    parameters.connection_attempts = 1
+    return parameters, without_password(url)
 
 
 def without_password(url: str) -> str:

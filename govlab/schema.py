@@ -104,6 +104,24 @@ class Schema:
         """Give what makes this schema anew, as plain values."""
         return {"fields": dict(self.fields), "time": self.time, "id": self.id, "arrival": self.arrival}
 
+    def written(self) -> Schema:
+        """Give the schema of what a sink writes from frames that were read with this one.
+
+        Names are those of the frame, times are ISO 8601 text, and a whole number that may be missing is a float, as in frames.
+
+        Examples
+        --------
+        >>> Schema({"ts": "epoch_ms", "actor": "string", "count": "int64?"}, time="ts").written()
+        Schema(fields={'time': 'timestamp', 'actor': 'string', 'count': 'float64?'}, time='time', id=None, arrival=None)
+        """
+        fields = {}
+        for name, text in self.fields.items():
+            kind, _, optional = self._types[name]
+            base = ISO_TEXT if pa.types.is_timestamp(kind) else text.removesuffix("?")
+            fields[self.frame_name(name)] = ("float64" if optional and base.startswith(("int", "uint")) else base) + "?" * optional
+        roles = {role: None if (name := getattr(self, role)) is None else self.frame_name(name) for role in ("id", "arrival")}
+        return type(self)(fields, time=TIME, **roles)
+
     @classmethod
     def infer(cls, arrow: pa.Schema, time: str | None = None, arrival: str | None = None) -> Schema:
         """Make a schema from the types that pyarrow sees in a file; every column but the time may be missing."""

@@ -18,7 +18,18 @@ from govlab.engines.engine import Carrier
 from govlab.errors import ArgumentError, SourceError
 from govlab.step import Step
 
-__all__ = ["Node", "Through", "flush_below", "muted", "nodes_below", "pipelines_below", "roots_above", "settle"]
+__all__ = [
+    "Node",
+    "Through",
+    "above",
+    "flush_below",
+    "hold_below",
+    "muted",
+    "nodes_below",
+    "pipelines_below",
+    "roots_above",
+    "settle",
+]
 
 Listener = Callable[[pd.DataFrame, list[tuple[str, pd.DataFrame]]], None]
 log = logging.getLogger("govlab")
@@ -29,10 +40,11 @@ class _Held(OrderedSet):
 
     def add(self, node: Stream) -> None:
         super().add(node)
-        _hold_below(node)
+        hold_below(node)
 
 
-def _hold_below(node: Stream) -> None:
+def hold_below(node: Stream) -> None:
+    """Let a node hold what hangs below it, and so on down."""
     if not isinstance(node.downstreams, _Held):
         held = _Held()
         for below in node.downstreams:
@@ -45,7 +57,7 @@ class Node(Stream):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        _hold_below(self)
+        hold_below(self)
 
 
 class _Sides(dict[str, Stream]):
@@ -88,8 +100,8 @@ class Through(Node):
         self.muted = False
         self._listeners: list[Listener] = []
         super().__init__(upstream, **kwargs)
-        for node in _above(self):
-            _hold_below(node)
+        for node in above(self):
+            hold_below(node)
 
     def update(self, x: pd.DataFrame, who: Stream | None = None, metadata: Any = None) -> Any:
         """Take a frame and emit what comes out."""
@@ -119,7 +131,7 @@ class Through(Node):
 
     def _tell(self) -> list[Any]:
         """Raise what went wrong; but behind a queue nobody would hear it, and the queue stand still: there ``settle`` raises it."""
-        if any(hasattr(node, "queue") for node in _above(self)):
+        if any(hasattr(node, "queue") for node in above(self)):
             return []
         raise self.error  # type: ignore[misc]
 
@@ -175,18 +187,19 @@ def flush_below(*tops: Stream) -> None:
 
 def roots_above(node: Stream) -> Iterator[Stream]:
     """Give the nodes without upstreams above a node."""
-    yield from (root for root in (node, *_above(node)) if not any(root.upstreams))
+    yield from (root for root in (node, *above(node)) if not any(root.upstreams))
 
 
-def _above(node: Stream) -> list[Stream]:
-    above: dict[Stream, None] = {}
+def above(node: Stream) -> list[Stream]:
+    """List the nodes above a node."""
+    found: dict[Stream, None] = {}
     todo = [node]
     while todo:
         for upstream in todo.pop().upstreams:
-            if upstream is not None and upstream not in above:
-                above[upstream] = None
+            if upstream is not None and upstream not in found:
+                found[upstream] = None
                 todo.append(upstream)
-    return list(above)
+    return list(found)
 
 
 @contextmanager

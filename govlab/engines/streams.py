@@ -10,6 +10,7 @@ from govlab import frames
 from govlab.clock import Clock
 from govlab.engines.engine import Engine, Journal, as_reader, whole_sides
 from govlab.engines.graph import Through
+from govlab.engines.outlets import Outlet
 from govlab.engines.playback import Source
 from govlab.engines.running import run
 from govlab.frames import Schema
@@ -18,7 +19,7 @@ from govlab.sources.reader import Reader
 from govlab.sources.replay import ReplayReader
 from govlab.step import Step
 
-__all__ = ["Source", "Streams", "Through", "from_reader", "from_replay", "run"]
+__all__ = ["Outlet", "Source", "Streams", "Through", "from_reader", "from_replay", "run"]
 
 
 def from_reader(reader: Reader, speed: float | None = None, max_rows: int = 16_384, clock: Clock | None = None) -> Source:
