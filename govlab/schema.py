@@ -10,9 +10,11 @@ import pyarrow as pa
 
 from govlab.errors import ArgumentError, SchemaError, did_you_mean
 
-__all__ = ["Schema"]
+__all__ = ["ENVELOPE", "Schema"]
 
 TIME = "time"
+# what a queue writes around a message: a reader takes these from there, so a sink does not write them into the message
+ENVELOPE = ("message_headers", "message_key", "message_time", "message_topic")
 EPOCH_UNITS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 ISO_TEXT = "timestamp"
 _TIME_NAMES = ("time", "timestamp", "event_time", "ts", "datetime", "date", "created_at")
@@ -104,10 +106,11 @@ class Schema:
         """Give what makes this schema anew, as plain values."""
         return {"fields": dict(self.fields), "time": self.time, "id": self.id, "arrival": self.arrival}
 
-    def written(self) -> Schema:
+    def written(self, envelope: bool = False) -> Schema:
         """Give the schema of what a sink writes from frames that were read with this one.
 
         Names are those of the frame, times are ISO 8601 text, and a whole number that may be missing is a float, as in frames.
+        What a queue writes around a message is left out, unless ``envelope`` (a file holds it like all else).
 
         Examples
         --------
@@ -115,12 +118,12 @@ class Schema:
         Schema(fields={'time': 'timestamp', 'actor': 'string', 'count': 'float64?'}, time='time', id=None, arrival=None)
         """
         fields = {}
-        for name, text in self.fields.items():
-            kind, _, optional = self._types[name]
-            base = ISO_TEXT if pa.types.is_timestamp(kind) else text.removesuffix("?")
-            fields[self.frame_name(name)] = ("float64" if optional and base.startswith(("int", "uint")) else base) + "?" * optional
-        roles = {role: None if (name := getattr(self, role)) is None else self.frame_name(name) for role in ("id", "arrival")}
-        return type(self)(fields, time=TIME, **roles)
+        for name, (kind, _, optional) in self._types.items():
+            base = ISO_TEXT if pa.types.is_timestamp(kind) else "float64" if optional and kind == pa.int64() else _type_name(kind)
+            if envelope or self.frame_name(name) not in ENVELOPE:
+                fields[self.frame_name(name)] = base + "?" * optional
+        roles = {role: self.frame_name(name) for role in ("id", "arrival") if (name := getattr(self, role)) is not None}
+        return type(self)(fields, **{role: name for role, name in roles.items() if name in fields})
 
     @classmethod
     def infer(cls, arrow: pa.Schema, time: str | None = None, arrival: str | None = None) -> Schema:

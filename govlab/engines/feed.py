@@ -122,7 +122,7 @@ class Feed(Node):
         try:
             self.emit(piece)
             settle(self)
-            if not self.stored and time.monotonic() >= self._acknowledge_at_s:
+            if not self.stored and (time.monotonic() >= self._acknowledge_at_s or self.reader.wants_commit):
                 self.acknowledge()
         except Exception as error:
             self.fail(error)

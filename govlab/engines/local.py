@@ -83,7 +83,7 @@ class Local(Engine):
                     dead += len(letters)
                     if journal:
                         journal.add(out if carrier.pipeline.gives_alerts else None, letters)
-                        if journal.due and state == "paused":
+                        if (journal.due or reader.wants_commit) and state == "paused":
                             _save(journal, reader)
             if journal:
                 _save(journal, reader, state == "finished")

@@ -134,7 +134,7 @@ def _play(
                 for source in live:
                     locks.enter_context(source._lock)
                 hold = _turn(live, until_us, left)
-            if journal is not None and journal.due:
+            if journal is not None and (journal.due or any(source.reader.wants_commit for source in live)):
                 _save(journal, sources)
         bar.update(sum(source.events for source in sources) - begun_events - bar.n)
         if hold is None:

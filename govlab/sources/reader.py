@@ -57,6 +57,11 @@ class Reader(abc.ABC):
     waits = False  # whether ``read`` waits a little itself when there is nothing yet
 
     @property
+    def wants_commit(self) -> bool:
+        """Whether the origin gives no more before something is committed."""
+        return False
+
+    @property
     def origin(self) -> str:
         """What is read, in full: a run is taken up again only over the same origin. By default the name."""
         return self.name

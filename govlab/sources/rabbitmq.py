@@ -1,0 +1,320 @@
+"""A queue of RabbitMQ, live: acknowledged after the store, and each message once though it may be delivered twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import pika
+
+from govlab import frames
+from govlab.access import Access
+from govlab.errors import ArgumentError
+from govlab.frames import Schema
+from govlab.sources.cuts import Cuts
+from govlab.sources.lanes import Block
+from govlab.sources.messages import MessageDecoder, Messages
+from govlab.sources.rabbit_consumer import Consumer, Delivery, look_at
+from govlab.sources.reader import RAW_LIMIT, DeadLetter, Reader
+
+__all__ = ["RabbitQueue", "messages_of", "rabbit_reader"]
+
+_IDENTITIES = -(2**40)  # keys of a position from here downwards are messages that may be delivered again
+
+
+class RabbitQueue(Reader):
+    """A quorum (or classic) queue of RabbitMQ, live.
+
+    Delivery: every message, once into the store of a run: it is acknowledged after the store has it, and one that is
+    delivered again (after a crash, or a lost connection) is known by its ``message_id``, or without one by its body, as the
+    broker never has more than ``prefetch`` messages out. Two messages without an id and with the same body are taken for one
+    if the second is delivered just after such a crash. Order: as delivered. A bad record becomes a dead letter, and goes to
+    ``dead_letter_exchange`` with the reason in the header ``x-govlab-reason``. The ``offset`` of a row counts the messages of
+    the run. Messages published over MQTT and STOMP are read in the same way. The broker takes messages back that are not
+    acknowledged for 30 minutes (its ``consumer_timeout``).
+
+    Parameters
+    ----------
+    queue : str
+        Its name.
+    url : str
+        ``"amqp://user@host:port/vhost"``, or ``"env:NAME"``.
+    schema : Schema
+        The columns.
+    prefetch : int
+        So many messages are on their way at most before they are acknowledged.
+    format : {"json", "ndjson", "arrow"}
+        How messages are written.
+    access : Access, optional
+        User, password, certificates.
+    dead_letter_exchange : str, optional
+        Where bad messages go, besides to the dead letters of the run.
+    stall_s : float
+        A queue that holds messages and gives none for so long is stalled.
+
+    Raises
+    ------
+    SourceError
+        Nobody answers, the login is refused, or there is no such queue.
+    """
+
+    waits = True
+
+    def __init__(
+        self,
+        queue: str,
+        url: str = "amqp://guest:guest@localhost:5672/",
+        schema: Schema | None = None,
+        prefetch: int = 10_000,
+        format: str = "json",
+        access: Access | None = None,
+        dead_letter_exchange: str | None = None,
+        stall_s: float = 20.0,
+    ) -> None:
+        if not isinstance(schema, Schema):
+            raise ArgumentError(
+                f"schema={schema!r}; a queue cannot be looked into before it is read, so give "
+                "schema=gl.Schema({'time': 'timestamp', 'actor': 'string', ...})."
+            )
+        if isinstance(prefetch, bool) or not isinstance(prefetch, int) or not 1 <= prefetch <= 65_535:
+            raise ArgumentError(f"prefetch={prefetch!r}; expected a whole number from 1 to 65535.")
+        if dead_letter_exchange == "":
+            raise ArgumentError("dead_letter_exchange='' would put bad messages back into their queue; name an exchange.")
+        self.queue = self.name = queue
+        self.schema, self.prefetch, self.dead_letter_exchange, self.stall_s = schema, prefetch, dead_letter_exchange, stall_s
+        self._url, self._access = url, access or Access()
+        self._decoder = MessageDecoder(schema, format)
+        _, self._cluster = look_at(queue, url, self._access)
+        self._consumer: Consumer | None = None
+        self.redelivered = 0
+        self._clear({})
+
+    @property
+    def origin(self) -> str:
+        """What is read, in full, whatever the address of the broker and the way in."""
+        return json.dumps(["rabbitmq", self._cluster, self.queue, self.schema.recipe(), self._decoder.form])
+
+    def _clear(self, position: Mapping[int, int]) -> None:
+        self._number = position.get(0, 0)  # of the next message
+        self._cuts = Cuts({key: n for key, n in position.items() if key in (0, -1)})
+        self._partial = position.get(-2), position.get(-1, 0)  # a message of which some rows were given
+        self._seen = Counter({key: n for key, n in position.items() if key <= _IDENTITIES})
+        self._given: deque[tuple[int, int]] = deque((self._number - 1, key) for key in self._seen.elements())
+        self._unread = self.prefetch  # deliveries of a connection among which some may come a second time
+        self._session, self._moved_s = 0, time.monotonic()
+        # deliveries that are not acknowledged: the connection, the tag, and the number of the next message after it
+        self._out: deque[tuple[int, int, int]] = deque()
+        self._ready, self._letters = frames.empty(), list[DeadLetter]()
+        self._burials: dict[int, tuple[Delivery, str, int]] = {}  # bad messages to be published, by number
+
+    def open(self, position: Mapping[int, int] | None = None) -> None:
+        """Begin at a position; what the broker gives again of what lies before it is left out."""
+        self.close()
+        self._clear({int(k): int(v) for k, v in (position or {}).items()})
+        self._consumer = Consumer(self.queue, self._url, self._access, self.prefetch)
+        self._consumer.start()
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    def read(self, max_rows: int) -> pd.DataFrame:
+        """Give the next rows; waits 20 ms at most when there are none."""
+        if self._consumer is None:
+            self.open()
+        assert self._consumer is not None
+        if not len(self._ready):
+            session, taken = self._consumer.take(max_rows, 0.02)
+            self._ready = self._take(session, taken) if taken else self._ready
+        rows, self._ready = frames.cut(self._ready, 0, max_rows), self._ready.iloc[max_rows:]
+        self._cuts.give(rows)
+        return rows
+
+    def _take(self, session: int, taken: list[Delivery]) -> pd.DataFrame:
+        self._moved_s = time.monotonic()
+        if session != self._session:
+            # all that was not acknowledged comes again, and of that the last messages given are known
+            if self._session:
+                self._seen, self._unread = Counter(key for _, key in self._given), self.prefetch
+            self._session = session
+        fresh = self._fresh(session, taken) if self._seen else taken
+        first = self._number
+        self._number += len(fresh)
+        self._out.append((session, taken[-1][0], self._number))
+        if not fresh:
+            return self._ready
+        self._given.extend((first + i, _identity(delivery)) for i, delivery in enumerate(fresh))
+        while len(self._given) > 2 * self.prefetch + len(fresh):
+            self._given.popleft()
+        messages = messages_of(fresh, range(first, self._number), self.queue, bool(self._decoder.envelope))
+        rows, bad = self._without_given(self._decoder.block(messages, 0), fresh, first)
+        for offset, reason, raw in bad:
+            self._letters.append(DeadLetter(self.queue, 0, offset, reason, raw[:RAW_LIMIT]))
+            if self.dead_letter_exchange is not None:
+                self._burials[offset] = fresh[offset - first], reason, 0
+        return rows
+
+    def _fresh(self, session: int, taken: list[Delivery]) -> list[Delivery]:
+        """Leave out what was given before, as long as the broker may deliver it again."""
+        fresh = []
+        for delivery in taken:
+            self._unread -= 1
+            key = _identity(delivery) if self._seen else 0
+            if self._seen.get(key, 0):
+                self._seen[key] -= 1
+                self.redelivered += 1
+                if not self._seen[key]:
+                    del self._seen[key]
+            else:
+                fresh.append(delivery)
+            if self._unread <= 0:
+                self._seen.clear()
+        return fresh
+
+    def _without_given(self, block: Block, fresh: list[Delivery], first: int) -> Block:
+        """Drop the first rows of the message of which they were given."""
+        key, given = self._partial
+        if not given:
+            return block
+        at = next((i for i, delivery in enumerate(fresh) if _identity(delivery) == key), None)
+        if at is None:
+            return block
+        self._partial = None, 0
+        rows, bad = block
+        mine = (rows["offset"] == first + at).to_numpy().nonzero()[0][:given]
+        return rows.drop(index=mine).reset_index(drop=True), bad
+
+    def _bury(self, number: int, session: int) -> None:
+        """Publish a bad message to the exchange for those, with the reason; where the connection is lost, again by the next."""
+        delivery, reason, ordered = self._burials[number]
+        if ordered == session or self._consumer is None:
+            return
+        _, key, properties, body = delivery
+        headers = (properties.headers or {}) | {"x-govlab-reason": reason[:1_000], "x-govlab-queue": self.queue}
+        copy = pika.BasicProperties(headers=headers, delivery_mode=2, message_id=properties.message_id)
+
+        def publish(channel: Any) -> None:
+            channel.basic_publish(self.dead_letter_exchange, key, body, copy)
+            self._burials.pop(number, None)
+
+        self._burials[number] = delivery, reason, session
+        self._consumer.order(session, publish)
+
+    # -- where it stands -----------------------------------------------------------------------------------------------
+
+    def position(self) -> dict[int, int]:
+        """Give the number of messages given, and which of the last ones may be delivered again."""
+        return self.position_before(self._ready.iloc[:0])
+
+    def position_before(self, rows: pd.DataFrame) -> dict[int, int]:
+        """Give the position from which ``rows``, the last that were read, come again."""
+        position = self._cuts.position({0: self._number}, self._ready, rows)
+        before = [key for number, key in self._given if number < position[0]]
+        if -1 in position:
+            position[-2] = next(key for number, key in self._given if number == position[0])
+        return position | Counter(before[-self.prefetch :])
+
+    def commit(self, position: Mapping[int, int]) -> None:
+        """Acknowledge all before a position."""
+        tag: tuple[int, int] | None = None
+        while self._out and self._out[0][2] <= position[0]:
+            session, last, _ = self._out.popleft()
+            tag = session, last
+        for number in [number for number in self._burials if number < position[0]]:
+            self._bury(number, self._session)
+        if tag is not None and self._consumer is not None:
+            self._consumer.ack(*tag)
+
+    @property
+    def wants_commit(self) -> bool:
+        """Whether half of what may be out is: the broker gives no more until some is acknowledged."""
+        out = self._out[-1][2] - self._out[0][2] if self._out else 0
+        return 2 * out >= self.prefetch
+
+    def lag(self) -> dict[int, int]:
+        """Give how many messages the queue holds, and how many were read and not given."""
+        ready = self._consumer.ready if self._consumer is not None else None
+        return {} if ready is None else {0: ready + len(self._ready)}
+
+    def trouble(self) -> tuple[str, str] | None:
+        """Tell what keeps the reader from reading."""
+        consumer = self._consumer
+        if consumer is None:
+            return None
+        if consumer.error is not None:
+            return "reconnecting", consumer.error
+        if consumer.ready and not self.wants_commit and time.monotonic() - self._moved_s > self.stall_s:
+            return "stalled", f"{consumer.ready:,} messages wait, and none came for {self.stall_s:g} s"
+        return None
+
+    def take_dead_letters(self) -> list[DeadLetter]:
+        """Hand over the records that could not be read since the last call."""
+        letters, self._letters = self._letters, []
+        return letters
+
+    def redrive(self, letters: list[tuple[DeadLetter, bytes]]) -> tuple[pd.DataFrame, list[DeadLetter]]:
+        """Read corrected messages; gives their rows and those that are still bad."""
+        return self._decoder.redrive(letters)
+
+    def close(self) -> None:
+        """Let go; what is not acknowledged is delivered again, to whoever reads next."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            consumer.close()
+
+
+def messages_of(taken: list[Delivery], offsets: Any, queue: str, envelope: bool) -> Messages:
+    """Put deliveries into columns."""
+    messages = Messages(list(offsets), [body for _, _, _, body in taken], topic=queue)
+    if envelope:
+        messages.keys = [key for _, key, _, _ in taken]
+        messages.times_ms = [None if p.timestamp is None else 1000 * int(p.timestamp) for _, _, p, _ in taken]
+        messages.headers = [p.headers for _, _, p, _ in taken]
+    return messages
+
+
+def _identity(delivery: Delivery) -> int:
+    """Give what tells a message from others, as a key of a position."""
+    _, _, properties, body = delivery
+    text = properties.message_id.encode() if properties.message_id else body
+    return _IDENTITIES - (int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 2)
+
+
+def rabbit_reader(
+    queue: str,
+    url: str = "amqp://guest:guest@localhost:5672/",
+    *,
+    kind: str | None = None,
+    start: Any = None,
+    stop: Any = None,
+    **options: Any,
+) -> Reader:
+    """Make the reader of a queue: of a stream, live or (with ``stop``) a stretch of it, or of a queue of another kind.
+
+    Parameters
+    ----------
+    queue, url
+        Where.
+    kind : {"classic", "quorum", "stream"}, optional
+        The broker is asked where it is not given.
+    start, stop
+        Of a stream: see :class:`govlab.sources.RabbitStream` and :class:`govlab.sources.RabbitRange`.
+    **options
+        As of the reader.
+    """
+    from govlab.sources.rabbit_stream import RabbitRange, RabbitStream
+
+    options = {name: value for name, value in options.items() if value is not None}
+    kind = kind or look_at(queue, url, options.get("access") or Access())[0]
+    if kind not in ("classic", "quorum", "stream"):
+        raise ArgumentError(f"kind={kind!r}; expected 'classic', 'quorum' or 'stream'.")
+    if kind != "stream":
+        if start is not None or stop is not None:
+            raise ArgumentError(f"{queue!r} is a {kind} queue, which forgets what it has given: start and stop are for streams.")
+        return RabbitQueue(queue, url, **options)
+    if stop is None:
+        return RabbitStream(queue, url, **({} if start is None else {"start": start}), **options)
+    return RabbitRange(queue, url, **({} if start is None else {"start": start}), stop=stop, **options)
