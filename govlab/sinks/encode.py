@@ -16,7 +16,9 @@ from govlab.frames import ALERT_COLUMNS, POSITION, require, time_us, values
 from govlab.hashing import as_arrow, is_text
 from govlab.schema import ENVELOPE
 
-__all__ = ["FORMATS", "arrow_bodies", "check_format", "id_column", "is_alerts", "json_bodies", "key_column", "texts", "times_ms"]
+__all__ = [
+    "FORMATS", "arrow_bodies", "check_format", "id_column", "is_alerts", "json_bodies", "key_column", "plain", "texts", "times_ms",
+]  # fmt: skip
 
 FORMATS = ("arrow", "json")
 ARROW_BYTES = 900_000  # of one message, as brokers take 1 MiB unless told otherwise
@@ -57,19 +59,23 @@ def _columns(frame: pd.DataFrame) -> dict[str, pa.Array]:
     for column in frame.columns:
         if column not in left_out:
             try:
-                found[str(column)] = _plain(as_arrow(values(frame, column)))
+                found[str(column)] = plain(values(frame, column))
             except (pa.ArrowException, UnicodeError) as error:
                 raise SinkError(f"column {column!r} holds what cannot be written ({error}).") from error
     return found
 
 
-def _plain(array: pa.Array) -> pa.Array:
+def plain(column: Any) -> pa.Array:
     """Give times in microseconds, UTC; numbers, truth values and texts as they are; all else as text."""
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        micros = column.as_unit("us").asi8
+        return pa.array(micros.view("M8[us]"), pa.timestamp("us")).cast(_TIMES)
+    array = as_arrow(column)
     kind = array.type
     if pa.types.is_timestamp(kind):
         return array.cast(pa.timestamp("us", kind.tz), safe=False).cast(_TIMES)
     known = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)
-    return array if known or (is_text(kind) and not pa.types.is_binary(kind)) else array.cast(pa.string())
+    return array if known or pa.types.is_string(kind) or pa.types.is_large_string(kind) else array.cast(pa.string())
 
 
 def _listed(array: pa.Array) -> list[Any]:
@@ -85,8 +91,7 @@ def _listed(array: pa.Array) -> list[Any]:
 
 def _iso(times: pa.Array) -> pa.Array:
     text = times.cast(pa.timestamp("us")).cast(pa.string())  # 2026-03-02 00:00:00.000000
-    day, clock = pc.utf8_slice_codeunits(text, 0, -16), pc.utf8_slice_codeunits(text, -15)
-    return pc.binary_join_element_wise(pc.binary_join_element_wise(day, clock, "T"), "Z", "")
+    return pc.binary_join_element_wise(pc.utf8_replace_slice(text, -16, -15, "T"), "Z", "")
 
 
 @lru_cache(maxsize=64)
