@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import govlab
-from govlab import registry
+from govlab import copying, registry
 from govlab.errors import GovlabError
 from govlab.services import command
 
@@ -29,8 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     listing.add_argument("room", nargs="?", choices=registry.ROOMS, help="only this room")
     listing.add_argument("--markdown", action="store_true", help="print the steps as the table of the README")
     command.add_parser(commands)
+    copying.add_parsers(commands)
     options = parser.parse_args(arguments)
-    run = {"demo": _demo, "list": _list, "services": command.run}
+    run = {"demo": _demo, "list": _list, "services": command.run, "record": copying.run, "play": copying.run}
     try:
         return run[options.command](options)
     except GovlabError as error:

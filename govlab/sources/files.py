@@ -55,7 +55,8 @@ def find(paths: Any) -> list[str]:
         if any(sign in text for sign in "*?["):
             names = expanded or [name for name in [system._strip_protocol(text)] if system.exists(name)]
         elif system.isdir(expanded[0]):
-            names = [name for name in system.find(expanded[0]) if _split_name(name)[0]]
+            # what begins with _ or . is not data: manifests, and what is being written
+            names = [name for name in system.find(expanded[0]) if _split_name(name)[0] and name.rsplit("/", 1)[-1][0] not in "_."]
         else:
             names = [name for name in expanded if system.exists(name)]
         if not names:
