@@ -135,8 +135,8 @@ class RabbitSink(Sink):
         connection.ioloop.stop()
 
     def _on_channel_closed(self, channel: Any, error: Any) -> None:
-        if self._closing:
-            return
+        if self._closing or not isinstance(error, pika.exceptions.ChannelClosedByBroker):
+            return  # with its connection
         with self._state:
             self._error = str(error)  # such as an exchange that is not there: another try would end in the same way
             self._state.notify_all()

@@ -99,7 +99,8 @@ class KafkaPython(Client, ConsumerRebalanceListener):
             # with a group a partition may be fetched before its offset is set; never "latest", which loses silently
             auto_offset_reset="earliest" if group else "none",
             max_poll_interval_ms=3_600_000,
-            session_timeout_ms=10_000,
+            session_timeout_ms=6_000,
+            heartbeat_interval_ms=2_000,
             fetch_max_bytes=MAX_BYTES,
             reconnect_backoff_max_ms=1_000,
             bootstrap_timeout_ms=20_000,
@@ -192,7 +193,7 @@ class Confluent(Client):
             "auto.offset.reset": "error",
             "enable.partition.eof": True,
             "max.poll.interval.ms": 3_600_000,
-            "session.timeout.ms": 10_000,
+            "session.timeout.ms": 6_000,
             "fetch.queue.backoff.ms": 10,
             "fetch.wait.max.ms": 100,
             "queued.max.messages.kbytes": 65_536,
