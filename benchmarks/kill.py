@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 from events import make
@@ -50,7 +51,7 @@ def watch(queue: str) -> gl.Step:
     return gl.Pipeline(*steps)
 
 
-def source(options: argparse.Namespace, group: str | None) -> gl.engines.Source:
+def source(options: argparse.Namespace, group: str | None) -> Any:
     if options.queue == "kafka":
         return gl.from_kafka("events", options.address, schema=schema(), group=group, client=options.client)
     return gl.from_rabbitmq("events", options.address, schema=schema(), prefetch=4_000)

@@ -99,9 +99,11 @@ class RabbitSink(Sink):
                 on_open_error_callback=self._on_wrong,
                 on_close_callback=self._on_wrong,
             )
-            self._connection.ioloop.start()
+            connection = self._connection
+            connection.ioloop.start()
             with self._state:
-                self._channel = None
+                self._connection = self._channel = None
+                connection.ioloop.close()
                 self._todo.extendleft(reversed(self._sent.values()))
                 self._sent.clear()
                 self._state.notify_all()
@@ -198,9 +200,10 @@ class RabbitSink(Sink):
             for body, key, name, time_ms in zip(json_bodies(frame), keys or [b""] * len(frame), ids, times_ms(frame), strict=True)
         ]
 
-    def _wake(self) -> None:
-        if self._connection is not None:
-            self._connection.ioloop.add_callback_threadsafe(self._drain)
+    def _wake(self, work: Any = None) -> None:
+        with self._state:
+            if self._connection is not None:
+                self._connection.ioloop.add_callback_threadsafe(work or self._drain)
 
     def _check(self) -> None:
         if self._error or self._returned:

@@ -109,6 +109,7 @@ class RabbitQueue(Reader):
         self._session, self._moved_s = 0, time.monotonic()
         # deliveries that are not acknowledged: the connection, the tag, and the number of the next message after it
         self._out: deque[tuple[int, int, int]] = deque()
+        self._acknowledged = self._number
         self._ready, self._letters = frames.empty(), list[DeadLetter]()
         self._burials: dict[int, tuple[Delivery, str, int]] = {}  # bad messages to be published, by number
 
@@ -221,7 +222,7 @@ class RabbitQueue(Reader):
         """Acknowledge all before a position."""
         tag: tuple[int, int] | None = None
         while self._out and self._out[0][2] <= position[0]:
-            session, last, _ = self._out.popleft()
+            session, last, self._acknowledged = self._out.popleft()
             tag = session, last
         for number in [number for number in self._burials if number < position[0]]:
             self._bury(number, self._session)
@@ -231,8 +232,7 @@ class RabbitQueue(Reader):
     @property
     def wants_commit(self) -> bool:
         """Whether half of what may be out is: the broker gives no more until some is acknowledged."""
-        out = self._out[-1][2] - self._out[0][2] if self._out else 0
-        return 2 * out >= self.prefetch
+        return 2 * (self._number - self._acknowledged) >= self.prefetch
 
     def lag(self) -> dict[int, int]:
         """Give how many messages the queue holds, and how many were read and not given."""
