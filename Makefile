@@ -31,8 +31,8 @@ test: $(VENV)/.ready lint test-pandas2  ## all tests: lint, types, contracts on 
 	$(BIN)/python -m pytest -q
 	TQDM_DISABLE=1 $(BIN)/python -m pytest -q --nbval --nbval-sanitize-with notebooks/sanitize.cfg --nbval-cell-timeout 60 -p no:cacheprovider notebooks
 
-test-quick: $(VENV)/.ready  ## the tests without notebooks, browser and old pandas
-	$(BIN)/python -m pytest -q --ignore tests/browser --ignore tests/kill
+test-quick: $(VENV)/.ready  ## the tests without notebooks, browser, services and old pandas
+	$(BIN)/python -m pytest -q --ignore tests/browser --ignore tests/kill --ignore tests/services
 
 lint: $(VENV)/.ready  ## style and types
 	$(BIN)/ruff check .

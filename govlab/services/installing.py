@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import shutil
@@ -15,6 +14,7 @@ from xml.etree import ElementTree
 
 import govlab
 from govlab.errors import ServiceError
+from govlab.services.statefile import alone
 
 __all__ = ["cache", "files", "jars", "java", "package"]
 
@@ -36,14 +36,6 @@ def cache() -> Path:
     return folder
 
 
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """Let one process install at a time."""
-    with (cache() / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def package(name: str, program: str, what: str) -> str:
     """Give the path of a program; where it is missing, install its Debian package, or say how to.
 
@@ -52,28 +44,32 @@ def package(name: str, program: str, what: str) -> str:
     ServiceError
         It cannot be installed here.
     """
-    found = shutil.which(program) or (program if Path(program).is_file() else None)
-    if found:
-        return found
-    with _alone():
-        if not (shutil.which(program) or Path(program).is_file()):
+    if _there(program):
+        return str(_there(program))
+    with alone(cache() / "lock"):
+        if not _there(program):  # another process may have installed it meanwhile
             command = f"apt-get install -y --no-install-recommends {name}"
             if not shutil.which("apt-get") or os.geteuid() != 0:
                 raise ServiceError(f"{what} is not installed ({program} is not there). Install it: sudo {command}")
             print(f"installing {what} (Debian package {name}) ...", flush=True)
             with _no_system_service():
-                _run(["apt-get", "update", "-qq"], f"{what} cannot be installed")
-                _run(command.split(), f"{what} cannot be installed")
-    found = shutil.which(program) or (program if Path(program).is_file() else None)
-    if not found:
-        raise ServiceError(f"{name} is installed, but there is no {program}.")
-    return found
+                patient = ["-o", "DPkg::Lock::Timeout=300"]
+                # where the lists cannot be had, old ones may do; if not, the next command says so
+                subprocess.run(["apt-get", *patient, "update", "-qq"], capture_output=True, check=False)
+                _run([*command.split(), *patient], f"{what} cannot be installed")
+    if not _there(program):
+        raise ServiceError(f"the Debian package {name} is installed, but there is no {program}.")
+    return str(_there(program))
+
+
+def _there(program: str) -> str | None:
+    return shutil.which(program) or (program if Path(program).is_file() else None)
 
 
 @contextlib.contextmanager
 def _no_system_service() -> Iterator[None]:
     """Keep Debian from starting the server that it installs; what stood there is put back."""
-    before = POLICY.read_bytes() if POLICY.exists() else None
+    before, mode = (POLICY.read_bytes(), POLICY.stat().st_mode) if POLICY.exists() else (None, 0)
     POLICY.write_text("#!/bin/sh\nexit 101\n")
     POLICY.chmod(0o755)
     try:
@@ -83,15 +79,18 @@ def _no_system_service() -> Iterator[None]:
             POLICY.unlink()
         else:
             POLICY.write_bytes(before)
+            POLICY.chmod(mode)
 
 
 def java() -> str:
     """Give the path of Java 17 or newer."""
-    path = package("openjdk-17-jre-headless", "java", "Java 17")
+    path = package("default-jre-headless", "java", "Java 17 or newer")
     said = subprocess.run([path, "-version"], capture_output=True, text=True, check=False).stderr
-    version = re.search(r'version "(\d+)', said)
+    version = re.search(r'version "(\d+)([^"]*)', said)
     if not version or int(version[1]) < 17:
-        raise ServiceError(f"{path} is Java {version[1] if version else '?'}; Kafka needs 17 or newer: put one first on PATH.")
+        raise ServiceError(
+            f"{path} is Java {version[1] + version[2] if version else '?'}, but 17 or newer is needed: put one first on PATH."
+        )
     return path
 
 
@@ -103,9 +102,9 @@ def jars(name: str) -> Path:
     if folder.is_dir():
         return folder
     maven = package("maven", "mvn", "Maven")
-    with _alone():
+    with alone(cache() / "lock"):
         if not folder.is_dir():
-            print(f"installing {name} {version} ...", flush=True)
+            print(f"installing the jars of {name} {version} ...", flush=True)
             with tempfile.TemporaryDirectory(dir=cache()) as aside:
                 shutil.copy(pom, aside)
                 options = ["-DincludeScope=runtime", f"-DoutputDirectory={aside}/jars"]

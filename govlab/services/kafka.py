@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
 import subprocess
+import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-from govlab.errors import ServiceError
+from govlab.errors import ArgumentError, ServiceError
+from govlab.services import certificates
 from govlab.services.installing import files, jars, java
-from govlab.services.server import Server
+from govlab.services.server import Server, telling
+from govlab.services.statefile import write_private
 
 __all__ = ["Kafka"]
 
@@ -41,6 +43,7 @@ class Kafka(Server):
     """
 
     name = "kafka"
+    ready_line = b"Kafka Server started"
 
     def __init__(
         self,
@@ -55,8 +58,12 @@ class Kafka(Server):
         super().__init__(folder, port)
         self.partitions, self._users, self._tls, self.heap = partitions, dict(users or {}), tls, heap
         self.properties = dict(properties or {})
-        self._jars: Path | None = None
-        self._java = "java"
+        for user, password in self._users.items():
+            if not (re.fullmatch(r"[\w.-]+", user, re.ASCII) and re.fullmatch(r"[!#-\[\]-~]+", password)):
+                raise ArgumentError(
+                    f"users: Kafka's settings cannot hold {user!r} or its password: a name may have letters, digits, '_', '.' and "
+                    "'-', a password all signs of ASCII but blanks, double quotes and backslashes."
+                )
 
     def install(self) -> None:
         """Install Java and the jars."""
@@ -68,79 +75,69 @@ class Kafka(Server):
         return ["plain", *secure, "controller"]
 
     @property
-    def address(self) -> str:
-        """The bootstrap address, for clients that neither log in nor encrypt."""
-        return f"127.0.0.1:{self.ports['plain']}"
-
-    @property
     def addresses(self) -> dict[str, str]:
         """The bootstrap address of each listener: ``plain``, ``sasl_plain``, ``ssl``, ``sasl_ssl``."""
         return {name: f"127.0.0.1:{port}" for name, port in self.ports.items() if name != "controller"}
 
     def prepare(self) -> None:
         """Write the settings, and format the folder of the data."""
+        settings = self.folder / "server.properties"
+        write_private(settings, "\n".join([(files("kafka") / "server.properties").read_text(), *self._lines(), ""]))
+        if (self.folder / "data" / "meta.properties").exists():
+            return
+        identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        tool = ["kafka.tools.StorageTool", "format", "-t", identity, "-c", str(settings), "--standalone"]
+        done = subprocess.run([*self._run("128m"), *tool], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ServiceError(f"Kafka cannot prepare {self.folder / 'data'} for its data:\n{telling(done.stdout + done.stderr)}")
+
+    def _lines(self) -> list[str]:
         names = [name for name in self.ports if name != "controller"]
         listeners = [f"{name.upper()}://127.0.0.1:{self.ports[name]}" for name in names]
+        controller = f"127.0.0.1:{self.ports['controller']}"
         lines = [
-            (files("kafka") / "server.properties").read_text(),
-            f"listeners={','.join([*listeners, 'CONTROLLER://127.0.0.1:' + str(self.ports['controller'])])}",
+            f"listeners={','.join([*listeners, f'CONTROLLER://{controller}'])}",
             f"advertised.listeners={','.join(listeners)}",
             "listener.security.protocol.map=CONTROLLER:PLAINTEXT," + ",".join(f"{n.upper()}:{PROTOCOLS[n]}" for n in names),
-            f"controller.quorum.bootstrap.servers=127.0.0.1:{self.ports['controller']}",
+            f"controller.quorum.bootstrap.servers={controller}",
             f"log.dirs={self.folder / 'data'}",
             f"num.partitions={self.partitions}",
         ]
         if self._users:
-            known = " ".join(f'user_{user}="{_plain(user, password)}"' for user, password in self._users.items())
+            known = " ".join(f'user_{user}="{password}"' for user, password in self._users.items())
             lines.append("sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN")
             for name in [name for name in names if name.startswith("sasl")]:
                 lines.append(f"listener.name.{name}.scram-sha-512.sasl.jaas.config={SCRAM}")
                 lines.append(f"listener.name.{name}.plain.sasl.jaas.config={PLAIN} {known};")
         if self._tls:
-            folder = Path(self._tls)
-            pem = self.folder / "server.pem"
-            _private(pem, (folder / "server.key").read_text() + (folder / "server.pem").read_text())
-            lines += ["ssl.keystore.type=PEM", f"ssl.keystore.location={pem}"]
-            lines += ["ssl.truststore.type=PEM", f"ssl.truststore.location={folder / 'ca.pem'}"]
-        lines += [f"{key}={value}" for key, value in self.properties.items()]
-        settings = self.folder / "server.properties"
-        _private(settings, "\n".join(lines) + "\n")
-        identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        users = [x for u, p in self._users.items() for x in ("--add-scram", f"SCRAM-SHA-512=[name={u},password={p}]")]
-        tool = ["kafka.tools.StorageTool", "format", "-t", identity, "-c", str(settings), "--standalone", *users]
-        done = subprocess.run([*self._run_java("128m"), *tool], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise ServiceError(f"Kafka's folder cannot be formatted: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
+            ca, certificate, key = certificates.copy(self._tls, self.folder)
+            both = self.folder / "keystore.pem"
+            write_private(both, key.read_text() + certificate.read_text())
+            lines += ["ssl.keystore.type=PEM", f"ssl.keystore.location={both}"]
+            lines += ["ssl.truststore.type=PEM", f"ssl.truststore.location={ca}"]
+        return lines + [f"{key}={value}" for key, value in self.properties.items()]
 
-    def _run_java(self, heap: str) -> list[str]:
+    def _run(self, heap: str) -> list[str]:
         log = f"-Dlog4j2.configurationFile={files('kafka') / 'log4j2.properties'}"
         return [self._java, f"-Xmx{heap}", "-XX:+UseG1GC", "-cp", f"{self._jars}/*", log]
 
     def command(self) -> tuple[list[str], dict[str, str]]:
         """Give the command that starts it."""
-        if self._jars is None:
-            self.install()
-        return [*self._run_java(self.heap), "kafka.Kafka", str(self.folder / "server.properties")], {}
+        return [*self._run(self.heap), "kafka.Kafka", str(self.folder / "server.properties")], {}
 
-    def _launch(self) -> None:
-        self._from = self.log.stat().st_size if self.log.exists() else 0
-        super()._launch()
+    def welcome(self) -> None:
+        """Make the users for SCRAM; by a client, as the tool that formats would show their passwords to all of the machine."""
+        if not self._users:
+            return
+        from kafka.admin import KafkaAdminClient, UserScramCredentialUpsertion
 
-    def ready(self) -> bool:
-        """Tell whether its log says so."""
-        with self.log.open("rb") as log:
-            log.seek(self._from)
-            return b"Kafka Server started" in log.read()
-
-
-def _plain(user: str, password: str) -> str:
-    if re.search(r'[\s"\\,\]=;]', user + password):
-        raise ServiceError(f"the name or the password of the user {user!r} has a sign that Kafka's settings cannot hold.")
-    return password
-
-
-def _private(path: Path, text: str) -> None:
-    """Write a file that only this user can read."""
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-        out.write(text)
+        admin = KafkaAdminClient(bootstrap_servers=self.address)
+        try:
+            wanted = [UserScramCredentialUpsertion(user, "SCRAM-SHA-512", password) for user, password in self._users.items()]
+            wrong = {user: error for user, error in admin.alter_user_scram_credentials(wanted).items() if error}
+            if wrong:
+                raise ServiceError(f"Kafka does not take the users: {wrong}")
+            while any(user["error"] for user in admin.describe_user_scram_credentials([*self._users]).values()):
+                time.sleep(0.02)  # the broker learns of them a moment after the controller
+        finally:
+            admin.close()

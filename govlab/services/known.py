@@ -9,7 +9,7 @@ from typing import Any
 from govlab import registry
 from govlab.services.server import Server
 
-__all__ = ["home", "make", "running", "start"]
+__all__ = ["found", "home", "make", "running", "start"]
 
 
 def home() -> Path:
@@ -52,18 +52,19 @@ def start(name: str, folder: str | Path | None = None, keep: bool = False, **opt
     return make(name, folder, **options).start(keep)
 
 
-def running(folder: str | Path | None = None) -> list[Server]:
-    """List the servers that run in the folders of a folder (by default where they are if nothing else is said), or in it."""
+def found(folder: str | Path | None = None) -> list[Server]:
+    """List the servers that were started in a folder, or in folders named after them in it, whether they run or not."""
     base = Path(folder) if folder else home()
-    found = []
-    for name in registry.names("services"):
-        for place in (base / name, base):
-            server = make(name, place)
-            if (
-                (place / "govlab-service.json").is_file()
-                and f'"{name}"' in (place / "govlab-service.json").read_text()
-                and server.running
-            ):
-                found.append(server)
-                break
-    return found
+    places = [make(name, place) for name in registry.names("services") for place in (base / name, base)]
+    return [server for server in places if server.known]
+
+
+def running(folder: str | Path | None = None) -> list[Server]:
+    """List the servers that run, whoever started them, in a folder or in folders named after them in it.
+
+    Parameters
+    ----------
+    folder : str or Path, optional
+        By default the one under which servers are where nothing else is said.
+    """
+    return [server for server in found(folder) if server.running]
