@@ -25,6 +25,7 @@ __all__ = ["CLIENTS", "Client", "Topic"]
 Topic = tuple[str, int]  # a topic and one of its partitions
 Where = Callable[[Iterable[Topic]], dict[Topic, int]]
 MAX_BYTES = 50 << 20
+JOINING_S = 1.0
 
 
 class Client(abc.ABC):
@@ -133,6 +134,8 @@ class KafkaPython(Client, ConsumerRebalanceListener):
         return {(tp.topic, tp.partition) for tp in self.consumer.assignment()}
 
     def poll(self, most: int, timeout_s: float) -> dict[Topic, Messages]:
+        if self._group and not self.consumer.assignment():
+            timeout_s = max(timeout_s, JOINING_S)  # to join takes some answers, and a poll that is too short forgets them
         fetched = self.consumer.poll(timeout_ms=int(timeout_s * 1000), max_records=most)
         now = self._changes, self.assignment()
         if self._group and now != self._seen:  # the listener may be called before the assignment changes
