@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,6 +41,7 @@ class Feed(Node):
         self.letters: dict[tuple[int, int], DeadLetter] = {}
         self.dead, self.rewound = Node(), Node()
         self.journaled = ""  # the run of the store that has all that was given
+        self.shared: Any = None  # the journal of a member of a group
         self.stored = False  # a run with a store commits positions itself, after it has written them
         self._acknowledge_at_s, self._unacknowledged = 0.0, False
         self._pending, self._keys, self._seen_us = frames.empty(), np.empty(0, "int64"), BEGINNING

@@ -3,13 +3,13 @@
 import re
 
 import pytest
+from queues import SCHEMA, bodies, drain, events, fill, name, same, send, settle, topic
 
 import govlab as gl
 from govlab import frames
 from govlab.errors import ArgumentError, SourceError
 from govlab.sources.kafka import KafkaReader
 from govlab.sources.kafka_range import KafkaRange
-from queues import SCHEMA, bodies, drain, events, fill, name, same, send, settle, topic
 
 pytestmark = pytest.mark.server
 CLIENTS = ["kafka-python", "confluent"]
@@ -36,7 +36,9 @@ def test_a_stretch_of_a_topic_is_read_in_the_order_of_event_time(kafka_server, f
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_stretch_of_a_topic_keeps_the_contract_of_readers(kafka_server, filled, client):
-    gl.testing.check_reader(lambda: KafkaRange(filled, kafka_server.address, SCHEMA, "2026-03-02 00:10", "2026-03-02 00:40", client))
+    gl.testing.check_reader(
+        lambda: KafkaRange(filled, kafka_server.address, SCHEMA, "2026-03-02 00:10", "2026-03-02 00:40", client)
+    )
 
 
 @pytest.mark.parametrize("client", CLIENTS)

@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -90,13 +89,23 @@ def test_a_pickle_is_a_bad_message():
 
 def test_the_envelope_is_read_where_the_schema_asks_for_it():
     schema = Schema(
-        {"message_time": "epoch_ms", "message_key": "string?", "message_headers": "string", "message_topic": "string", "actor": "string"},
+        {
+            "message_time": "epoch_ms",
+            "message_key": "string?",
+            "message_headers": "string",
+            "message_topic": "string",
+            "actor": "string",
+        },
         time="message_time",
     )
     rows, bad = MessageDecoder(schema).block(
         Messages([5, 6, 7], [b'{"actor": "x"}', b"?", b'{"actor": "y"}'], [b"k", None, None], [1_000, 2_000, 3_000], [[("h", b"v")], None, None], "t"), 0
     )  # fmt: skip
-    assert (["k", None], [5, 7], ["t", "t"]) == (rows["message_key"].replace({np.nan: None}).tolist(), rows["offset"].tolist(), rows["message_topic"].tolist())
+    assert (["k", None], [5, 7], ["t", "t"]) == (
+        rows["message_key"].replace({np.nan: None}).tolist(),
+        rows["offset"].tolist(),
+        rows["message_topic"].tolist(),
+    )
     assert (1_000_000, '{"h": "v"}') == (rows["time"].astype("int64").iloc[0], rows["message_headers"].iloc[0])
     assert [6] == [offset for offset, _, _ in bad]
 

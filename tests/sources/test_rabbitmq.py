@@ -7,13 +7,13 @@ import paho.mqtt.enums
 import pika
 import pytest
 import stomp
+from queues import SCHEMA, bodies, drain, events, name, queue, same, settle
 
 import govlab as gl
 from govlab import frames
 from govlab.errors import ArgumentError, SourceError
 from govlab.sources.rabbit_stream import RabbitRange, RabbitStream
 from govlab.sources.rabbitmq import RabbitQueue
-from queues import SCHEMA, bodies, drain, events, name, queue, same, settle
 
 pytestmark = pytest.mark.server
 DATA = ["time", "event_id", "actor", "kind", "value"]
@@ -132,7 +132,9 @@ def test_bad_messages_go_to_the_exchange_for_those_with_the_reason(rabbitmq_serv
         reader.close()
         method, properties, body = channel.basic_get(dead, auto_ack=True)
         assert (b"?", made) == (body, method.routing_key)
-        assert ("JSON is malformed: invalid character (byte 0)", made) == tuple(properties.headers[f"x-govlab-{x}"] for x in ("reason", "queue"))
+        assert ("JSON is malformed: invalid character (byte 0)", made) == tuple(
+            properties.headers[f"x-govlab-{x}"] for x in ("reason", "queue")
+        )
         assert 0 == channel.queue_declare(made, passive=True).method.message_count
 
 
