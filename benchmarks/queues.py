@@ -104,7 +104,7 @@ def streamz_batched(options: argparse.Namespace) -> Rate:
 
 def rabbit_govlab(options: argparse.Namespace, queue: str) -> Rate:
     more = {"prefetch": 20_000} if queue == "quorum" else {}
-    return scored(gl.from_rabbitmq(queue, options.amqp, gl.Schema(SCHEMA), **more), options.events)
+    return scored(gl.from_rabbitmq(queue, options.amqp, gl.Schema(SCHEMA).written(), **more), options.events)
 
 
 def pika_raw(options: argparse.Namespace, queue: str) -> Rate:

@@ -204,9 +204,9 @@ def test_records_that_are_gone_are_told_and_not_jumped_over(kafka_server, filled
 
 
 def test_mistakes_are_told_with_what_to_do(kafka_server, filled):
-    with pytest.raises(SourceError, match="there is no topic 'nope'.*There are: "):
+    with pytest.raises(SourceError, match=r"there is no topic 'nope'.*There are: "):
         live(kafka_server, "nope")
-    with pytest.raises(SourceError, match="nothing answers at 127.0.0.1:1 "):
+    with pytest.raises(SourceError, match=r"nothing answers at 127\.0\.0\.1:1 "):
         KafkaReader(filled, "127.0.0.1:1", SCHEMA)
     with pytest.raises(ArgumentError, match="needs a group"):
         live(kafka_server, filled, start="committed")
