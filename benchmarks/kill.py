@@ -29,8 +29,8 @@ from events import make
 import govlab as gl
 from govlab import services
 from govlab.access import Access
-from govlab.addresses import Address, make_queue
 from govlab.frames import from_us
+from govlab.sinks.kafka import make_topic
 from govlab.sources.kafka_lookup import Lookup
 
 SHARDS = 4
@@ -94,8 +94,10 @@ class Campaign:
         self.server = services.start(options.queue, folder / options.queue)
         options.address, options.store = self.server.address, str(folder / f"{options.queue}.db")
         options.read, options.file = str(folder / "read.bin"), str(folder / "events.parquet")
-        kind = {"kafka": f"kafka://{self.server.address}/events", "rabbitmq": f"{self.server.address}events"}[options.queue]
-        make_queue(Address.of(kind), Access(), SHARDS, "quorum")
+        if options.queue == "kafka":
+            make_topic("events", SHARDS, self.server.address, Access())
+        else:
+            gl.sinks.RabbitSink(url=self.server.address, queue="events", kind="quorum").close()
 
     def process(self, role: str) -> subprocess.Popen[bytes]:
         plain = {name: str(value) for name, value in vars(self.options).items() if name not in ("role", "json", "quiet")}

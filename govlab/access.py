@@ -170,11 +170,20 @@ def amqp_parameters(url: str, access: Access, error: type[GovlabError]) -> tuple
     if parts.scheme not in ("amqp", "amqps") or not parts.hostname:
         raise ArgumentError(f"{without_password(url)!r} is no address of RabbitMQ; expected 'amqp://user@host:port/vhost'.")
     path = parts.path if parts.path not in ("", "/") else "/%2F"
+    login = access.login()
+    if login is None and parts.username is not None:
+        if parts.password is None:
+            raise ArgumentError(
+                f"{without_password(url)!r} names a user and no password; say where it is: access=gl.Access('user', 'env:NAME'), or "
+                "--password env:NAME."
+            )
+        login = unquote(parts.username), unquote(parts.password)
     try:
-        parameters = pika.URLParameters(urlunsplit(parts._replace(path=path)))
+        # pika fails over a user without a password, and would show both in an error
+        parameters = pika.URLParameters(urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], path=path)))
     except ValueError as wrong:
         raise ArgumentError(f"{without_password(url)!r} is no address of RabbitMQ ({type(wrong).__name__}).") from None
-    if login := access.login():
+    if login is not None:
         parameters.credentials = pika.PlainCredentials(*login)
     if parts.scheme == "amqps" or access.tls:
         context = access.ssl_context() or ssl.create_default_context()

@@ -1,24 +1,35 @@
-"""Queues by address: ``kafka://host:port/topic``, ``amqp://host:port/queue``."""
+"""Queues by address, ``kafka://host:port/topic`` or ``amqp://host:port/name``, and how the command line is let into them."""
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from govlab.access import Access, without_password
 from govlab.errors import ArgumentError, did_you_mean
 from govlab.sinks.sink import Sink
 from govlab.sources.reader import Reader
 
-__all__ = ["Address", "make_queue", "reader_of", "sink_of"]
+__all__ = ["Address", "access_of", "reader_of", "sink_of"]
 
-SCHEMES = ("amqp", "amqps", "kafka")
+SCHEMES = {"amqp": "amqp://user@host:5672/queue", "amqps": "amqps://user@host:5671/queue", "kafka": "kafka://host:9092/topic"}
 
 
 @dataclass(frozen=True)
 class Address:
-    """An address taken apart: ``kind`` ("kafka" or "rabbitmq"), ``name`` of the topic or queue, ``server`` (address without it)."""
+    """An address taken apart.
+
+    Attributes
+    ----------
+    kind : {"kafka", "rabbitmq"}
+        What is there.
+    server : str
+        The bootstrap address, or the URL of the broker and its vhost.
+    name : str
+        The topic, queue or exchange.
+    """
 
     kind: str
     server: str
@@ -42,16 +53,27 @@ class Address:
         """
         parts = urlsplit(text)
         if parts.scheme not in SCHEMES:
-            raise ArgumentError(f"{without_password(text)!r}: {parts.scheme!r} is not known. {did_you_mean(parts.scheme, SCHEMES)}")
+            known = did_you_mean(parts.scheme, SCHEMES)
+            raise ArgumentError(f"{without_password(text)!r} is no address of a queue: {known} Expected {SCHEMES['kafka']!r}, say.")
         vhost, _, name = parts.path.strip("/").rpartition("/")
-        if not parts.hostname or not name:
-            example = "kafka://localhost:9092/topic" if parts.scheme == "kafka" else "amqp://localhost:5672/queue"
-            raise ArgumentError(f"{without_password(text)!r}: expected an address such as {example}.")
+        if not parts.hostname or not name or "/" in vhost:
+            raise ArgumentError(f"{without_password(text)!r} names no topic or queue; expected {SCHEMES[parts.scheme]!r}.")
         if parts.scheme == "kafka":
             if "@" in parts.netloc:
-                raise ArgumentError("kafka://...: give the user with --user and the password with --password env:NAME.")
-            return cls("kafka", parts.netloc, name)
-        return cls("rabbitmq", urlunsplit(parts._replace(path=f"/{vhost}", query="", fragment="")), name)
+                raise ArgumentError("kafka://...: give the user with --user, and where the password is with --password env:NAME.")
+            return cls("kafka", parts.netloc, unquote(name))
+        return cls("rabbitmq", urlunsplit(parts._replace(path=f"/{vhost}", query="", fragment="")), unquote(name))
+
+    def __str__(self) -> str:
+        return f"kafka://{self.server}/{self.name}" if self.kind == "kafka" else f"{self.name} at {without_password(self.server)}"
+
+
+def access_of(options: argparse.Namespace, address: Address) -> Access:
+    """Give the way in that the options say."""
+    user = options.user
+    if user is None and options.password is not None and address.kind == "rabbitmq":
+        user = unquote(urlsplit(address.server).username or "") or None
+    return Access(user, options.password, options.mechanism, ca=options.ca)
 
 
 def reader_of(address: Address, access: Access, **options: Any) -> Reader:
@@ -61,39 +83,43 @@ def reader_of(address: Address, access: Access, **options: Any) -> Reader:
         from govlab.engines.queues import kafka_reader
 
         return kafka_reader(address.name.split(","), address.server, access=access, **named)
+    from govlab import registry
+
+    registry.load("sources", "rabbit_queue")  # names the package that is missing, if it is
     from govlab.sources.rabbitmq import rabbit_reader
 
+    if wrong := sorted(set(named) & {"client", "group"}):
+        raise ArgumentError(f"{', '.join(wrong)}: only of Kafka; leave it out.")
     return rabbit_reader(address.name, address.server, access=access, **named)
 
 
-def sink_of(address: Address, access: Access, key: str | None, shards: int | None, format: str) -> Sink:
-    """Make the sink of a topic, or of a queue."""
+def sink_of(
+    address: Address, access: Access, partitions: int | None = None, kind: str | None = None, id: str | None = None, **options: Any
+) -> Sink:
+    """Make the sink of a topic; or of an exchange or, where there is none of this name or a kind is given, of a queue.
+
+    ``partitions`` and ``kind`` are given to make the topic or the queue where it is not there; options as of the sinks, None
+    for their defaults.
+    """
+    from govlab import registry
+
+    named = {key: value for key, value in options.items() if value is not None}
     if address.kind == "kafka":
-        from govlab.sinks.kafka import KafkaSink
+        if kind is not None or id is not None:
+            raise ArgumentError("--type and --id: only of RabbitMQ; leave them out.")
+        make = registry.load("sinks", "kafka_sink")
+        from govlab.sinks.kafka import make_topic
 
-        return KafkaSink(address.name, address.server, key=key, shards=shards, format=format, access=access)
-    from govlab.sinks.rabbitmq import RabbitSink
+        if partitions is not None:
+            make_topic(address.name, partitions, address.server, access)
+        sink: Sink = make(address.name, address.server, access=access, **named)
+        return sink
+    if wrong := sorted(set(named) & {"client", "shards"}) + ["partitions"] * (partitions is not None):
+        raise ArgumentError(f"--{', --'.join(wrong)}: only of Kafka; leave it out.")
+    make = registry.load("sinks", "rabbit_sink")
+    from govlab.sinks.rabbitmq import is_exchange
 
-    return RabbitSink("", address.server, routing_key=address.name, format=format, access=access)
-
-
-def make_queue(address: Address, access: Access, partitions: int | None, kind: str | None) -> None:
-    """Make the topic (with so many partitions) or the queue (of a kind), where it is not there and that is asked for."""
-    if address.kind == "kafka" and partitions is not None:
-        import kafka
-        from kafka.errors import TopicAlreadyExistsError
-
-        admin = kafka.KafkaAdminClient(bootstrap_servers=address.server.split(","), **access.kafka_python())
-        try:
-            admin.create_topics({address.name: {"num_partitions": partitions, "replication_factor": 1}})
-        except TopicAlreadyExistsError:
-            pass  # it is there
-        finally:
-            admin.close()
-    if address.kind == "rabbitmq" and kind is not None:
-        import pika
-
-        from govlab.access import amqp_parameters
-
-        with pika.BlockingConnection(amqp_parameters(address.server, access, ArgumentError)[0]) as connection:
-            connection.channel().queue_declare(address.name, durable=True, arguments={"x-queue-type": kind})
+    exchange = kind is None and is_exchange(address.name, address.server, access)
+    where = {"exchange": address.name} if exchange else {"queue": address.name, "kind": kind}
+    sink = make(url=address.server, access=access, id=id, **where, **named)
+    return sink

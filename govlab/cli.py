@@ -7,9 +7,11 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import govlab
-from govlab import copying, registry
+from govlab import registry
+from govlab.access import MECHANISMS
 from govlab.errors import GovlabError
 from govlab.services import command
 
@@ -29,14 +31,79 @@ def main(arguments: Sequence[str] | None = None) -> int:
     listing.add_argument("room", nargs="?", choices=registry.ROOMS, help="only this room")
     listing.add_argument("--markdown", action="store_true", help="print the steps as the table of the README")
     command.add_parser(commands)
-    copying.add_parsers(commands)
+    _add_record(commands)
+    _add_play(commands)
     options = parser.parse_args(arguments)
-    run = {"demo": _demo, "list": _list, "services": command.run, "record": copying.run, "play": copying.run}
+    run = {"demo": _demo, "list": _list, "services": command.run, "record": _record, "play": _play}
     try:
         return run[options.command](options)
     except GovlabError as error:
         print(f"govlab: {error}", file=sys.stderr)
         return 1
+
+
+def _add_record(commands: Any) -> None:
+    parser = commands.add_parser(
+        "record",
+        help="record a topic or a queue into Parquet files by hour of event time",
+        description="Record into Parquet files by hour of event time. A recording that was stopped or killed goes on where it "
+        "stood when it is started again; from_replay(FOLDER) replays it. Ctrl-C ends it after what was read is written.",
+    )
+    parser.add_argument("source", help="kafka://host:port/topic (several with commas), or amqp://user@host:port/[VHOST/]QUEUE")
+    parser.add_argument("--into", required=True, type=Path, metavar="FOLDER", help="a new folder, or one with a recording of it")
+    parser.add_argument("--schema", type=Path, metavar="FILE", help="JSON: {column: type, ...}, or {fields, time, id, arrival}")
+    parser.add_argument("--format", default="json", choices=["arrow", "json", "ndjson"], help="how messages are written")
+    parser.add_argument("--start", help="Kafka: earliest, latest or a time; a stream: first, next, ...; only when it first begins")
+    parser.add_argument("--until", metavar="TIME", help="stop at this event time; 'now' stops when nothing waits to be read")
+    parser.add_argument("--for", dest="duration", metavar="TIME", help="stop after so long, such as 10min")
+    parser.add_argument("--every", default="60s", help="write so often (default: %(default)s)")
+    parser.add_argument("--group", help="Kafka: join this consumer group, and commit to it what is written")
+    _add_access(parser)
+
+
+def _add_play(commands: Any) -> None:
+    parser = commands.add_parser(
+        "play",
+        help="play files into a topic or a queue: for a demo, or for load",
+        description="Play files into a topic of Kafka, or into an exchange or a queue of RabbitMQ.",
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="CSV, ndjson or Parquet files, folders, patterns")
+    parser.add_argument(
+        "--to", required=True, metavar="ADDRESS",
+        help="kafka://host:port/topic, or amqp://user@host:port/[VHOST/]NAME: the exchange of that name, else the queue",
+    )  # fmt: skip
+    parser.add_argument("--speed", type=float, help="seconds of event time in a second (default: as fast as it goes)")
+    parser.add_argument("--order", default="event", choices=["event", "arrival"], help="by event time, or as the events arrived")
+    parser.add_argument("--format", default="json", choices=["arrow", "json"], help="a JSON message a row, or Arrow streams")
+    parser.add_argument("--key", metavar="COLUMN", help="the column whose value is the key, or the routing key of an exchange")
+    parser.add_argument(
+        "--shards", type=int, metavar="N", help="Kafka: all keys of a shard of Sharded(by=COLUMN, shards=N) go into one partition"
+    )
+    parser.add_argument("--partitions", type=int, metavar="N", help="Kafka: make the topic, if it is not there, with N partitions")
+    parser.add_argument("--type", choices=["classic", "quorum", "stream"], help="RabbitMQ: make the queue, if it is not there")
+    parser.add_argument("--id", metavar="COLUMN", help="RabbitMQ: the column whose value is the message_id")
+    _add_access(parser)
+
+
+def _add_access(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--client", choices=["confluent", "kafka-python"], help="Kafka: the client underneath")
+    parser.add_argument("--user", help="the user; of RabbitMQ it may also stand in the address")
+    parser.add_argument("--password", help="where the password is: env:NAME or file:PATH")
+    parser.add_argument("--mechanism", default="SCRAM-SHA-512", choices=MECHANISMS, help="Kafka: how to log in")
+    parser.add_argument("--ca", help="PEM file of whom to trust; the connection is encrypted then")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _record(options: argparse.Namespace) -> int:
+    from govlab.record import run
+
+    return run(options)
+
+
+def _play(options: argparse.Namespace) -> int:
+    from govlab.play import run
+
+    return run(options)
 
 
 def _list(options: argparse.Namespace) -> int:

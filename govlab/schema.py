@@ -10,11 +10,12 @@ import pyarrow as pa
 
 from govlab.errors import ArgumentError, SchemaError, did_you_mean
 
-__all__ = ["ENVELOPE", "Schema"]
+__all__ = ["ENVELOPE", "IN_FILES", "Schema"]
 
 TIME = "time"
 # what a queue writes around a message: a reader takes these from there, so a sink does not write them into the message
 ENVELOPE = ("message_headers", "message_key", "message_time", "message_topic")
+IN_FILES = b"govlab.schema"  # under this key a Parquet file that govlab wrote holds the recipe of its schema
 EPOCH_UNITS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 ISO_TEXT = "timestamp"
 _TIME_NAMES = ("time", "timestamp", "event_time", "ts", "datetime", "date", "created_at")

@@ -137,7 +137,10 @@ class Kafka(Server):
             wrong = {user: error for user, error in admin.alter_user_scram_credentials(wanted).items() if error}
             if wrong:
                 raise ServiceError(f"Kafka does not take the users: {wrong}")
+            end = time.monotonic() + self.patience_s
             while any(user["error"] for user in admin.describe_user_scram_credentials([*self._users]).values()):
+                if time.monotonic() > end:
+                    raise ServiceError(f"Kafka has not made the users after {self.patience_s:g} s; its log is {self.log}")
                 time.sleep(0.02)  # the broker learns of them a moment after the controller
         finally:
             admin.close()

@@ -216,7 +216,8 @@ class Server(abc.ABC):
     def _signal(self, *numbers: int) -> None:
         if self.running and self.pid is not None:
             for number in numbers:
-                os.killpg(self.pid, number)  # while it starts, scripts stand between it and the process
+                with contextlib.suppress(ProcessLookupError):  # it may end at this moment
+                    os.killpg(self.pid, number)  # while it starts, scripts stand between it and the process
 
     def _until(self, state: str, timeout_s: float = 10.0) -> None:
         end = time.monotonic() + timeout_s

@@ -1,20 +1,29 @@
-"""Frames to the bodies of messages: JSON, one for each row, or one Arrow IPC stream for a frame."""
+"""Frames to the bodies of messages: JSON, one for each row, or Arrow IPC streams."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from govlab.errors import ArgumentError, did_you_mean
+from govlab.errors import ArgumentError, SinkError, did_you_mean
 from govlab.frames import ALERT_COLUMNS, POSITION, require, time_us, values
+from govlab.hashing import as_arrow, is_text
+from govlab.schema import ENVELOPE
 
-__all__ = ["FORMATS", "arrow_body", "is_alerts", "json_bodies", "keys_of", "times_ms"]
+__all__ = [
+    "FORMATS", "arrow_bodies", "check_format", "id_column", "is_alerts", "json_bodies", "key_column", "plain", "texts", "times_ms",
+]  # fmt: skip
 
 FORMATS = ("arrow", "json")
+ARROW_BYTES = 900_000  # of one message, as brokers take 1 MiB unless told otherwise
+_TIMES = pa.timestamp("us", "UTC")
+_encoder = msgspec.json.Encoder()
 
 
 def check_format(form: str) -> str:
@@ -26,41 +35,80 @@ def check_format(form: str) -> str:
 
 def is_alerts(frame: pd.DataFrame) -> bool:
     """Tell whether a frame is one of alerts."""
-    return set(ALERT_COLUMNS) <= set(frame.columns)
+    return frame.columns.isin(ALERT_COLUMNS).sum() == len(ALERT_COLUMNS)
 
 
-def _columns(frame: pd.DataFrame) -> list[str]:
-    """Name what a row says; where an event was read from is no part of it, but an alert names its cause."""
-    return [str(name) for name in frame.columns if is_alerts(frame) or name not in POSITION]
+def key_column(frame: pd.DataFrame, key: str | None) -> str | None:
+    """Give the column with the keys of the messages: the one named, or of alerts their entity."""
+    column = key or ("entity" if is_alerts(frame) else None)
+    require(frame, [column], "key")
+    return column
 
 
-def _times(frame: pd.DataFrame, name: str) -> list[str | None]:
-    texts = np.datetime_as_string(time_us(frame, name).view("M8[us]"), unit="us").tolist()
-    return [None if text == "NaT" else text + "Z" for text in texts]
+def id_column(frame: pd.DataFrame, id: str | None = None) -> str | None:
+    """Give the column that names a row once: the one named, or of alerts their id."""
+    column = id or ("id" if is_alerts(frame) else None)
+    require(frame, [column], "id")
+    return column
 
 
-def _plain(frame: pd.DataFrame, name: str) -> list[Any]:
-    """Give a column as values that JSON knows; what is missing, and numbers that JSON has not (infinite ones), as None."""
-    if isinstance(frame[name].dtype, pd.DatetimeTZDtype):
-        return _times(frame, name)
-    array = values(frame, name)
-    if not isinstance(array, np.ndarray):
-        return [None if missing else value for value, missing in zip(array.tolist(), array.isna().tolist(), strict=True)]
-    if array.dtype.kind == "f":
-        return [value if fine else None for value, fine in zip(array.tolist(), np.isfinite(array).tolist(), strict=True)]
-    if array.dtype.kind == "O":
-        return [None if value is None or value is pd.NA or value != value else value for value in array.tolist()]
-    found: list[Any] = array.tolist()
+def _columns(frame: pd.DataFrame) -> dict[str, pa.Array]:
+    """Give what a row says: where an event was read from is no part of it, but an alert names its cause."""
+    left_out = ENVELOPE if is_alerts(frame) else ENVELOPE + POSITION
+    found = {}
+    for column in frame.columns:
+        if column not in left_out:
+            try:
+                found[str(column)] = plain(values(frame, column))
+            except (pa.ArrowException, UnicodeError) as error:
+                raise SinkError(f"column {column!r} holds what cannot be written ({error}).") from error
     return found
 
 
-def json_bodies(frame: pd.DataFrame) -> list[bytes]:
-    """Write each row as a JSON object: times as ISO 8601 text in UTC, numbers so that they are read back bit for bit.
+def plain(column: Any) -> pa.Array:
+    """Give times in microseconds, UTC; numbers, truth values and texts as they are; all else as text."""
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        micros = column.as_unit("us").asi8
+        return pa.array(micros.view("M8[us]"), pa.timestamp("us")).cast(_TIMES)
+    array = as_arrow(column)
+    kind = array.type
+    if pa.types.is_timestamp(kind):
+        return array.cast(pa.timestamp("us", kind.tz), safe=False).cast(_TIMES)
+    known = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)
+    return array if known or pa.types.is_string(kind) or pa.types.is_large_string(kind) else array.cast(pa.string())
 
-    Raises
-    ------
-    TypeError
-        A column holds something that JSON does not know.
+
+def _listed(array: pa.Array) -> list[Any]:
+    """Give a column as a list of what JSON has words for."""
+    kind = array.type
+    if pa.types.is_timestamp(kind):
+        array = _iso(array)
+    elif pa.types.is_null(kind) or (pa.types.is_integer(kind) and array.null_count):
+        return list(array.to_pylist())  # numpy would make floats of the numbers
+    found: list[Any] = array.to_numpy(zero_copy_only=False).tolist()
+    return found
+
+
+def _iso(times: pa.Array) -> pa.Array:
+    text = times.cast(pa.timestamp("us")).cast(pa.string())  # 2026-03-02 00:00:00.000000
+    return pc.binary_join_element_wise(pc.utf8_replace_slice(text, -16, -15, "T"), "Z", "")
+
+
+@lru_cache(maxsize=64)
+def _struct(names: tuple[str, ...]) -> Any:
+    """Make the type of a row: filled and written in a third of the time that a dict takes; None where a name forbids it."""
+    inner = {f"f{i}": name for i, name in enumerate(names)}
+    try:
+        return msgspec.defstruct("Row", [(name, Any) for name in inner], rename=inner, gc=False)
+    except ValueError:
+        return None
+
+
+def json_bodies(frame: pd.DataFrame) -> list[bytes]:
+    """Write each row as a JSON object, so that it is read back bit for bit.
+
+    Times are ISO 8601 text in UTC with microseconds, floats the shortest text that gives the same number. What is missing is
+    null; so are infinite numbers, for which JSON has no word (Arrow has). About 1 microsecond a row of 9 columns.
 
     Examples
     --------
@@ -68,40 +116,46 @@ def json_bodies(frame: pd.DataFrame) -> list[bytes]:
     >>> json_bodies(event_frame({"time": ["2026-03-02T00:00:00Z"], "actor": ["ann"], "value": [float("nan")]}))
     [b'{"time":"2026-03-02T00:00:00.000000Z","actor":"ann","value":null}']
     """
-    names = _columns(frame)
-    encode = msgspec.json.Encoder().encode
-    rows = zip(*(_plain(frame, name) for name in names), strict=True)
-    return [encode(dict(zip(names, row, strict=True))) for row in rows]
+    columns = {name: _listed(array) for name, array in _columns(frame).items()}
+    struct = _struct(tuple(columns))
+    if struct is None:
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    else:
+        rows = list(map(struct, *columns.values()))
+    # in JSON a line's end within a text is written \n, so that each line is one body
+    return _encoder.encode_lines(rows).split(b"\n")[:-1]
 
 
-def arrow_body(frame: pd.DataFrame) -> bytes:
-    """Write a frame as one Arrow IPC stream."""
-    names = _columns(frame)
-    arrays = []
-    for name in names:
-        if isinstance(frame[name].dtype, pd.DatetimeTZDtype):
-            micros = time_us(frame, name)
-            arrays.append(pa.array(micros, pa.timestamp("us", "UTC"), mask=micros == np.iinfo("int64").min))
+def arrow_bodies(frame: pd.DataFrame, most: int = ARROW_BYTES) -> list[tuple[int, bytes]]:
+    """Write a frame as Arrow IPC streams of at most so many bytes; gives each with the number of its rows."""
+    table = pa.table(_columns(frame))
+    todo, found = [table], []
+    while todo:
+        part = todo.pop()
+        out = pa.BufferOutputStream()
+        with pa.ipc.new_stream(out, part.schema) as stream:
+            stream.write_table(part)
+        body: bytes = out.getvalue().to_pybytes()
+        if len(body) > most and part.num_rows > 1:
+            half = part.num_rows // 2
+            todo += [part.slice(half), part.slice(0, half)]
         else:
-            arrays.append(pa.Array.from_pandas(frame[name]))
-    table = pa.table([a.combine_chunks() if isinstance(a, pa.ChunkedArray) else a for a in arrays], names=names)
-    out = pa.BufferOutputStream()
-    with pa.ipc.new_stream(out, table.schema) as stream:
-        stream.write_table(table)
-    body: bytes = out.getvalue().to_pybytes()
-    return body
+            found.append((part.num_rows, body))
+    return found
 
 
-def keys_of(frame: pd.DataFrame, key: str | None) -> list[bytes | None] | None:
-    """Give the key of each row's message: that of a column, of alerts their entity; None where there are none."""
-    key = key or ("entity" if is_alerts(frame) else None)
-    if key is None:
-        return None
-    require(frame, [key], "key")
-    return [None if value is None else str(value).encode() for value in _plain(frame, key)]
+def texts(frame: pd.DataFrame, column: str) -> list[str | None]:
+    """Write each value of a column as text, for a key or an id; a whole number the same from ints and from floats."""
+    array = as_arrow(values(frame, column))
+    if is_text(array.type):
+        return _listed(array)
+    return [
+        None if v is None or v != v else str(int(v)) if isinstance(v, float) and v.is_integer() else str(v)
+        for v in array.to_pylist()
+    ]
 
 
 def times_ms(frame: pd.DataFrame) -> list[int]:
-    """Give the event time of each row in milliseconds since 1970."""
-    found: list[int] = (time_us(frame) // 1000).tolist()
+    """Give the event time of each row in milliseconds since 1970; an earlier one as 1970, as queues know none before."""
+    found: list[int] = np.maximum(time_us(frame) // 1000, 0).tolist()
     return found

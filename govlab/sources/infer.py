@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 
 from govlab.errors import SourceError
 from govlab.frames import Schema
+from govlab.schema import IN_FILES
 from govlab.sources import files
 from govlab.sources.csv_lines import CsvLines
 from govlab.sources.times import times_of
@@ -35,6 +37,9 @@ def infer(path: str, arrival: str | None = None) -> Schema:
     if kind == "parquet":
         with fsspec.open(path, "rb") as raw:
             file = files.parquet(raw, path)
+            recipe = (file.schema_arrow.metadata or {}).get(IN_FILES)
+            if recipe is not None:
+                return Schema(**json.loads(recipe) | ({"arrival": arrival} if arrival else {}))
             names = _large(file.metadata)
             found = pa.schema([(f.name, pa.string() if f.name in names else f.type) for f in file.schema_arrow])
     else:

@@ -3,6 +3,8 @@
 import uuid
 
 import pytest
+from confluent_kafka import KafkaError
+from confluent_kafka.admin import AdminClient
 from kafka import KafkaAdminClient
 from there_and_back import read_kafka, write_kafka
 
@@ -61,6 +63,19 @@ def test_users_are_let_in(full_kafka, users, certificates, listener, protocol, m
         }
         write_kafka(full_kafka.addresses[listener], name, user.encode(), **options)
         assert user.encode() in read_kafka(full_kafka.addresses[listener], name, **options)
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-512", "PLAIN"])
+def test_a_wrong_password_is_not(full_kafka, mechanism):
+    errors = []
+    options = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": mechanism, "sasl.username": "ann", "sasl.password": "wrong"}
+    where = {"bootstrap.servers": full_kafka.addresses["sasl_plain"], "log_level": 0, "error_cb": errors.append}
+    client = AdminClient(where | options)
+    for _ in range(150):  # of 0.2 s
+        client.poll(0.2)
+        if any(error.code() == KafkaError._AUTHENTICATION for error in errors):
+            return
+    pytest.fail(f"it was not refused: {errors}")
 
 
 def test_tls_is_spoken(full_kafka, certificates):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from govlab import Schema
 from govlab.errors import ArgumentError, SourceError
-from govlab.sinks.encode import arrow_body
+from govlab.sinks.encode import arrow_bodies
 from govlab.sources.cuts import Cuts
 from govlab.sources.decode import Bad
 from govlab.sources.infer import infer_messages
@@ -21,6 +21,11 @@ SCHEMA = Schema({"time": "timestamp", "actor": "string", "value": "float64?"})
 
 def line(n, **more):
     return json.dumps({"time": f"2026-03-02T00:00:{n:02d}Z", "actor": f"a{n}", "value": n / 4} | more).encode()
+
+
+def arrow_of(frame):
+    [(_, body)] = arrow_bodies(frame)
+    return body
 
 
 def table(n):
@@ -65,7 +70,7 @@ def test_of_ndjson_the_good_lines_are_read_and_the_bad_ones_are_one_dead_letter(
 
 
 def test_arrow_frames_are_read_bit_for_bit_and_a_broken_one_is_a_dead_letter():
-    whole = arrow_body(table(3))
+    whole = arrow_of(table(3))
     rows, bad = read([whole, whole[:-60], b"no arrow", whole], "arrow")
     assert ([10] * 3 + [16] * 3, [12, 14]) == (rows["offset"].tolist(), [offset for offset, _, _ in bad])
     assert table(3)["value"].tolist() * 2 == rows["value"].tolist()
@@ -74,7 +79,7 @@ def test_arrow_frames_are_read_bit_for_bit_and_a_broken_one_is_a_dead_letter():
 def test_an_arrow_frame_with_a_missing_name_is_one_dead_letter_that_names_the_row():
     frame = table(3)
     frame.loc[1, "actor"] = None
-    rows, bad = read([arrow_body(table(2)), arrow_body(frame)], "arrow")
+    rows, bad = read([arrow_of(table(2)), arrow_of(frame)], "arrow")
     assert [10, 10, 12, 12] == rows["offset"].tolist()
     assert [(12, "row 1 of the message: 'actor' is missing")] == [(offset, reason) for offset, reason, _ in bad]
 
@@ -121,7 +126,7 @@ def test_the_schema_is_guessed_from_messages():
     guessed = Schema({"time": "timestamp", "actor": "string?", "value": "float64?"})
     assert guessed == infer_messages([b"?", line(1)], "edits")
     assert guessed == infer_messages([line(1) + b"\n" + line(2)], "edits")
-    assert guessed == infer_messages([arrow_body(table(2))], "edits")
+    assert guessed == infer_messages([arrow_of(table(2))], "edits")
     with pytest.raises(SourceError, match="edits has no message"):
         infer_messages([], "edits")
 

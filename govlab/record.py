@@ -1,0 +1,204 @@
+"""``govlab record``: a queue into Parquet files by hour of event time, resumable, with no gap and no row twice."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from govlab import frames
+from govlab.addresses import Address, access_of, reader_of
+from govlab.errors import ArgumentError
+from govlab.frames import TIME, Schema, duration_us, instant_us, time_us
+from govlab.recording import Folder, Recording, locked
+from govlab.sources.reader import DeadLetter, EndOfStream, Reader
+
+__all__ = ["record", "run"]
+
+QUIET_S = 1.0
+
+
+def record(
+    reader: Reader,
+    folder: str | Path,
+    every: str = "60s",
+    every_rows: int = 1_000_000,
+    until: Any = None,
+    for_s: float | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    progress: bool = True,
+) -> Recording:
+    """Read a source into Parquet files, one folder for each hour of event time; ``gl.from_replay(folder)`` replays it.
+
+    A recording that was stopped, or killed at any moment, goes on where it stood when it is started again: files count once
+    the manifest lists them, and the manifest holds the position of the reader. Only then is the position committed. An
+    interrupt from the keyboard ends it after what was read is written. In a file rows stand in the order in which they came.
+
+    Parameters
+    ----------
+    reader : Reader
+        What to read: of Kafka, of RabbitMQ, of files. It is closed at the end.
+    folder : str or Path
+        Where to; a folder of this machine, new, empty, or with a recording of the same source.
+    every : str, default "60s"
+        So often what was read is written.
+    every_rows : int
+        Written earlier when so many rows wait (memory).
+    until : str or Timestamp, optional
+        Stop before the first row at or after this event time; ``"now"`` stops when nothing waits to be read.
+    for_s : float, optional
+        Stop after so many seconds. By default it goes on to the end of the source, or until it is interrupted.
+    stop : function, optional
+        Stop when it says so.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    DataError
+        The folder holds something else.
+    StoreError
+        Another process records into it.
+    """
+    folder = Path(folder).expanduser()
+    until_us = None if until in (None, "now") else instant_us(until, "until")
+    end_s = None if for_s is None else time.monotonic() + for_s
+    every_s = duration_us(every, "every") / 1e6
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as whole:
+        whole.callback(reader.close)
+        whole.enter_context(locked(folder))
+        waiting = _Waiting(Folder(folder, reader), every_s, every_rows)
+        kept = waiting.folder.kept
+        if kept.finished:
+            return kept
+        asked = whole.enter_context(_interruptible())
+        bar = whole.enter_context(tqdm(unit=" rows", unit_scale=True, disable=not progress, initial=kept.rows))
+        if getattr(reader, "group", None):
+            reader.alone = True  # type: ignore[attr-defined]  # what other members of its group read would be missing here
+        reader.open(kept.position)
+        if not kept.position:
+            waiting.folder.write(frames.empty(), [], reader.position())  # it begins here, also if it is killed before the first row
+        ended = last = False
+        while not last:
+            ended = waiting.read(reader, until_us)
+            bar.update(waiting.came)
+            bar.set_postfix_str(waiting.told(reader), refresh=False)
+            late = end_s is not None and time.monotonic() >= end_s
+            last = ended or waiting.full or late or asked.is_set() or stop() or (until == "now" and waiting.quiet(reader))
+            if last or waiting.due or reader.wants_commit:
+                waiting.write(reader, finished=ended)
+    return kept
+
+
+class _Waiting:
+    """What was read and is not yet written."""
+
+    def __init__(self, folder: Folder, every_s: float, every_rows: int) -> None:
+        self.folder, self.every_s, self.every_rows = folder, every_s, every_rows
+        self.full = False  # the row at which to stop has come
+        self.came, self.came_s = 0, time.monotonic()
+        self._event_time = ""
+        self._clear()
+
+    def _clear(self) -> None:
+        self.parts, self.letters, self.rows = list[pd.DataFrame](), list[DeadLetter](), 0
+        self._due_s = time.monotonic() + self.every_s
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to write."""
+        return self.rows >= self.every_rows or time.monotonic() >= self._due_s
+
+    def read(self, reader: Reader, until_us: int | None) -> bool:
+        """Take the next rows, those before ``until_us``; tells whether the source has ended."""
+        try:
+            rows = reader.read(min(16_384, self.every_rows))
+        except EndOfStream:
+            self.came, self.position = 0, reader.position()
+            self.letters += reader.take_dead_letters()
+            return True
+        self.position = reader.position()
+        self.letters += reader.take_dead_letters()
+        after = np.flatnonzero(time_us(rows) >= until_us) if until_us is not None else np.empty(0, "int64")
+        if after.size:
+            self.full, self.position = True, reader.position_before(rows.iloc[after[0] :])
+            rows = rows.iloc[: after[0]]
+        self.came = len(rows)
+        if self.came:
+            self.parts.append(rows)
+            self.rows, self.came_s = self.rows + self.came, time.monotonic()
+            self._event_time = f"{rows[TIME].iloc[-1]:%Y-%m-%d %H:%M:%S}"
+        elif not reader.waits:
+            time.sleep(0.02)
+        return False
+
+    def told(self, reader: Reader) -> str:
+        """Say how it goes."""
+        trouble = reader.trouble()
+        return f"{trouble[0]}: {trouble[1]}" if trouble else self._event_time
+
+    def quiet(self, reader: Reader) -> bool:
+        """Tell whether nothing waits to be read, as far as that is known, and nothing has come for a while."""
+        return not any(reader.lag().values()) and not reader.trouble() and time.monotonic() - self.came_s > QUIET_S
+
+    def write(self, reader: Reader, finished: bool) -> None:
+        """Write it, and tell the origin."""
+        if self.rows or self.letters or finished or self.position != self.folder.kept.position:
+            self.folder.write(frames.concat(self.parts), self.letters, self.position, finished)
+            reader.commit(self.position)
+        self._clear()
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Let a wish to end (Ctrl-C, the stop button, SIGTERM) wait until what was read is written."""
+    asked, before = threading.Event(), {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what was asked; gives the exit status."""
+    for_s = None if options.duration is None else duration_us(options.duration, "--for") / 1e6
+    address = Address.of(options.source)
+    there = Recording.of(options.into)
+    schema = None if options.schema is None else _schema(options.schema)
+    if schema is None and there is not None and there.schema is not None:
+        schema = Schema(**there.schema)  # that with which it began
+    reader = reader_of(
+        address, access_of(options, address), schema=schema, format=options.format, start=options.start,
+        group=options.group, client=options.client,
+    )  # fmt: skip
+    kept = record(reader, options.into, options.every, until=options.until, for_s=for_s, progress=not options.quiet)
+    span = f", {kept.event_time[0]} to {kept.event_time[1]}," if kept.event_time else ""
+    dead = f", {kept.dead_letters:,} dead letters" if kept.dead_letters else ""
+    print(f"{kept.rows:,} rows{span} in {len(kept.files):,} files{dead} in {options.into}")
+    return 0
+
+
+def _schema(path: Path) -> Schema:
+    try:
+        known = json.loads(path.read_text())
+        return Schema(**known) if isinstance(known.get("fields"), dict) else Schema(known)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ArgumentError(f"--schema {path}: no schema can be read from it ({error}).") from error
