@@ -33,7 +33,7 @@ CONTRACTS = {
     "clock",
 }
 ROOMS = {"sources", "prepare", "features", "detectors", "alerts", "stores", "review", "plots", "datasets", "services", "sinks"}
-ABOVE = ["evaluation", "engines", "testing", "demo", "addresses", "record", "play", "cli"]
+ABOVE = ["evaluation", "engines", "testing", "demo", "addresses", "recording", "record", "play", "cli"]
 
 
 def modules():

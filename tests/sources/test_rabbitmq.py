@@ -12,7 +12,8 @@ from queues import SCHEMA, bodies, drain, events, name, queue, same, settle
 import govlab as gl
 from govlab import frames
 from govlab.errors import ArgumentError, SourceError
-from govlab.sources.rabbit_stream import RabbitRange, RabbitStream
+from govlab.sources.rabbit_range import RabbitRange
+from govlab.sources.rabbit_stream import RabbitStream
 from govlab.sources.rabbitmq import RabbitQueue
 
 pytestmark = pytest.mark.server
