@@ -174,8 +174,8 @@ def amqp_parameters(url: str, access: Access, error: type[GovlabError]) -> tuple
     if login is None and parts.username is not None:
         if parts.password is None:
             raise ArgumentError(
-                f"{without_password(url)!r} names a user and no password; say where it is: access=gl.Access('user', 'env:NAME'), or "
-                "--password env:NAME."
+                f"{without_password(url)!r} names a user and no password; say where it is: "
+                "access=gl.Access('user', 'env:NAME'), or --password env:NAME."
             )
         login = unquote(parts.username), unquote(parts.password)
     try:

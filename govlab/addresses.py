@@ -86,7 +86,7 @@ def reader_of(address: Address, access: Access, **options: Any) -> Reader:
     from govlab import registry
 
     registry.load("sources", "rabbit_queue")  # names the package that is missing, if it is
-    from govlab.sources.rabbitmq import rabbit_reader
+    from govlab.sources.rabbit_reader import rabbit_reader
 
     if wrong := sorted(set(named) & {"client", "group"}):
         raise ArgumentError(f"{', '.join(wrong)}: only of Kafka; leave it out.")

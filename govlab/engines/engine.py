@@ -226,6 +226,7 @@ class Journal:
         self.carriers, self.every_s = carriers, every_s
         self._alerts: list[pd.DataFrame] = []
         self._letters: list[DeadLetter] = []
+        self._last: list[dict[int, int]] | None = None  # the positions last written
         self._due = time.monotonic() + every_s
 
     def load(self) -> Stand | None:
@@ -247,11 +248,14 @@ class Journal:
     def save(self, positions: list[dict[int, int]], finished: bool = False, events: Sequence[int] = ()) -> None:
         """Write now; ``positions`` are those of the readers, in their order, ``events`` how many each has given."""
         began = time.monotonic()
+        if positions == self._last and not (self._alerts or self._letters or finished):
+            self.written(began)
+            return
         state = self.pickled(([carrier.__dict__ for carrier in self.carriers], list(events)))
         alerts = frames.concat(self._alerts) if self._alerts else None
         snapshot = Snapshot(dict(zip(self.names, positions, strict=True)), state, finished)
         self.store.save(self.run, alerts, letters_table(self._letters), snapshot, self.epoch)
-        self._alerts, self._letters = [], []
+        self._alerts, self._letters, self._last = [], [], positions
         self.written(began)
 
     @staticmethod

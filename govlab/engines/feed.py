@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,8 +41,9 @@ class Feed(Node):
         self.letters: dict[tuple[int, int], DeadLetter] = {}
         self.dead, self.rewound = Node(), Node()
         self.journaled = ""  # the run of the store that has all that was given
+        self.shared: Any = None  # the journal of a member of a group
         self.stored = False  # a run with a store commits positions itself, after it has written them
-        self._acknowledge_at_s = 0.0
+        self._acknowledge_at_s, self._unacknowledged = 0.0, False
         self._pending, self._keys, self._seen_us = frames.empty(), np.empty(0, "int64"), BEGINNING
         self._on_letters: list[Callable[[list[DeadLetter]], None]] = []
         self._opened = self._quiet = False
@@ -122,7 +124,8 @@ class Feed(Node):
         try:
             self.emit(piece)
             settle(self)
-            if not self.stored and (time.monotonic() >= self._acknowledge_at_s or self.reader.wants_commit):
+            self._unacknowledged = not self.stored
+            if self._unacknowledged and (time.monotonic() >= self._acknowledge_at_s or self.reader.wants_commit):
                 self.acknowledge()
         except Exception as error:
             self.fail(error)
@@ -132,7 +135,7 @@ class Feed(Node):
         """Let the sinks below deliver, then tell the origin that all given is through: once a second, where there is no store."""
         flush_below(self)
         self.reader.commit(self.position())
-        self._acknowledge_at_s = time.monotonic() + ACKNOWLEDGE_S
+        self._acknowledge_at_s, self._unacknowledged = time.monotonic() + ACKNOWLEDGE_S, False
 
     def fail(self, error: BaseException) -> None:
         """Tell the truth about a failure."""
@@ -158,6 +161,8 @@ class Feed(Node):
         """Give on the next frame that is due; gives its number of rows, 0 when none is due, None at ``before_us``."""
         first = self.peek()
         if first is None:
+            if self._unacknowledged and time.monotonic() >= self._acknowledge_at_s:
+                self.acknowledge()
             return 0
         if before_us is not None and first >= before_us:
             return None

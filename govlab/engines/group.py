@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from govlab import frames
-from govlab.engines.engine import Carrier, Journal, letters_table
+from govlab.engines.engine import Carrier, Journal, letters_table, open_store
 from govlab.engines.graph import Through
 from govlab.errors import ArgumentError, TakenOverError
 from govlab.pipeline import Pipeline
@@ -113,6 +113,13 @@ class GroupJournal(Journal):
         self._epochs: dict[int, int] = {}
         self._saved: dict[int, dict[int, int]] = {}
         reader.on_assign = self.take
+
+    def reopen(self, store: Any) -> None:
+        """Go on, in another run over the same source; if partitions changed hands in between, they are asked for anew."""
+        self.store, self._own = open_store(store)
+        self.reader.on_assign = self.take
+        if set(self._epochs) != self.reader.assigned():
+            self.reader.rejoin()
 
     def _name(self, partition: int) -> str:
         return f"{self.run}/{partition}"

@@ -22,7 +22,9 @@ def status(source: Feed) -> dict[str, Any]:
     for node in pipelines_below(source):
         for side, count in node.carrier.sides.items():
             sides[side] = sides.get(side, 0) + count
-    trouble = source.reader.trouble()
+    trouble, lag = source.reader.trouble(), source.reader.lag()
+    for partition in source._pending["partition"].tolist() if lag else ():
+        lag[partition] = lag.get(partition, 0) + 1  # read, but not yet given on
     timed = source.clock.speed is not None and source.clock.running and source.event_us is not None
     behind = source.clock.now_us() - source.event_us if timed else 0
     return {
@@ -32,7 +34,7 @@ def status(source: Feed) -> dict[str, Any]:
         "rows_per_s": (n1 - n0) / (t1 - t0) if t1 > t0 else 0.0,
         "event_time": None if source.event_us is None else pd.Timestamp(source.event_us, unit="us", tz="UTC"),
         "lag_s": max(0, behind) / 1e6,
-        "lag": source.reader.lag(),
+        "lag": lag,
         "in_flight": len(source._pending),
         "dead_letters": len(source.letters),
         "sides": sides,

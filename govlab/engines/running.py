@@ -185,8 +185,7 @@ def _journal(store: Any, sources: tuple[Source, ...], nodes: list[Through], ever
     if not shared and any(getattr(reader, "group", None) for reader in readers):
         for reader in readers:
             reader.alone = True  # type: ignore[attr-defined]  # steps span partitions, so another member may have none
-    made = GroupJournal(store, readers[0], nodes, every_s) if shared else None
-    journal = made or Journal(store, readers, [node.carrier for node in nodes], every_s)
+    journal = _shared(store, sources[0], nodes, every_s) if shared else Journal(store, readers, [n.carrier for n in nodes], every_s)
     endings = []
     try:
         _whole(journal, sources, nodes)
@@ -217,6 +216,16 @@ def _journal(store: Any, sources: tuple[Source, ...], nodes: list[Through], ever
         for end in endings:
             end()
         journal.close()
+
+
+def _shared(store: Any, source: Source, nodes: list[Through], every_s: float) -> GroupJournal:
+    """Give the journal of a member of a group; it is one for all runs over a source, since partitions are assigned but once."""
+    known = source.shared
+    if known is None or [node.carrier for node in nodes] != known.carriers:
+        known = source.shared = GroupJournal(store, source.reader, nodes, every_s)
+    else:
+        known.reopen(store)
+    return known
 
 
 def _whole(journal: Journal, sources: tuple[Source, ...], nodes: list[Through]) -> None:

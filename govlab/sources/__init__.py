@@ -6,7 +6,7 @@ TABLE = {
     "kafka_range": ("govlab.sources.kafka_range:KafkaRange", "pip install govlab"),
     "kafka_reader": ("govlab.sources.kafka:KafkaReader", "pip install govlab"),
     "rabbit_queue": ("govlab.sources.rabbitmq:RabbitQueue", "pip install 'govlab[rabbitmq]'"),
-    "rabbit_range": ("govlab.sources.rabbit_stream:RabbitRange", "pip install 'govlab[rabbitmq]'"),
+    "rabbit_range": ("govlab.sources.rabbit_range:RabbitRange", "pip install 'govlab[rabbitmq]'"),
     "rabbit_stream": ("govlab.sources.rabbit_stream:RabbitStream", "pip install 'govlab[rabbitmq]'"),
     "replay": ("govlab.sources.replay:ReplayReader", "pip install govlab"),
 }
@@ -20,7 +20,7 @@ __getattr__, __dir__ = lazy_room(
         "KafkaRange": "govlab.sources.kafka_range:KafkaRange",
         "KafkaReader": "govlab.sources.kafka:KafkaReader",
         "RabbitQueue": "govlab.sources.rabbitmq:RabbitQueue",
-        "RabbitRange": "govlab.sources.rabbit_stream:RabbitRange",
+        "RabbitRange": "govlab.sources.rabbit_range:RabbitRange",
         "RabbitStream": "govlab.sources.rabbit_stream:RabbitStream",
         "Reader": "govlab.sources.reader:Reader",
         "ReplayReader": "govlab.sources.replay:ReplayReader",

@@ -25,6 +25,7 @@ __all__ = ["CLIENTS", "Client", "Topic"]
 Topic = tuple[str, int]  # a topic and one of its partitions
 Where = Callable[[Iterable[Topic]], dict[Topic, int]]
 MAX_BYTES = 50 << 20
+JOINING_S = 1.0
 
 
 class Client(abc.ABC):
@@ -99,7 +100,8 @@ class KafkaPython(Client, ConsumerRebalanceListener):
             # with a group a partition may be fetched before its offset is set; never "latest", which loses silently
             auto_offset_reset="earliest" if group else "none",
             max_poll_interval_ms=3_600_000,
-            session_timeout_ms=10_000,
+            session_timeout_ms=6_000,
+            heartbeat_interval_ms=2_000,
             fetch_max_bytes=MAX_BYTES,
             reconnect_backoff_max_ms=1_000,
             bootstrap_timeout_ms=20_000,
@@ -132,6 +134,8 @@ class KafkaPython(Client, ConsumerRebalanceListener):
         return {(tp.topic, tp.partition) for tp in self.consumer.assignment()}
 
     def poll(self, most: int, timeout_s: float) -> dict[Topic, Messages]:
+        if self._group and not self.consumer.assignment():
+            timeout_s = max(timeout_s, JOINING_S)  # to join takes some answers, and a poll that is too short forgets them
         fetched = self.consumer.poll(timeout_ms=int(timeout_s * 1000), max_records=most)
         now = self._changes, self.assignment()
         if self._group and now != self._seen:  # the listener may be called before the assignment changes
@@ -192,7 +196,7 @@ class Confluent(Client):
             "auto.offset.reset": "error",
             "enable.partition.eof": True,
             "max.poll.interval.ms": 3_600_000,
-            "session.timeout.ms": 10_000,
+            "session.timeout.ms": 6_000,
             "fetch.queue.backoff.ms": 10,
             "fetch.wait.max.ms": 100,
             "queued.max.messages.kbytes": 65_536,

@@ -102,6 +102,7 @@ class Following(Reader):
     def _where(self, topics: Iterable[Topic]) -> dict[Topic, int]:
         """Take up what the group has assigned: partitions that are gone are forgotten, with all that waits of them."""
         assigned = set(topics)
+        self._known |= self.position()  # a partition that goes and comes back is read on where it stood
         numbers = {number_of(topic, self._alone): topic for topic in assigned}
         fresh, positions = self.on_assign(sorted(numbers)) if self.on_assign is not None else ([], {})
         for number in fresh:
@@ -114,7 +115,7 @@ class Following(Reader):
         keep = np.isin(self._ready["partition"].to_numpy(), mine)
         self._ready, self._ready_keys = self._ready[keep], self._ready_keys[keep]
         new = sorted(assigned - set(self._lanes))
-        if new:
+        if assigned and (new or self.alone):
             lookup = Lookup(self.bootstrap, self.access)
             try:
                 if self.alone and assigned != set(lookup.partitions(self.topics)):
@@ -236,6 +237,10 @@ class Following(Reader):
         self._again_s = time.monotonic() + self._back_off_s
         if client is not None:
             _quietly(client)
+
+    def assigned(self) -> set[int]:
+        """Give the numbers of the partitions that are read."""
+        return {lane.partition for lane in self._lanes.values()}
 
     def rejoin(self) -> None:
         """Leave the group and join it again, so that partitions are assigned anew."""

@@ -53,8 +53,8 @@ class Messages:
 
     def some(self, places: Sequence[int]) -> Messages:
         """Give the messages at some places."""
-        columns = ([column[i] for i in places] if column else () for column in (self.keys, self.times_ms, self.headers))
-        return Messages([self.offsets[i] for i in places], [self.bodies[i] for i in places], *columns, topic=self.topic)
+        keys, times, headers = ([of[i] for i in places] if of else [] for of in (self.keys, self.times_ms, self.headers))
+        return Messages([self.offsets[i] for i in places], [self.bodies[i] for i in places], keys, times, headers, self.topic)
 
     def before(self, offset: int) -> Messages:
         """Give the messages before an offset."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -15,14 +15,13 @@ from govlab.errors import ArgumentError, SourceError
 from govlab.frames import Schema, instant_us
 from govlab.sources.cuts import Cuts
 from govlab.sources.infer import infer_messages
-from govlab.sources.lanes import Block
 from govlab.sources.messages import MessageDecoder, Messages
 from govlab.sources.rabbit_consumer import Consumer, Delivery, look_at
-from govlab.sources.rabbitmq import messages_of
-from govlab.sources.ranged import RangedReader, spans_of
+from govlab.sources.rabbit_messages import messages_of
+from govlab.sources.ranged import spans_of
 from govlab.sources.reader import RAW_LIMIT, DeadLetter, Reader
 
-__all__ = ["RabbitRange", "RabbitStream"]
+__all__ = ["PREFETCH", "RabbitStream", "Stream", "edge", "gone", "offset_of", "opened", "read_again"]
 
 OFFSET = "x-stream-offset"
 PREFETCH, PATIENCE_S, SILENCE_S = 5_000, 60.0, 1.0
@@ -33,7 +32,7 @@ def offset_of(delivery: Delivery) -> int:
     return int(delivery[2].headers[OFFSET])
 
 
-class _Stream:
+class Stream:
     """A consumer of a stream that stands at an offset, also after its connection was lost."""
 
     def __init__(self, queue: str, url: str, access: Access, begin: Any) -> None:
@@ -43,6 +42,7 @@ class _Stream:
         self.consumer.start()
 
     def take(self, most: int, timeout_s: float) -> list[Delivery]:
+        """Hand over the next messages."""
         _, taken = self.consumer.take(most, timeout_s)
         # a stream is sent in chunks, from the beginning of the one that holds the offset
         fresh = [delivery for delivery in taken if offset_of(delivery) > self._seen]
@@ -54,12 +54,13 @@ class _Stream:
         return fresh
 
     def close(self) -> None:
+        """Let go of the connection."""
         self.consumer.close()
 
 
-def _edge(queue: str, url: str, access: Access, begin: str) -> list[Delivery]:
+def edge(queue: str, url: str, access: Access, begin: str) -> list[Delivery]:
     """Give the messages of the first or the last chunk of a stream; none where it is empty."""
-    stream = _Stream(queue, url, access, begin)
+    stream = Stream(queue, url, access, begin)
     found: list[Delivery] = []
     try:
         # at most this long where it is empty; a chunk comes as a whole
@@ -111,9 +112,9 @@ class RabbitStream(Reader):
         self._start = start
         if start not in ("first", "last", "next") and (isinstance(start, bool) or not isinstance(start, int)):
             self._start = pd.Timestamp(instant_us(start, "start"), unit="us", tz="UTC").to_pydatetime()
-        self._cluster, self.schema = _opened(queue, url, self._access, schema)
+        self._cluster, self.schema = opened(queue, url, self._access, schema)
         self._decoder = MessageDecoder(self.schema, format)
-        self._stream: _Stream | None = None
+        self._stream: Stream | None = None
         self._clear({})
 
     @property
@@ -132,7 +133,7 @@ class RabbitStream(Reader):
         self._clear({int(k): int(v) for k, v in (position or {}).items()})
         if position:
             _still_there(self.queue, self._url, self._access, self._begin)
-        self._stream = _Stream(self.queue, self._url, self._access, self._begin)
+        self._stream = Stream(self.queue, self._url, self._access, self._begin)
 
     def read(self, max_rows: int) -> pd.DataFrame:
         """Give the next rows; waits 20 ms at most when there are none."""
@@ -179,7 +180,7 @@ class RabbitStream(Reader):
 
     def fetch(self, evidence: str) -> pd.DataFrame:
         """Read again the rows of an alert's evidence, ``0:first-last`` ranges."""
-        return _again(self.queue, self._url, self._access, self._decoder, evidence)
+        return read_again(self.queue, self._url, self._access, self._decoder, evidence)
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -188,124 +189,35 @@ class RabbitStream(Reader):
             stream.close()
 
 
-class RabbitRange(RangedReader):
-    """A stretch of a stream queue of RabbitMQ, as a replay.
-
-    Delivery: every row once, from wherever it is opened. Order: by (time, offset) with ``order="event"``, as in the stream
-    with ``order="arrival"``. A bad record becomes a dead letter. A stream knows when a message was written, not the time of
-    its event, so it is read from its first message and what lies before ``start`` is left out. Where it ends is settled when
-    it is first opened, and part of the position.
-
-    Parameters
-    ----------
-    queue, url, schema, format, access
-        As of :class:`govlab.sources.RabbitStream`.
-    start, stop : str or Timestamp
-        The stretch of event time; ``start="first"`` is the first message, ``stop="now"`` the last one when it is opened.
-    order, look_ahead
-        As of :class:`govlab.sources.ReplayReader`.
-    """
-
-    def __init__(
-        self,
-        queue: str,
-        url: str = "amqp://guest:guest@localhost:5672/",
-        schema: Schema | None = None,
-        start: Any = "first",
-        stop: Any = "now",
-        format: str = "json",
-        access: Access | None = None,
-        order: str = "event",
-        look_ahead: int = 65_536,
-        prefetch: int = PREFETCH,
-    ) -> None:
-        self.queue = self.name = queue
-        self._url, self._access = url, access or Access()
-        self._cluster, schema = _opened(queue, url, self._access, schema)
-        super().__init__(schema, order, None if start == "first" else start, None if stop == "now" else stop, look_ahead)
-        self._decoder = MessageDecoder(self.schema, format)
-        self._first = self._end = 0
-        self._streams: list[_Stream] = []
-
-    @property
-    def origin(self) -> str:
-        """What is read, in full, whatever the address of the broker and the way in."""
-        clock = [self.order, self.start_us, self.stop_us]
-        return json.dumps(["rabbitmq range", self._cluster, self.queue, self.schema.recipe(), self._decoder.form, *clock])
-
-    def _partitions(self, position: Mapping[int, int]) -> dict[int, str]:
-        first = _edge(self.queue, self._url, self._access, "first")
-        last = _edge(self.queue, self._url, self._access, "last") if first else []
-        self._first = position.get(-1, offset_of(first[0]) if first else 0)
-        self._end = position.get(-2, offset_of(last[-1]) + 1 if last else 0)
-        if first and self._first < offset_of(first[0]) and self._end > self._first:
-            raise _gone(self.queue, self._first, offset_of(first[0]))
-        return {0: self.queue}
-
-    def position(self) -> dict[int, int]:
-        """Give the rows given, and under -1 and -2 the first offset of the stretch and the one after its last."""
-        return super().position() | {-1: self._first, -2: self._end}
-
-    def _blocks(self, partition: int) -> Generator[Block, None, None]:
-        if self._first >= self._end:
-            return
-        stream = _Stream(self.queue, self._url, self._access, self._first)
-        self._streams.append(stream)
-        patience, waiting = time.monotonic() + PATIENCE_S, list[Delivery]()
-        while not isinstance(stream.next, int) or stream.next < self._end or waiting:
-            part = stream.take(16_384 - len(waiting), 0.05)
-            waiting += part
-            if part:
-                patience = time.monotonic() + PATIENCE_S
-            elif time.monotonic() > patience:
-                raise SourceError(f"{self.queue}: nothing came for {PATIENCE_S:g} s after offset {stream.next}, of {self._end:,}.")
-            if len(waiting) >= 16_384 or (waiting and (not part or stream.next >= self._end)):
-                messages = messages_of(waiting, map(offset_of, waiting), self.queue, bool(self._decoder.envelope))
-                waiting = []
-                yield self._decoder.block(messages.before(self._end), 0)
-
-    def redrive(self, letters: list[tuple[DeadLetter, bytes]]) -> tuple[pd.DataFrame, list[DeadLetter]]:
-        """Read corrected messages; gives their rows and those that are still bad."""
-        return self._decoder.redrive(letters)
-
-    def fetch(self, evidence: str) -> pd.DataFrame:
-        """Read again the rows of an alert's evidence, ``0:first-last`` ranges."""
-        return _again(self.queue, self._url, self._access, self._decoder, evidence)
-
-    def close(self) -> None:
-        """Let go of what waits and of the connection."""
-        super().close()
-        for stream in self._streams:
-            stream.close()
-        self._streams = []
-
-
-def _opened(queue: str, url: str, access: Access, schema: Schema | None) -> tuple[str, Schema]:
+def opened(queue: str, url: str, access: Access, schema: Schema | None) -> tuple[str, Schema]:
+    """See that a queue is a stream; gives how its broker calls itself, and the schema, guessed where none is given."""
     kind, cluster = look_at(queue, url, access)
     if kind != "stream":
         raise ArgumentError(f"{queue!r} is a {kind} queue, not a stream; leave start and stop out, or give kind={kind!r}.")
     if schema is None:
-        schema = infer_messages([body for _, _, _, body in _edge(queue, url, access, "first")], queue)
+        schema = infer_messages([body for _, _, _, body in edge(queue, url, access, "first")], queue)
     return cluster, schema
 
 
 def _still_there(queue: str, url: str, access: Access, offset: int) -> None:
-    first = _edge(queue, url, access, "first")
+    first = edge(queue, url, access, "first")
     if first and offset < offset_of(first[0]):
-        raise _gone(queue, offset, offset_of(first[0]))
+        raise gone(queue, offset, offset_of(first[0]))
 
 
-def _gone(queue: str, offset: int, first: int) -> SourceError:
+def gone(queue: str, offset: int, first: int) -> SourceError:
+    """Give the error for messages that are not there any more."""
     return SourceError(
         f"{queue}: the next offset is {offset:,}, but the messages before {first:,} are gone (retention?). "
         "Begin anew with another store."
     )
 
 
-def _again(queue: str, url: str, access: Access, decoder: MessageDecoder, evidence: str) -> pd.DataFrame:
+def read_again(queue: str, url: str, access: Access, decoder: MessageDecoder, evidence: str) -> pd.DataFrame:
+    """Read the rows at ``0:first-last`` ranges."""
     parts = [frames.empty()]
     for _, first, last in spans_of(evidence):
-        stream = _Stream(queue, url, access, first)
+        stream = Stream(queue, url, access, first)
         try:
             end = time.monotonic() + PATIENCE_S
             while stream.next <= last and time.monotonic() < end:

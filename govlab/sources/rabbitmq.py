@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections import Counter, deque
@@ -18,13 +17,12 @@ from govlab.errors import ArgumentError
 from govlab.frames import Schema
 from govlab.sources.cuts import Cuts
 from govlab.sources.lanes import Block
-from govlab.sources.messages import MessageDecoder, Messages
+from govlab.sources.messages import MessageDecoder
 from govlab.sources.rabbit_consumer import Consumer, Delivery, look_at
+from govlab.sources.rabbit_messages import IDENTITIES, identity_of, messages_of
 from govlab.sources.reader import RAW_LIMIT, DeadLetter, Reader
 
-__all__ = ["RabbitQueue", "messages_of", "rabbit_reader"]
-
-_IDENTITIES = -(2**40)  # keys of a position from here downwards are messages that may be delivered again
+__all__ = ["RabbitQueue"]
 
 
 class RabbitQueue(Reader):
@@ -103,12 +101,13 @@ class RabbitQueue(Reader):
         self._number = position.get(0, 0)  # of the next message
         self._cuts = Cuts({key: n for key, n in position.items() if key in (0, -1)})
         self._partial = position.get(-2), position.get(-1, 0)  # a message of which some rows were given
-        self._seen = Counter({key: n for key, n in position.items() if key <= _IDENTITIES})
+        self._seen = Counter({key: n for key, n in position.items() if key <= IDENTITIES})
         self._given: deque[tuple[int, int]] = deque((self._number - 1, key) for key in self._seen.elements())
         self._unread = self.prefetch  # deliveries of a connection among which some may come a second time
         self._session, self._moved_s = 0, time.monotonic()
         # deliveries that are not acknowledged: the connection, the tag, and the number of the next message after it
         self._out: deque[tuple[int, int, int]] = deque()
+        self._acknowledged = self._number
         self._ready, self._letters = frames.empty(), list[DeadLetter]()
         self._burials: dict[int, tuple[Delivery, str, int]] = {}  # bad messages to be published, by number
 
@@ -146,7 +145,7 @@ class RabbitQueue(Reader):
         self._out.append((session, taken[-1][0], self._number))
         if not fresh:
             return self._ready
-        self._given.extend((first + i, _identity(delivery)) for i, delivery in enumerate(fresh))
+        self._given.extend((first + i, identity_of(delivery)) for i, delivery in enumerate(fresh))
         while len(self._given) > 2 * self.prefetch + len(fresh):
             self._given.popleft()
         messages = messages_of(fresh, range(first, self._number), self.queue, bool(self._decoder.envelope))
@@ -162,7 +161,7 @@ class RabbitQueue(Reader):
         fresh = []
         for delivery in taken:
             self._unread -= 1
-            key = _identity(delivery) if self._seen else 0
+            key = identity_of(delivery) if self._seen else 0
             if self._seen.get(key, 0):
                 self._seen[key] -= 1
                 self.redelivered += 1
@@ -179,13 +178,13 @@ class RabbitQueue(Reader):
         key, given = self._partial
         if not given:
             return block
-        at = next((i for i, delivery in enumerate(fresh) if _identity(delivery) == key), None)
+        at = next((i for i, delivery in enumerate(fresh) if identity_of(delivery) == key), None)
         if at is None:
             return block
         self._partial = None, 0
         rows, bad = block
         mine = (rows["offset"] == first + at).to_numpy().nonzero()[0][:given]
-        return rows.drop(index=mine).reset_index(drop=True), bad
+        return rows.drop(index=mine.tolist()).reset_index(drop=True), bad
 
     def _bury(self, number: int, session: int) -> None:
         """Publish a bad message to the exchange for those, with the reason; where the connection is lost, again by the next."""
@@ -221,7 +220,7 @@ class RabbitQueue(Reader):
         """Acknowledge all before a position."""
         tag: tuple[int, int] | None = None
         while self._out and self._out[0][2] <= position[0]:
-            session, last, _ = self._out.popleft()
+            session, last, self._acknowledged = self._out.popleft()
             tag = session, last
         for number in [number for number in self._burials if number < position[0]]:
             self._bury(number, self._session)
@@ -231,8 +230,7 @@ class RabbitQueue(Reader):
     @property
     def wants_commit(self) -> bool:
         """Whether half of what may be out is: the broker gives no more until some is acknowledged."""
-        out = self._out[-1][2] - self._out[0][2] if self._out else 0
-        return 2 * out >= self.prefetch
+        return 2 * (self._number - self._acknowledged) >= self.prefetch
 
     def lag(self) -> dict[int, int]:
         """Give how many messages the queue holds, and how many were read and not given."""
@@ -264,57 +262,3 @@ class RabbitQueue(Reader):
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             consumer.close()
-
-
-def messages_of(taken: list[Delivery], offsets: Any, queue: str, envelope: bool) -> Messages:
-    """Put deliveries into columns."""
-    messages = Messages(list(offsets), [body for _, _, _, body in taken], topic=queue)
-    if envelope:
-        messages.keys = [key for _, key, _, _ in taken]
-        messages.times_ms = [None if p.timestamp is None else 1000 * int(p.timestamp) for _, _, p, _ in taken]
-        messages.headers = [p.headers for _, _, p, _ in taken]
-    return messages
-
-
-def _identity(delivery: Delivery) -> int:
-    """Give what tells a message from others, as a key of a position."""
-    _, _, properties, body = delivery
-    text = properties.message_id.encode() if properties.message_id else body
-    return _IDENTITIES - (int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 2)
-
-
-def rabbit_reader(
-    queue: str,
-    url: str = "amqp://guest:guest@localhost:5672/",
-    *,
-    kind: str | None = None,
-    start: Any = None,
-    stop: Any = None,
-    **options: Any,
-) -> Reader:
-    """Make the reader of a queue: of a stream, live or (with ``stop``) a stretch of it, or of a queue of another kind.
-
-    Parameters
-    ----------
-    queue, url
-        Where.
-    kind : {"classic", "quorum", "stream"}, optional
-        The broker is asked where it is not given.
-    start, stop
-        Of a stream: see :class:`govlab.sources.RabbitStream` and :class:`govlab.sources.RabbitRange`.
-    **options
-        As of the reader.
-    """
-    from govlab.sources.rabbit_stream import RabbitRange, RabbitStream
-
-    options = {name: value for name, value in options.items() if value is not None}
-    kind = kind or look_at(queue, url, options.get("access") or Access())[0]
-    if kind not in ("classic", "quorum", "stream"):
-        raise ArgumentError(f"kind={kind!r}; expected 'classic', 'quorum' or 'stream'.")
-    if kind != "stream":
-        if start is not None or stop is not None:
-            raise ArgumentError(f"{queue!r} is a {kind} queue, which forgets what it has given: start and stop are for streams.")
-        return RabbitQueue(queue, url, **options)
-    if stop is None:
-        return RabbitStream(queue, url, **({} if start is None else {"start": start}), **options)
-    return RabbitRange(queue, url, **({} if start is None else {"start": start}), stop=stop, **options)
