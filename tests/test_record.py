@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from govlab.recording import Recording
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sinks.test_encode import READ, frame_from, values
@@ -27,6 +26,7 @@ from govlab.addresses import Address
 from govlab.errors import ArgumentError, DataError, StoreError
 from govlab.frames import concat, event_frame, time_us
 from govlab.record import record
+from govlab.recording import Recording
 from govlab.sinks.kafka import KafkaSink, make_topic
 from govlab.sinks.rabbitmq import RabbitSink
 from govlab.sources.reader import DeadLetter

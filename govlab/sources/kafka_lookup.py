@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import ssl
 import threading
 import time
 from collections.abc import Iterable
@@ -64,8 +65,9 @@ class Lookup:
                 metrics_enabled=False,
                 **access.kafka_python(),
             )
-        except KafkaError as error:
-            why = "the login failed" if heard.refused else "it does not speak as expected"
+        except (KafkaError, ssl.SSLError) as error:
+            wrong = isinstance(error, ssl.SSLError)
+            why = "its certificate is not trusted" if wrong else "the login failed" if heard.refused else "not as expected"
             raise SourceError(
                 f"{bootstrap} answers, but {why} ({type(error).__name__}): check user, password, mechanism and TLS "
                 f"(now {access.protocol}{', ' + access.mechanism if access.user else ''})."
