@@ -35,10 +35,10 @@ class _Heard(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.refused = False
+        self.text = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.refused |= bool(re.search("authenticat|sasl|certificate|ssl", record.getMessage(), re.IGNORECASE))
+        self.text += record.getMessage().lower()
 
 
 class Lookup:
@@ -66,8 +66,9 @@ class Lookup:
                 **access.kafka_python(),
             )
         except (KafkaError, ssl.SSLError) as error:
-            wrong = isinstance(error, ssl.SSLError)
-            why = "its certificate is not trusted" if wrong else "the login failed" if heard.refused else "not as expected"
+            text = heard.text + str(error).lower()
+            refused = "the login failed" if re.search("authenticat|sasl", text) else "it does not speak as expected"
+            why = "its certificate is not trusted" if "certificate" in text else refused
             raise SourceError(
                 f"{bootstrap} answers, but {why} ({type(error).__name__}): check user, password, mechanism and TLS "
                 f"(now {access.protocol}{', ' + access.mechanism if access.user else ''})."
