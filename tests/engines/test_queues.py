@@ -212,8 +212,8 @@ def test_a_source_tells_how_much_waits_and_that_its_broker_is_gone(tmp_path):
         assert {0: 0, 1: 20} == source.status()["lag"]
         source.start()
         server.kill()
-        while "reconnecting" != source.state:
-            assert "running" == source.state
+        while (state := source.state) != "reconnecting":
+            assert "running" == state
         assert "has not answered" in source.status()["last_error"]
         server.restart()
         send(server, made, bodies(events(40))[30:], 0)
