@@ -35,7 +35,7 @@ def check_format(form: str) -> str:
 
 def is_alerts(frame: pd.DataFrame) -> bool:
     """Tell whether a frame is one of alerts."""
-    return frame.columns.isin(ALERT_COLUMNS).sum() == len(ALERT_COLUMNS)
+    return set(ALERT_COLUMNS) <= set(frame.columns)
 
 
 def key_column(frame: pd.DataFrame, key: str | None) -> str | None:
