@@ -29,7 +29,7 @@ lab: $(VENV)/.ready  ## open the notebooks in JupyterLab
 
 test: $(VENV)/.ready lint test-pandas2  ## all tests: lint, types, contracts on both pandas, notebooks, a real browser
 	$(BIN)/python -m pytest -q
-	TQDM_DISABLE=1 $(BIN)/python -m pytest -q --nbval --nbval-sanitize-with notebooks/sanitize.cfg --nbval-cell-timeout 60 -p no:cacheprovider notebooks
+	TQDM_DISABLE=1 $(BIN)/python -m pytest -q --nbval --nbval-sanitize-with notebooks/sanitize.cfg --nbval-cell-timeout 120 -p no:cacheprovider notebooks
 
 test-quick: $(VENV)/.ready  ## the tests without notebooks, browser, servers and old pandas
 	$(BIN)/python -m pytest -q --ignore tests/browser --ignore tests/kill --ignore tests/services -m 'not server'
@@ -42,7 +42,7 @@ lint: $(VENV)/.ready  ## style and types
 $(OLD)/.ready: pyproject.toml constraints.txt $(VENV)/.ready
 	test -x $(OLD)/bin/python || $(OTHER) -m venv $(OLD)
 	$(BIN)/uv pip install --quiet --python $(OLD)/bin/python -e . 'pandas==2.2.3' \
-		$$(grep -E '^(confluent-kafka|crc32c|hypothesis|kafka-python|lz4|numba|numpy|paho-mqtt|pika|psutil|pyarrow|pytest|river|rstream|scikit-learn|stomp-py)==' constraints.txt)
+		$$(grep -E '^(confluent-kafka|crc32c|hypothesis|kafka-python|lz4|numba|numpy|paho-mqtt|pika|psutil|pyarrow|pytest|river|rstream|scikit-learn|stomp-py|trustme)==' constraints.txt)
 	@touch $@
 
 test-pandas2: $(OLD)/.ready  ## the contracts on pandas 2.2
