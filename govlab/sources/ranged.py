@@ -62,6 +62,7 @@ class RangedReader(Reader):
         order = Order(self.order, self.look_ahead, self.schema)
         self._lanes = [Lane(p, name, order, self._blocks(p)) for p, name in sorted(self._partitions(position).items())]
         self._skip = {lane.partition: position.get(lane.partition, 0) for lane in self._lanes}
+        self._from = dict(self._skip)
         self._opened, self._ended = True, False
 
     def read(self, max_rows: int) -> pd.DataFrame:
@@ -105,7 +106,8 @@ class RangedReader(Reader):
         given = {lane.partition: lane.given for lane in self._lanes}
         for p, n in zip(*np.unique(self._ready["partition"].to_numpy(), return_counts=True), strict=True):
             given[int(p)] -= int(n)
-        return given
+        # right after opening, what lies before is not yet read again, but it was given
+        return {p: max(n, self._from.get(p, 0)) for p, n in given.items()}
 
     def take_dead_letters(self) -> list[DeadLetter]:
         """Hand over the records that could not be read, of those before the rows given since the last call."""
