@@ -193,6 +193,18 @@ def amqp_parameters(url: str, access: Access, error: type[GovlabError]) -> tuple
     return parameters, without_password(url)
 
 
+def amqp_refusal(error: BaseException, shown: str) -> str | None:
+    """Say why RabbitMQ, or we, refused a connection for good; None where another try may help."""
+    exceptions: Any = extra("pika.exceptions", "pip install 'govlab[rabbitmq]'")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"{shown} answers, but its certificate is not trusted: give the file of its authority, gl.Access(ca=...)."
+    if isinstance(error, exceptions.ProbableAuthenticationError | exceptions.AuthenticationError):
+        return f"{shown}: the login is refused: check user and password."
+    if isinstance(error, exceptions.ProbableAccessDeniedError):
+        return f"{shown}: the login is refused: is the vhost there, and may the user enter it?"
+    return None
+
+
 def without_password(url: str) -> str:
     """Give an address as it may be shown.
 

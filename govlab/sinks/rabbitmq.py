@@ -12,7 +12,7 @@ import pandas as pd
 import pika
 from pika import exceptions
 
-from govlab.access import Access, amqp_parameters, reach
+from govlab.access import Access, amqp_parameters, amqp_refusal, reach
 from govlab.errors import ArgumentError, SinkError, did_you_mean
 from govlab.sinks.encode import arrow_bodies, check_format, id_column, json_bodies, key_column, texts, times_ms
 from govlab.sinks.rabbit_publisher import Message, Publisher
@@ -172,15 +172,13 @@ def _asking(parameters: Any, shown: str) -> Iterator[Any]:
     try:
         with pika.BlockingConnection(parameters) as connection:
             yield connection
-    except exceptions.AMQPError as error:
+    except (exceptions.AMQPError, OSError) as error:  # pika gives some reasons of the system as they came
         raise _told(error, shown) from None
 
 
 def _told(error: Exception, shown: str) -> SinkError:
-    if isinstance(error, exceptions.ProbableAuthenticationError | exceptions.AuthenticationError):
-        return SinkError(f"{shown}: the login is refused: check user and password.")
-    if isinstance(error, exceptions.ProbableAccessDeniedError):
-        return SinkError(f"{shown}: the login is refused: is the vhost there, and may the user enter it?")
+    if refusal := amqp_refusal(error, shown):
+        return SinkError(refusal)
     if isinstance(error, exceptions.ChannelClosedByBroker):
         return SinkError(f"{shown}: {error.reply_text}")
     return SinkError(

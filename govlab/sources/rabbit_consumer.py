@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pika
 from pika import exceptions
 
-from govlab.access import Access, amqp_parameters, reach
+from govlab.access import Access, amqp_parameters, amqp_refusal, reach
 from govlab.errors import SourceError
 
 __all__ = ["Consumer", "Delivery", "look_at"]
@@ -172,10 +172,8 @@ def _drop(connection: Any) -> None:
 
 def _fatal(error: Exception, shown: str, queue: str) -> SourceError | None:
     """Give the error that no other try would mend, or None."""
-    if isinstance(error, exceptions.ProbableAuthenticationError | exceptions.AuthenticationError):
-        return SourceError(f"{shown}: the login is refused: check user and password.")
-    if isinstance(error, exceptions.ProbableAccessDeniedError):
-        return SourceError(f"{shown}: the login is refused: is the vhost there, and may the user enter it?")
+    if refusal := amqp_refusal(error, shown):
+        return SourceError(refusal)
     if isinstance(error, exceptions.ChannelClosedByBroker):
         if error.reply_code == 404:
             return SourceError(f"{shown}: there is no queue {queue!r}: {error.reply_text}")
@@ -207,7 +205,7 @@ def look_at(queue: str, url: str, access: Access) -> tuple[str, str]:
                 if "'x-queue-type'" in error.reply_text or "'durable'" in error.reply_text:
                     return ("quorum" if "'quorum'" in error.reply_text else "classic"), cluster
             return "stream", cluster
-    except exceptions.AMQPError as error:
+    except (exceptions.AMQPError, OSError) as error:  # pika gives some reasons of the system as they came
         raise _fatal(error, shown, queue) or SourceError(f"{shown}: {type(error).__name__}: {error}") from None
 
 

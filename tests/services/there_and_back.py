@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ssl
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import paho.mqtt.client as mqtt
 import pika
@@ -126,7 +127,9 @@ def by_stream(address, ca=None, user="guest", password="guest"):
         await consumer.close()
         return came
 
-    return asyncio.run(there_and_back())
+    # a thread of its own: a browser of another test may have left a loop running in this one
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(there_and_back())).result(60)
 
 
 def processes_of(folder):

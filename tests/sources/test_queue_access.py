@@ -84,7 +84,7 @@ def test_a_certificate_that_is_not_trusted_is_refused(kafka_locked, rabbit_locke
     access = gl.Access(ca=str(tmp_path / "other.pem"))
     with pytest.raises(SourceError, match="answers, but its certificate is not trusted"):
         gl.from_kafka("events", kafka_locked.addresses["ssl"], SCHEMA, access=access)
-    with pytest.raises((SourceError, SinkError)):
+    with pytest.raises((SourceError, SinkError), match="answers, but its certificate is not trusted"):
         gl.from_rabbitmq("events", rabbit_locked.addresses["amqps"], SCHEMA, access=access)
     gc.collect()
 
