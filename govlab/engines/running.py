@@ -142,6 +142,9 @@ def _play(
                 source.end()
         if journal is not None:
             _save(journal, sources, finished=hold is None)
+        elif hold is not None:
+            for source in sources:
+                source.acknowledge()  # what is given so far is delivered; nobody knows when it goes on
     return hold or "finished"
 
 

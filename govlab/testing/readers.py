@@ -30,7 +30,7 @@ def check_reader(make: Callable[[], Reader]) -> None:
     """Check the contract of a reader whose source ends.
 
     Checked: frames are event frames; the rows do not depend on how many are asked for; the end is said again and again; a
-    reader opened at a position goes on with the next row; opening anew begins at the start.
+    reader opened at a position goes on with the next row, and stands there before it is read; opening anew begins at the start.
 
     Parameters
     ----------
@@ -69,8 +69,11 @@ def check_reader(make: Callable[[], Reader]) -> None:
         first.close()
         second = make()
         second.open(position)
-        _same(reader, whole, frames.concat([head, read_all(second, 50)]) if n else read_all(second, 50), f"opening at {position}")
-        second.close()
+        third = make()
+        third.open(second.position())  # before anything is read: a run can be held there
+        for later, what in ((second, f"opening at {position}"), (third, "opening at what was opened and not read")):
+            _same(reader, whole, frames.concat([head, read_all(later, 50)]) if n else read_all(later, 50), what)
+            later.close()
     reader.close()
 
 

@@ -85,6 +85,15 @@ def test_after_a_run_all_alerts_are_delivered():
     assert all(len(frame) for frame in sink.there)
 
 
+def test_a_run_that_holds_has_delivered_what_it_gave():
+    source, outlet = playing(sink := Listed())
+    given = source.through(LOUD).sink_to_list()
+    gl.run(source, max_events=700, progress=False)
+    assert concat(given)["id"].tolist() == sink.ids
+    assert len(sink.ids) > 1
+    outlet.close()
+
+
 def test_a_frame_without_rows_is_not_sent():
     sink = Listed()
     top = Stream()
