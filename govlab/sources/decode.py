@@ -21,7 +21,7 @@ __all__ = ["CsvDecoder", "JsonDecoder", "frame_of"]
 
 Bad = tuple[int, str, bytes]
 Record = tuple[int, bytes]
-More = Callable[[list[int]], dict[str, Any]]
+More = Callable[[Sequence[int]], dict[str, Any]]
 NULL_WORDS = ["", "NA", "NaN", "nan", "null", "None", "N/A"]
 TRUE_WORDS, FALSE_WORDS = ("true", "True", "TRUE", "1"), ("false", "False", "FALSE", "0")
 PART = 256
@@ -105,6 +105,17 @@ class _Decoder(abc.ABC):
         offsets = [offset for offset, _ in good]
         frame, missing = frame_of(columns | (more(offsets) if more else {}), self.schema, partition, np.array(offsets, "int64"))
         return frame, sorted([*bad, *((good[i][0], why, good[i][1]) for i, why in missing)], key=lambda one: one[0])
+
+    def bodies(self, bodies: Sequence[bytes], partition: int, more: More | None = None) -> pd.DataFrame | None:
+        """Give the rows of records, each with its number from 0, if all are good and none goes over several lines; else None."""
+        data = b"\n".join(bodies)
+        columns = self._bulk(data) if data.count(b"\n") == len(bodies) - 1 else None
+        if not columns or len(next(iter(columns.values()))) != len(bodies):
+            return None
+        numbers = range(len(bodies))
+        columns |= more(numbers) if more else {}
+        frame, missing = frame_of(columns, self.schema, partition, np.arange(len(bodies)))
+        return None if missing else frame
 
     def _whole(self, records: list[Record]) -> dict[str, Any] | None:
         columns = self._bulk(b"\n".join(raw for _, raw in records))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import abc
 import re
 from collections.abc import Callable, Iterable, Mapping
+from itertools import groupby
 from typing import Any
 
 import kafka
@@ -229,12 +230,10 @@ class Confluent(Client):
         if errors:
             fetched = [m for m in fetched if m.error() is None]
         found: dict[Topic, list[Any]] = {}
-        for message in fetched:
-            key = message.topic(), message.partition()
-            if key in found:
-                found[key].append(message)
-            else:
-                found[key] = [message]
+        # they come in runs of one partition
+        for number, run in groupby(fetched, self._lib.Message.partition):
+            for topic, messages in groupby(run, self._lib.Message.topic):
+                found.setdefault((topic, number), []).extend(messages)
         return {topic: self._messages(topic[0], messages) for topic, messages in found.items()}
 
     def _messages(self, topic: str, records: list[Any]) -> Messages:

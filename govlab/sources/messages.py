@@ -6,6 +6,7 @@ import json
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -115,7 +116,10 @@ class MessageDecoder:
         """Give the rows of messages, and the bad ones as (offset, reason, bytes)."""
         if self._json is None:
             return self._arrow(messages, partition)
+        more = partial(self._of_envelope, messages) if self.envelope else None
         # here an offset is the number of the message in the list; the queue's own is put in at the end
+        if self.form == "json" and (whole := self._json.bodies(messages.bodies, partition, more)) is not None:
+            return self._placed(whole, messages), []
         if self.form == "json":
             # a JSON text may be written over several lines; between its tokens a line's end is as good as a blank
             records: list[Record] = [
@@ -123,7 +127,7 @@ class MessageDecoder:
             ]
         else:
             records = [(i, line) for i, raw in enumerate(messages.bodies) for line in raw.split(b"\n") if line.strip()]
-        frame, bad = self._json.messages(records, partition, lambda rows: self._of_envelope(messages, rows))
+        frame, bad = self._json.messages(records, partition, more)
         return self._placed(frame, messages), self._gathered(bad, messages)
 
     def redrive(self, letters: Sequence[tuple[DeadLetter, bytes]]) -> tuple[pd.DataFrame, list[DeadLetter]]:

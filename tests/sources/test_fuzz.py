@@ -1,6 +1,7 @@
 """Much rubbish among good messages: the good ones are all read, the bad ones are all dead letters, and can be corrected."""
 
 import json
+import os
 import random
 
 import pytest
@@ -9,7 +10,7 @@ from queues import SCHEMA, bodies, events, queue, send, topic
 import govlab as gl
 
 pytestmark = pytest.mark.server
-N = 2_000
+N = int(os.environ.get("GOVLAB_FUZZ", "2000"))  # a campaign: GOVLAB_FUZZ=100000
 
 
 def rubbish(rng, good):
