@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numba import njit
 
 from govlab import frames
 from govlab.errors import ArgumentError
@@ -14,6 +15,23 @@ from govlab.pipeline import Pipeline, short
 from govlab.step import Step
 
 __all__ = ["Sharded"]
+
+
+@njit(cache=True, nogil=True)
+def _deal(times, shard, event_time, latest, wait_us, key, slowest):  # type: ignore[no-untyped-def]
+    slow = event_time.min()
+    for i in range(times.size):
+        s = shard[i]
+        latest = max(latest, times[i])
+        if times[i] > event_time[s]:
+            was = event_time[s]
+            event_time[s] = times[i]
+            if was == slow:
+                slow = event_time.min()
+        # a shard that is further behind than this is not waited for
+        key[i] = max(event_time[s], latest - wait_us)
+        slowest[i] = max(slow, latest - wait_us)
+    return latest
 
 
 class Sharded(Step):
@@ -76,32 +94,31 @@ class Sharded(Step):
         """Deal the rows to the shards and give on, in order, what no slower shard can still come before."""
         shard, times, labels = self.shard_of(frame), frames.time_us(frame), frame.index
         rows = frame.reset_index(drop=True)
-        latest = np.maximum.accumulate(np.maximum(times, self._latest)) if len(times) else times
-        floor = latest - self._wait_us
-        slowest = np.full(len(times), np.iinfo("int64").max)
+        key, slowest = self.deal(times, shard)
         for s, part in enumerate(self._parts):
             mine = np.flatnonzero(shard == s)
-            now = np.full(len(times), self._event_time[s])
-            if mine.size:
-                seen = np.maximum.accumulate(np.maximum(times[mine], self._event_time[s]))
-                now = np.append(self._event_time[s], seen)[np.searchsorted(mine, np.arange(len(times)), side="right")]
-                self._event_time[s] = seen[-1]
-            key = np.maximum(now, floor)
-            slowest = np.minimum(slowest, key)
             if not mine.size:
                 continue
             given = part.process(rows.iloc[mine])
-            self._shape = given.iloc[:0]
-            if len(given):
-                self._waiting.append((given, key[given.index.to_numpy()], np.full(len(given), s)))
-            for side, aside in part.take_sides():
-                self._sides.append((side, aside))
-        if not len(times):
-            return self._shape
-        self._latest = latest[-1]
-        return self._release(slowest, labels)
+            self.take(s, given, key, part.take_sides())
+        return self.release(slowest, labels) if len(times) else self._shape
 
-    def _release(self, slowest: np.ndarray | None, labels: pd.Index | None) -> pd.DataFrame:
+    def deal(self, times: np.ndarray, shard: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Give, for each row, the event time of its shard and that of the slowest one, with what may not be waited for."""
+        key, slowest = np.empty(times.size, "int64"), np.empty(times.size, "int64")
+        if times.size:
+            self._latest = _deal(times, shard, self._event_time, self._latest, self._wait_us, key, slowest)
+        return key, slowest
+
+    def take(self, s: int, given: pd.DataFrame, key: np.ndarray, sides: list[tuple[str, pd.DataFrame]]) -> None:
+        """Keep what a shard gave until it may be given on; its index says by which rows, whose times are in ``key``."""
+        self._shape = given.iloc[:0]
+        if len(given):
+            self._waiting.append((given, key[given.index.to_numpy()], np.full(len(given), s)))
+        self._sides += sides
+
+    def release(self, slowest: np.ndarray | None = None, labels: pd.Index | None = None) -> pd.DataFrame:
+        """Give on, in order, what no slower shard can still come before; all that waits, if there is no slower one."""
         if not self._waiting:
             return self._shape
         # the index is a row's sequence in its shard here: what waits from earlier frames comes first
@@ -123,17 +140,17 @@ class Sharded(Step):
 
     def finish(self) -> pd.DataFrame:
         """Give on what waits, then what the shards held, by (time, shard, sequence)."""
-        waiting = self._release(None, None)
-        tails, shard = [], []
-        for s, part in enumerate(self._parts):
-            tail = part.finish()
-            tails.append(tail)
-            shard += [s] * len(tail)
-            for side, aside in part.take_sides():
-                self._sides.append((side, aside))
-        tail = frames.concat(tails)
+        tails = [part.finish() for part in self._parts]
+        for part in self._parts:
+            self._sides += part.take_sides()
+        return self.gather(tails)
+
+    def gather(self, tails: list[pd.DataFrame]) -> pd.DataFrame:
+        """Give on what waits, then the last rows of each shard, by (time, shard, sequence)."""
+        waiting, tail = self.release(), frames.concat(tails)
+        shard = np.repeat(np.arange(len(tails)), [len(part) for part in tails])
         if len(tail):
-            tail = tail.iloc[np.lexsort((np.arange(len(tail)), np.array(shard), frames.time_us(tail)))].reset_index(drop=True)
+            tail = tail.iloc[np.lexsort((np.arange(len(tail)), shard, frames.time_us(tail)))].reset_index(drop=True)
         return frames.concat([waiting, tail])
 
     def held(self) -> int:
