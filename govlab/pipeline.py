@@ -82,9 +82,9 @@ class Pipeline(Step):
         """The hash of the recipe, which alerts carry."""
         return recipe_hash(self.recipe())
 
-    def process(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Pass the rows through the steps."""
-        out = self._through(frame, 0)
+    def process(self, frame: pd.DataFrame, first: int = 0) -> pd.DataFrame:
+        """Pass the rows through the steps, from the ``first`` on."""
+        out = self._through(frame, first)
         self._shape = out.iloc[:0]
         return out
 
@@ -95,10 +95,11 @@ class Pipeline(Step):
                 frame = self.steps[i].process(taken)
             except Exception as error:
                 raise self._failure(i, taken, error) from error
-            self._count(i, len(taken), frame)
+            self.count(i, len(taken), frame)
         return frame
 
-    def _count(self, i: int, taken: int, given: pd.DataFrame) -> None:
+    def count(self, i: int, taken: int, given: pd.DataFrame) -> None:
+        """Count what a step took and gave, and take what it put aside."""
         aside = self.steps[i].take_sides()
         self.counts[i][0] += taken
         self.counts[i][1] += len(given)
@@ -113,15 +114,16 @@ class Pipeline(Step):
             return StepError(where + inner, error.positions, error.cause)
         return StepError(where, frames.positions(taken), error)
 
-    def finish(self) -> pd.DataFrame:
-        """Let each step, from the first, give on what it held, through all that come after it."""
+    def finish(self, first: int = 0) -> pd.DataFrame:
+        """Let each step, from the ``first`` on, give on what it held, through all that come after it."""
         tails = []
-        for i, step in enumerate(self.steps):
+        for i in range(first, len(self.steps)):
+            step = self.steps[i]
             try:
                 tail = step.finish()
             except Exception as error:
                 raise self._failure(i, frames.empty(), error) from error
-            self._count(i, 0, tail)
+            self.count(i, 0, tail)
             if len(tail):
                 tails.append(self._through(tail, i + 1))
         return frames.concat([*tails, self._shape])

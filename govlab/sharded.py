@@ -69,7 +69,7 @@ class Sharded(Step):
 
     def start(self) -> None:
         """Make the shards, each with its own fresh copy of the steps."""
-        self._parts = [self.steps.fresh() for _ in range(self.shards)]
+        self._parts: list[Pipeline] = [self.steps.fresh() for _ in range(self.shards)]
         self._event_time = np.full(self.shards, np.iinfo("int64").min)
         self._latest = np.iinfo("int64").min
         self._waiting: list[tuple[pd.DataFrame, np.ndarray, np.ndarray]] = []
@@ -82,6 +82,13 @@ class Sharded(Step):
         for part in getattr(self, "_parts", ()):  # none yet when the step is being made
             told = part.bind(recipe, detector, entity)
         return told
+
+    def part(self) -> Pipeline:
+        """Make the steps of one shard, on their own: who runs them elsewhere needs none of those in here."""
+        self._parts = []
+        part: Pipeline = self.steps.fresh()
+        part.bind(self._recipe_hash, self._detector_name, self._entity_column)
+        return part
 
     def shard_of(self, frame: pd.DataFrame) -> np.ndarray:
         """Give the shard of each row, int64, shape (n,)."""

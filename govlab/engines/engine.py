@@ -64,13 +64,14 @@ class Carrier:
             self.first_us = times[0] if self.first_us == NEVER else self.first_us
             self.last_us, self.newest_us = times[-1], max(self.newest_us, int(times.max()))
         self.fingerprint.take(frame)
-        return self._given(self.pipeline.process(frame))
+        return self.given(self.pipeline.process(frame))
 
     def finish(self) -> tuple[pd.DataFrame, list[tuple[str, pd.DataFrame]]]:
         """Let the steps give on what they hold."""
-        return self._given(self.pipeline.finish())
+        return self.given(self.pipeline.finish())
 
-    def _given(self, out: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[str, pd.DataFrame]]]:
+    def given(self, out: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[str, pd.DataFrame]]]:
+        """Count what came out of the pipeline, and take what was put aside."""
         sides = self.pipeline.take_sides()
         self.rows += len(out)
         if len(out):

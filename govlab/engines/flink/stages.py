@@ -1,0 +1,302 @@
+"""A pipeline cut into stages that pass messages: what is before its shards, each shard, and what comes after.
+
+Nothing here knows Flink: a stage takes a message and gives messages, and its state pickles. The head reads, runs the steps
+before the shards and deals the rows; each shard runs the sharded steps; the tail takes what the shards gave in the order of
+:class:`govlab.Sharded` and runs the rest. A pipeline without shards runs in the tail, whole.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from govlab import frames
+from govlab.engines.engine import NEVER, Carrier
+from govlab.pipeline import Pipeline
+from govlab.sharded import Sharded
+from govlab.sources.reader import DeadLetter, EndOfStream, Reader
+from govlab.step import Step
+from govlab.summary import Fingerprint, Summary
+
+__all__ = ["TAIL", "Block", "Cut", "End", "Given", "Head", "Rows", "Shard", "Tail"]
+
+TAIL = -1  # the number of the tail, where a shard has its own
+
+
+@dataclass
+class Totals:
+    """What the head has taken so far: counts, times, what goes into the fingerprint, and how its steps stand."""
+
+    events: int = 0
+    first_us: int = NEVER
+    last_us: int = NEVER
+    newest_us: int = NEVER
+    taken: Any = None
+    counts: list[list[int]] = field(default_factory=list)
+    sides: dict[str, int] = field(default_factory=dict)
+    held: int = 0
+
+
+@dataclass
+class Rows:
+    """Rows for a shard: those of a block that are its own, labelled by their place in the block."""
+
+    seq: int
+    frame: pd.DataFrame
+
+
+@dataclass
+class Block:
+    """What the tail must know of a block: of each row its time and its shard; without shards, the rows themselves."""
+
+    seq: int
+    totals: Totals
+    letters: list[DeadLetter]
+    times: np.ndarray | None = None
+    shard: np.ndarray | None = None
+    frame: pd.DataFrame | None = None
+
+
+@dataclass
+class End:
+    """There are no more rows."""
+
+    seq: int
+    totals: Totals
+    letters: list[DeadLetter]
+
+
+@dataclass
+class Given:
+    """What a shard gave for a block, or at the end."""
+
+    seq: int
+    shard: int
+    frame: pd.DataFrame
+    sides: list[tuple[str, pd.DataFrame]]
+    held: int
+
+
+class Cut:
+    """A pipeline cut at its first :class:`govlab.Sharded`.
+
+    Parameters
+    ----------
+    step : Step
+        A pipeline, or one step.
+    """
+
+    def __init__(self, step: Step) -> None:
+        self.pipeline = step.fresh() if isinstance(step, Pipeline) else Pipeline(step)
+        at = next((i for i, one in enumerate(self.pipeline.steps) if isinstance(one, Sharded)), None)
+        self.before = self.pipeline.steps[: at or 0]
+        self.sharded: Sharded | None = None if at is None else self.pipeline.steps[at]  # type: ignore[assignment]
+        self.part = None if self.sharded is None else self.sharded.part()
+
+    @property
+    def shards(self) -> int:
+        """How many shards there are; 0 where the pipeline has none."""
+        return 0 if self.sharded is None else self.sharded.shards
+
+
+class Head:
+    """Reads, runs the steps before the shards, and deals the rows.
+
+    Parameters
+    ----------
+    step : Step
+        The whole pipeline.
+    reader : Reader
+        Not yet open.
+    """
+
+    def __init__(self, step: Step, reader: Reader) -> None:
+        cut = Cut(step)
+        self.sharded, self.steps, self.fingerprint = cut.sharded, cut.before, Fingerprint()
+        self.totals = Totals(counts=[[0, 0, 0] for _ in self.steps])
+        self.seq, self.ended = 0, False
+        self.reader, self._position, self._opened = reader, None, False
+
+    def __getstate__(self) -> dict[str, Any]:
+        position = self.reader.position() if self._opened and not self.ended else self._position
+        return self.__dict__ | {"reader": None, "_opened": False, "_position": position}
+
+    def read(self, max_rows: int, most: int | None = None, most_s: float | None = None) -> Iterator[tuple[int, Any]]:
+        """Give messages with the number of their shard, for at most ``most`` rows or ``most_s`` seconds; to the end without both."""
+        done, until = 0, None if most_s is None else time.monotonic() + most_s
+        while not self.ended and (most is None or done < most):
+            if not self._opened:
+                self.reader.open(self._position)
+                self._opened = True
+            try:
+                frame = self.reader.read(max_rows)
+            except EndOfStream:
+                yield from self._end()
+                return
+            letters = self.reader.take_dead_letters()
+            done += len(frame)
+            if len(frame) or letters:
+                yield from self._deal(self._through(frame), letters)
+            if until is not None and (not len(frame) or time.monotonic() > until):
+                return
+
+    def _end(self) -> Iterator[tuple[int, Any]]:
+        letters = self.reader.take_dead_letters()
+        self._position, self.ended = self.reader.position(), True
+        self.reader.close()
+        for i, step in enumerate(self.steps):
+            tail = step.finish()
+            self._count(i, 0, tail)
+            if len(tail := self._steps(tail, i + 1)):
+                yield from self._deal(tail, [])
+        end = End(self.seq, self._told(), letters)
+        for number in range(self.sharded.shards if self.sharded is not None else 0):
+            yield number, end
+        yield TAIL, end
+
+    def _through(self, frame: pd.DataFrame) -> pd.DataFrame:
+        totals = self.totals
+        totals.events += len(frame)
+        if len(frame):
+            times = frames.time_us(frame)
+            totals.first_us = int(times[0]) if totals.first_us == NEVER else totals.first_us
+            totals.last_us, totals.newest_us = int(times[-1]), max(totals.newest_us, int(times.max()))
+        self.fingerprint.take(frame)
+        return self._steps(frame, 0)
+
+    def _steps(self, frame: pd.DataFrame, first: int) -> pd.DataFrame:
+        for i in range(first, len(self.steps)):
+            taken, frame = len(frame), self.steps[i].process(frame)
+            self._count(i, taken, frame)
+        return frame
+
+    def _count(self, i: int, taken: int, given: pd.DataFrame) -> None:
+        aside = 0
+        for side, rows in self.steps[i].take_sides():
+            aside += len(rows)
+            self.totals.sides[side] = self.totals.sides.get(side, 0) + len(rows)
+        for place, n in enumerate((taken, len(given), aside)):
+            self.totals.counts[i][place] += n
+
+    def _told(self) -> Totals:
+        self.totals.taken = self.fingerprint.taken
+        self.totals.held = sum(step.held() for step in self.steps)
+        return copy.deepcopy(self.totals)
+
+    def _deal(self, frame: pd.DataFrame, letters: list[DeadLetter]) -> Iterator[tuple[int, Any]]:
+        frame = frame.reset_index(drop=True)
+        block = Block(self.seq, self._told(), letters)
+        self.seq += 1
+        if self.sharded is None:
+            block.frame = frame
+        else:
+            block.times, shard = frames.time_us(frame), self.sharded.shard_of(frame)
+            block.shard = shard.astype("int16")
+            for number in np.unique(shard):
+                yield int(number), Rows(block.seq, frame.iloc[np.flatnonzero(shard == number)])
+        yield TAIL, block
+
+
+class Shard:
+    """One shard: runs the sharded steps over its rows."""
+
+    def __init__(self, part: Pipeline, number: int) -> None:
+        self.number, self.part = number, part
+
+    def take(self, message: Rows | End) -> Given:
+        """Take rows, or the end."""
+        given = self.part.finish() if isinstance(message, End) else self.part.process(message.frame)
+        return Given(message.seq, self.number, given, self.part.take_sides(), self.part.held())
+
+
+class Tail:
+    """Takes blocks and what the shards gave for them, in the order of the blocks, and runs the rest of the pipeline.
+
+    Attributes
+    ----------
+    finished : bool
+        Whether the end came through.
+    """
+
+    def __init__(self, step: Step) -> None:
+        self.carrier = Carrier(step)
+        cut = Cut(self.carrier.pipeline)
+        self.carrier.pipeline = self.pipeline = cut.pipeline
+        self.shards, self.first = cut.shards, len(cut.before)
+        self.totals, self.finished, self.letters = Totals(), False, 0
+        self._next, self._held = 0, dict[int, int]()
+        self._heads: dict[int, Block | End] = {}
+        self._given: dict[int, dict[int, Given]] = {}
+
+    def take(self, message: Block | End | Given) -> Iterator[tuple[pd.DataFrame, list[tuple[str, pd.DataFrame]], list[DeadLetter]]]:
+        """Take a message; gives rows, sides and dead letters, as far as all before them is there."""
+        if isinstance(message, Given):
+            self._given.setdefault(message.seq, {})[message.shard] = message
+        else:
+            self._heads[message.seq] = message
+        while (head := self._heads.get(self._next)) is not None:
+            given = self._given.get(self._next, {})
+            if len(given) < self._expected(head):
+                return
+            del self._heads[self._next]
+            self._given.pop(self._next, None)
+            self._next += 1
+            self.totals = head.totals
+            self.letters += len(head.letters)
+            self._held |= {number: one.held for number, one in given.items()}
+            out = self._end(given) if isinstance(head, End) else self._block(head, given)
+            yield (*self.carrier.given(out), head.letters)
+
+    def _expected(self, head: Block | End) -> int:
+        if isinstance(head, End):
+            return self.shards
+        return 0 if head.shard is None else len(np.unique(head.shard))
+
+    def _block(self, head: Block, given: dict[int, Given]) -> pd.DataFrame:
+        if head.frame is not None:
+            return self.pipeline.process(head.frame)
+        sharded = self.pipeline.steps[self.first]
+        assert isinstance(sharded, Sharded)
+        assert head.times is not None
+        assert head.shard is not None
+        key, slowest = sharded.deal(head.times, head.shard)
+        for number, one in sorted(given.items()):
+            sharded.take(number, one.frame, key, one.sides)
+        out = sharded.release(slowest, pd.RangeIndex(len(key))) if len(key) else frames.empty()
+        return self._rest(len(key), out)
+
+    def _end(self, given: dict[int, Given]) -> pd.DataFrame:
+        self.finished = True
+        if not self.shards:
+            return self.pipeline.finish()
+        sharded = self.pipeline.steps[self.first]
+        assert isinstance(sharded, Sharded)
+        sharded._sides += [side for _, one in sorted(given.items()) for side in one.sides]
+        last = self._rest(0, sharded.gather([one.frame for _, one in sorted(given.items())]))
+        return frames.concat([last, self.pipeline.finish(self.first + 1)])
+
+    def _rest(self, taken: int, out: pd.DataFrame) -> pd.DataFrame:
+        self.pipeline.count(self.first, taken, out)
+        return self.pipeline.process(out, self.first + 1)
+
+    def summary(self, state: str) -> Summary:
+        """Say what was done so far, as a run in one process would."""
+        carrier, totals = self.carrier, self.totals
+        carrier.events, carrier.first_us, carrier.last_us = totals.events, totals.first_us, totals.last_us
+        carrier.newest_us = totals.newest_us
+        if totals.taken is not None:
+            carrier.fingerprint.taken = totals.taken
+        told = carrier.summary(state, self.letters)
+        for step, (taken, given, aside) in zip(told.steps, totals.counts, strict=False):
+            step |= {"taken": taken, "given": given, "aside": aside}
+        for side, n in totals.sides.items():
+            told.sides[side] = told.sides.get(side, 0) + n
+        told.sides, told.late = dict(sorted(told.sides.items())), told.sides.get("late", 0)
+        told.held += totals.held + sum(self._held.values())
+        return told
