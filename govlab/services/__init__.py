@@ -3,6 +3,7 @@
 from govlab.registry import lazy_room
 
 TABLE = {
+    "flink": ("govlab.services.flink:Flink", "pip install govlab"),
     "kafka": ("govlab.services.kafka:Kafka", "pip install govlab"),
     "rabbitmq": ("govlab.services.rabbitmq:Rabbitmq", "pip install govlab"),
 }

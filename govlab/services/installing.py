@@ -16,7 +16,7 @@ import govlab
 from govlab.errors import ServiceError
 from govlab.services.statefile import alone
 
-__all__ = ["cache", "files", "jars", "java", "package"]
+__all__ = ["cache", "files", "jars", "java", "package", "run"]
 
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 POLICY = Path("/usr/sbin/policy-rc.d")
@@ -56,7 +56,7 @@ def package(name: str, program: str, what: str) -> str:
                 patient = ["-o", "DPkg::Lock::Timeout=300"]
                 # where the lists cannot be had, old ones may do; if not, the next command says so
                 subprocess.run(["apt-get", *patient, "update", "-qq"], capture_output=True, check=False)
-                _run([*command.split(), *patient], f"{what} cannot be installed")
+                run([*command.split(), *patient], f"{what} cannot be installed")
     if not _there(program):
         raise ServiceError(f"the Debian package {name} is installed, but there is no {program}.")
     return str(_there(program))
@@ -108,12 +108,12 @@ def jars(name: str) -> Path:
             with tempfile.TemporaryDirectory(dir=cache()) as aside:
                 shutil.copy(pom, aside)
                 options = ["-DincludeScope=runtime", f"-DoutputDirectory={aside}/jars"]
-                _run([maven, "-B", "-q", "-f", f"{aside}/pom.xml", COPY, *options], f"{name} {version} cannot be installed")
+                run([maven, "-B", "-q", "-f", f"{aside}/pom.xml", COPY, *options], f"{name} {version} cannot be installed")
                 os.rename(f"{aside}/jars", folder)
     return folder
 
 
-def _run(command: list[str], wrong: str) -> None:
+def run(command: list[str], wrong: str) -> None:
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 import pandas as pd
 
@@ -55,6 +56,14 @@ class Reader(abc.ABC):
 
     name: str = "reader"
     waits = False  # whether ``read`` waits a little itself when there is nothing yet
+    made: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
+    """The arguments that it was made with: what makes another of the same."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Keep the arguments."""
+        self = super().__new__(cls)
+        self.made = (args, kwargs)
+        return self
 
     @property
     def wants_commit(self) -> bool:

@@ -1,0 +1,167 @@
+"""The stages as functions of Flink. Imported only where PyFlink is: in the environment of a cluster."""
+
+from __future__ import annotations
+
+import builtins
+import copy
+import json
+import logging
+import pickle
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+from pyflink.common import Types
+from pyflink.datastream import FlatMapFunction, KeyedProcessFunction, RuntimeContext
+from pyflink.datastream.state import ValueStateDescriptor
+
+pd.options.future.infer_string = True  # texts as Arrow holds them, as newer pandas does
+# a cluster's worker puts another print in the place of Python's, and numba looks for the real one when it is imported
+_print = builtins.print
+builtins.print = getattr(getattr(_print, "__self__", None), "_print", _print)
+import numba  # noqa: E402, F401
+
+builtins.print = _print
+
+from govlab.engines.flink.outputs import Outputs  # noqa: E402
+from govlab.engines.flink.stages import TAIL, Cut, End, Given, Head, Rows, Shard, Tail  # noqa: E402
+from govlab.engines.flink.travel import unpack_reader, unpack_step  # noqa: E402
+
+__all__ = ["MESSAGE", "Heads", "Shards", "Tails", "Ticks"]
+
+log = logging.getLogger("govlab")
+MESSAGE = Types.TUPLE([Types.INT(), Types.PRIMITIVE_ARRAY(Types.BYTE())])
+PAD = b"\0" * 32_000  # a tick fills a buffer of the network, so that few stand before a checkpoint's barrier
+
+
+class Ticks(FlatMapFunction):  # type: ignore[misc]
+    """Numbers to ticks, each of which lets the head go on a little; live ones come at a rate."""
+
+    def __init__(self, last: int, per_s: float | None) -> None:
+        self.last, self.per_s = last, per_s
+
+    def flat_map(self, value: int) -> Iterator[tuple[int, bytes]]:
+        """Give a tick; the last one lets the head read to the end."""
+        if self.per_s:
+            time.sleep(1 / self.per_s)
+        yield 0, (b"last" if value >= self.last else b"tick") + PAD
+
+
+class _Stage(KeyedProcessFunction):  # type: ignore[misc]
+    """A function with one picklable state a key, which is held live and read from Flink only after a restart."""
+
+    def __init__(self, spec: str) -> None:
+        self.spec = spec
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Get ready."""
+        self.told = json.loads(self.spec)
+        self.step = unpack_step(self.told["pipeline"])
+        self.state = runtime_context.get_state(ValueStateDescriptor("stage", Types.PICKLED_BYTE_ARRAY()))
+        self.live: dict[int, Any] = {}
+        metrics = runtime_context.get_metrics_group()
+        self.metrics = {name: 0 for name in ("events", "rows", "lag")}
+        for name in self.metrics:
+            metrics.gauge(f"govlab_{name}", lambda name=name: self.metrics[name])
+
+    def stage(self, key: int) -> Any:
+        """Give the stage of a key: as it stands here, as it stood at the checkpoint, or a new one."""
+        if key not in self.live:
+            found = self.state.value()
+            self.live[key] = self.fresh(key) if found is None else self.taken_up(found)
+        return self.live[key]
+
+    def fresh(self, key: int) -> Any:
+        """Make a stage."""
+        raise NotImplementedError
+
+    def taken_up(self, stage: Any) -> Any:
+        """Take up a stage as it stood at a checkpoint."""
+        return stage
+
+
+class Heads(_Stage):
+    """Reads at each tick, and deals."""
+
+    def fresh(self, key: int) -> Head:
+        """Make the head."""
+        return Head(self.step, unpack_reader(self.told["source"]))
+
+    def taken_up(self, stage: Head) -> Head:
+        """Give it its reader back."""
+        stage.reader = unpack_reader(self.told["source"])
+        return stage
+
+    def process_element(self, value: tuple[int, bytes], ctx: Any) -> Iterator[tuple[int, bytes]]:
+        """Go on: to the end at the last tick, else a frame, or what comes within some milliseconds."""
+        head = self.stage(0)
+        if head.ended:
+            return
+        limits = {} if value[1][:4] == b"last" else {"most": self.told["max_rows"]}
+        if self.told["live"]:
+            limits = {"most_s": 0.02}
+        for number, message in head.read(self.told["max_rows"], **limits):
+            yield number, pickle.dumps(message, protocol=5)
+        self.state.update(head)
+        self.metrics |= {"events": head.totals.events, "lag": sum(head.reader.lag().values()) if not head.ended else 0}
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        for head in self.live.values():
+            if not head.ended:
+                head.reader.close()
+
+
+class Shards(_Stage):
+    """Runs the sharded steps; what is for the tail passes by."""
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Get ready."""
+        super().open(runtime_context)
+        self.part = Cut(self.step).part
+
+    def fresh(self, key: int) -> Shard:
+        """Make a shard."""
+        return Shard(copy.deepcopy(self.part), key)
+
+    def process_element(self, value: tuple[int, bytes], ctx: Any) -> Iterator[tuple[int, bytes]]:
+        """Take the rows of a shard."""
+        number, packed = value
+        if number == TAIL:
+            yield 0, packed
+            return
+        message: Rows | End = pickle.loads(packed)
+        stage = self.stage(number)
+        given: Given = stage.take(message)
+        self.state.update(stage)
+        yield 0, pickle.dumps(given, protocol=5)
+
+
+class Tails(_Stage):
+    """Puts together what the shards gave, runs the rest, and writes what comes out."""
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Get ready."""
+        super().open(runtime_context)
+        self.outputs = Outputs(self.told)
+
+    def fresh(self, key: int) -> Tail:
+        """Make the tail."""
+        return Tail(self.step)
+
+    def process_element(self, value: tuple[int, bytes], ctx: Any) -> Iterator[str]:
+        """Take a message; gives lines of text for the files of the job."""
+        tail = self.stage(0)
+        if tail.finished:
+            return
+        for rows, _, letters in tail.take(pickle.loads(value[1])):
+            yield from self.outputs.lines(rows, letters)
+        if tail.finished:
+            yield self.outputs.summary(tail.summary("finished"))
+        self.state.update(tail)
+        self.metrics |= {"events": tail.totals.events, "rows": tail.carrier.rows}
+
+    def close(self) -> None:
+        """Let go of stores and connections."""
+        self.outputs.close()

@@ -1,0 +1,293 @@
+"""Giving a pipeline to Flink."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pandas as pd
+import pyarrow.parquet as pq
+
+from govlab import frames
+from govlab.access import Access
+from govlab.engines.engine import Engine, as_reader
+from govlab.engines.flink.job import ENDED, Job, cause_of
+from govlab.engines.flink.stages import Cut
+from govlab.engines.flink.travel import absolute, pack_reader, pack_step
+from govlab.engines.playback import Source
+from govlab.errors import ArgumentError, GovlabError, ServiceError
+from govlab.pipeline import Pipeline, Result
+from govlab.services import flink_environment
+from govlab.services.ports import choose
+from govlab.sources.files import format_of
+from govlab.sources.ranged import RangedReader
+from govlab.sources.reader import Reader
+from govlab.sources.replay import ReplayReader
+from govlab.step import Step
+
+__all__ = ["Flink", "attach", "submit"]
+
+
+def submit(
+    pipeline: Step,
+    source: Any,
+    into: Any = (),
+    folder: str | Path | None = None,
+    cluster: Any = None,
+    parallelism: int = 1,
+    checkpoint_every: str = "10s",
+    max_rows: int = 16_384,
+    access: Access | None = None,
+    name: str | None = None,
+    settings: dict[str, Any] | None = None,
+) -> Job:
+    """Run a pipeline on Apache Flink: the same alerts as in the lab, whatever the parallelism, the crashes and the rescaling.
+
+    Parameters
+    ----------
+    pipeline : Pipeline or Step
+        What runs. Steps in :class:`govlab.Sharded` are spread over the cluster; all else runs in one task each before and after.
+    source : Source, Reader, path, or DataFrame
+        Files, a stretch of a topic, or a live topic (without a group: the positions are in Flink's checkpoints). All tasks must
+        reach it under the same name.
+    into : str, list of str, optional
+        Where alerts go besides the files of the job: the path of a SQLite store, ``kafka://host:port/topic``,
+        ``amqp://host:port/queue``. One written again after a crash has the same id.
+    folder : str or Path, optional
+        Where the job keeps what it was told, its checkpoints and its results; all tasks must reach it. A job that was stopped
+        or killed is taken up from its last checkpoint when it is submitted again with the same folder.
+    cluster : server or str, optional
+        ``gl.services.start("flink")``, or the address of any cluster's REST interface, ``"http://host:8081"``. Without one, a
+        small cluster is started in a process of its own, for this job.
+    parallelism : int
+        Over how many tasks the shards are spread.
+    checkpoint_every : str
+        Results are given out with each checkpoint.
+    max_rows : int
+        Rows a frame at most. No answer depends on it.
+    access : Access, optional
+        How to get into the queue of ``into``.
+    name : str, optional
+        What the job is called in Flink.
+    settings : dict, optional
+        Further settings of Flink's.
+
+    Returns
+    -------
+    Job
+
+    Raises
+    ------
+    ArgumentError
+        The pipeline or the source cannot travel: says which step, and why.
+    ServiceError
+        Flink cannot be installed or started, or no cluster answers.
+    """
+    if isinstance(parallelism, bool) or not isinstance(parallelism, int) or parallelism < 1:
+        raise ArgumentError(f"submit: parallelism={parallelism!r}; expected a whole number of at least 1.")
+    if not isinstance(pipeline, Step):
+        raise ArgumentError(f"submit: {pipeline!r} is not a pipeline or a step.")
+    place = Path(folder or tempfile.mkdtemp(prefix="govlab-flink-")).expanduser().resolve()
+    place.mkdir(parents=True, exist_ok=True)
+    whole = pipeline if isinstance(pipeline, Pipeline) else Pipeline(pipeline)
+    reader = _reader(source, place)
+    live = not isinstance(reader, RangedReader)
+    if getattr(reader, "group", None):
+        raise ArgumentError("submit: on Flink the positions are in its checkpoints; give the source without a group.")
+    packed = pack_step(whole)
+    run = hashlib.sha256(f"{reader.origin}\n{packed['hash']}".encode()).hexdigest()[:16]
+    spec: dict[str, Any] = {
+        "name": name or f"govlab {reader.name}",
+        "pipeline": packed,
+        "source": pack_reader(reader),
+        "shards": Cut(whole).shards,
+        "live": live,
+        "per_s": 20,
+        "ticks": 1 if live else _ticks(reader, max_rows),
+        "max_rows": max_rows,
+        "parallelism": parallelism,
+        "run": run,
+        "into": [
+            {"to": absolute(str(to)), "access": dataclasses.asdict(access or Access())}
+            for to in ([into] if isinstance(into, str | Path) else into)
+        ],
+        "results": (place / "results").as_uri(),
+    }
+    known = place / "spec.json"
+    if known.exists():
+        before = json.loads(known.read_text())
+        if before["run"] != run:
+            raise ArgumentError(f"submit: {place} is the folder of another job (other events or another pipeline); choose another.")
+        _ended(place)
+    spec["settings"], spec["rest"] = _settings(place, cluster, parallelism, checkpoint_every, live, settings or {})
+    if spec["settings"]["execution.target"] == "remote":
+        _reach(spec["rest"])
+    known.write_text(json.dumps(spec, indent=1))
+    return _start(place, spec)
+
+
+def _reader(source: Any, place: Path) -> Reader:
+    if isinstance(source, Source):
+        return source.reader
+    if isinstance(source, str | Path):
+        return ReplayReader(source)
+    if isinstance(source, pd.DataFrame):
+        # rows at hand go into a file, in their order
+        path = place / "source.parquet"
+        frames.event_frame(source).drop(columns=["partition", "offset"], errors="ignore").to_parquet(path, index=False)
+        return ReplayReader(path, order="arrival")
+    return as_reader(source)
+
+
+def _ticks(reader: Reader, max_rows: int) -> int:
+    """Count the frames at most; surplus ticks cost nothing, and the last one reads to the end whatever is left."""
+    if isinstance(reader, ReplayReader):
+        rows = sum(map(_most_rows, reader.paths))
+    else:
+        reader.open()
+        position = reader.position()
+        reader.close()
+        # beside the rows given, a stretch keeps where it begins and ends
+        ends = sorted(position.items())
+        rows = sum(abs(v) for k, v in ends if k < 0)
+    return 1 + math.ceil(rows / max_rows)
+
+
+def _most_rows(path: str) -> int:
+    kind, packed = format_of(path)
+    system, local = fsspec.core.url_to_fs(path)
+    if kind == "parquet":
+        with system.open(local) as file:
+            return int(pq.ParquetFile(file).metadata.num_rows)
+    return int(system.size(local) * (15 if packed else 1) / 20)
+
+
+def _settings(
+    place: Path, cluster: Any, parallelism: int, checkpoint_every: str, live: bool, more: dict[str, Any]
+) -> tuple[dict[str, Any], str]:
+    python = flink_environment.environment()
+    every_ms = max(1, frames.duration_us(checkpoint_every, "submit: checkpoint_every") // 1000)
+    settings: dict[str, Any] = {
+        "python.client.executable": str(python),
+        "python.executable": str(python),
+        "python.pythonpath": str(flink_environment.code(place)),
+        "python.fn-execution.bundle.size": 64,
+        "python.fn-execution.bundle.time": 10 if live else 1000,
+        "pipeline.max-parallelism": 128,
+        "execution.checkpointing.interval": f"{every_ms} ms",
+        "execution.checkpointing.dir": (place / "checkpoints").as_uri(),
+        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        "execution.checkpointing.min-pause": "100 ms",
+        "restart-strategy.type": "failure-rate",
+        "restart-strategy.failure-rate.max-failures-per-interval": 5,
+        "restart-strategy.failure-rate.failure-rate-interval": "1 min",
+        "restart-strategy.failure-rate.delay": "500 ms",
+    }
+    if cluster is None:
+        port = choose({"rest": None})["rest"]
+        address = f"http://127.0.0.1:{port}"
+        settings |= {
+            "execution.target": "local",
+            "rest.port": port,
+            "rest.bind-port": str(port),
+            "rest.address": "127.0.0.1",
+            "rest.bind-address": "127.0.0.1",
+            "taskmanager.numberOfTaskSlots": max(parallelism, 1),
+            "taskmanager.memory.network.max": "128mb",
+            "taskmanager.memory.managed.size": "256mb",
+        }
+    else:
+        address = cluster if isinstance(cluster, str) else cluster.address
+        host, _, port = address.removeprefix("http://").rstrip("/").rpartition(":")
+        if not host or not port.isdigit():
+            raise ArgumentError(f"submit: cluster={cluster!r}; expected gl.services.start('flink'), or 'http://host:8081'.")
+        settings |= {"execution.target": "remote", "rest.address": host, "rest.port": int(port)}
+    if checkpoint := _last_checkpoint(place):
+        settings["execution.state-recovery.path"] = checkpoint
+    return settings | more, address
+
+
+def _last_checkpoint(place: Path) -> str | None:
+    found = [one.parent for one in place.glob("checkpoints/*/chk-*/_metadata")]
+    return max(found, key=lambda one: (one / "_metadata").stat().st_mtime).as_uri() if found else None
+
+
+def _ended(place: Path) -> None:
+    """See that an earlier job of this folder runs no more."""
+    if not (place / "job.json").exists():
+        return
+    try:
+        job = Job(place)
+        state = job.status().state
+    except ServiceError:
+        return  # its cluster is gone
+    if state not in ENDED:
+        raise ArgumentError(f"submit: the job of {place} is {state}; attach({str(place)!r}) finds it, and its cancel() ends it.")
+
+
+def _reach(address: str) -> None:
+    from govlab.engines.flink.rest import Rest
+
+    version = Rest(address).ask("/config").get("flink-version", "?")
+    if version.rpartition(".")[0] != flink_environment.VERSION.rpartition(".")[0]:
+        raise ServiceError(
+            f"the cluster at {address} is Flink {version}, and govlab's jobs are made by {flink_environment.VERSION}: "
+            f"use a cluster of version {flink_environment.VERSION.rpartition('.')[0]}."
+        )
+
+
+def _start(place: Path, spec: dict[str, Any]) -> Job:
+    (place / "job.json").unlink(missing_ok=True)
+    command = [str(flink_environment.environment()), "-m", "govlab.engines.flink.program", str(place / "spec.json")]
+    variables = flink_environment.clean(
+        {
+            "PYTHONPATH": str(flink_environment.code(place)),
+            "JAVA_TOOL_OPTIONS": os.environ.get("JAVA_TOOL_OPTIONS", ""),
+            "FLINK_LOG_DIR": str(place),
+        }
+    )
+    with (place / "log.txt").open("ab") as log:
+        process = subprocess.Popen(
+            command, cwd=place, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    end = time.monotonic() + 120
+    while not (place / "job.json").exists():
+        if process.poll() is not None or time.monotonic() > end:
+            process.kill()
+            said = (place / "log.txt").read_text(errors="replace")
+            raise GovlabError(f"the job was not taken: {cause_of(said)} (all that was said is in {place / 'log.txt'})")
+        time.sleep(0.05)
+    return Job(place, process if spec["settings"]["execution.target"] == "local" else None)
+
+
+def attach(folder: str | Path) -> Job:
+    """Find a job again by its folder, in another process, say.
+
+    Raises
+    ------
+    ArgumentError
+        No job was submitted with this folder.
+    """
+    place = Path(folder).expanduser().resolve()
+    if not (place / "job.json").exists():
+        raise ArgumentError(f"attach: {place} is not the folder of a job.")
+    return Job(place)
+
+
+class Flink(Engine):
+    """Runs a pipeline on a small cluster of its own, to the end."""
+
+    def run(self, pipeline: Step, source: Any, **options: Any) -> Result:
+        """Run; parameters as of :func:`submit`."""
+        job = submit(pipeline, source, **options)
+        job.wait()
+        return job.result()

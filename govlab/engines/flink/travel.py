@@ -1,0 +1,133 @@
+"""How a pipeline and its source travel to a cluster: as recipes, in plain values that JSON can write."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import importlib
+import inspect
+import json
+import logging
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import govlab
+from govlab.access import Access
+from govlab.errors import ArgumentError, GovlabError, StepError
+from govlab.registry import extra
+from govlab.schema import Schema
+from govlab.sources.reader import Reader
+from govlab.step import Step, recipe_hash
+
+__all__ = ["pack_reader", "pack_step", "unpack_reader", "unpack_step"]
+
+log = logging.getLogger("govlab")
+
+
+def pack_step(step: Step) -> dict[str, Any]:
+    """Write a pipeline as its recipe; one with steps or functions of the user's own with their code as well.
+
+    Raises
+    ------
+    ArgumentError
+        It cannot travel: says which step, and why.
+    """
+    recipe = step.recipe()
+    packed: dict[str, Any] = {"govlab": govlab.__version__, "hash": recipe_hash(recipe), "recipe": recipe}
+    try:
+        if recipe_hash(Step.from_recipe(json.loads(json.dumps(recipe))).recipe()) == packed["hash"] and '"code": ' not in json.dumps(recipe):
+            return packed
+    except Exception as error:  # a recipe names a function or a model, and does not hold it
+        log.debug("the recipe alone does not do: %s", error)
+    cloudpickle = extra("cloudpickle", "pip install 'govlab[flink]'")
+    steps = step.steps if hasattr(step, "steps") and not isinstance(step.steps, Step) else [step]
+    for one in steps:
+        try:
+            cloudpickle.dumps(one.fresh())
+        except Exception as error:  # whatever a user's own object raises when it is pickled
+            raise ArgumentError(
+                f"the step {one.name} cannot go to a cluster: it cannot be pickled ({type(error).__name__}: {error}). Give it plain "
+                "values and functions, and open files and connections in start()."
+            ) from error
+    for module in _own_modules(recipe):
+        cloudpickle.register_pickle_by_value(module)
+    return packed | {"pickle": base64.b64encode(cloudpickle.dumps(step.fresh())).decode()}
+
+
+def _own_modules(recipe: Any) -> list[Any]:
+    """Find the modules of the user's own that a recipe names: a cluster does not have them."""
+    names = {name for name in re.findall(r'"(\w[\w.]*):', json.dumps(recipe)) if name.partition(".")[0] not in ("govlab", "__main__")}
+    modules = []
+    for name in sorted(names):
+        try:
+            module = importlib.import_module(name)
+        except ImportError:
+            continue
+        if "site-packages" not in str(getattr(module, "__file__", "") or "site-packages"):
+            modules.append(module)
+    return modules
+
+
+def unpack_step(packed: Mapping[str, Any]) -> Step:
+    """Make the pipeline again.
+
+    Raises
+    ------
+    GovlabError
+        Lab and cluster have different versions of govlab.
+    """
+    if packed["govlab"] != govlab.__version__:
+        raise GovlabError(
+            f"the lab has govlab {packed['govlab']} and the cluster {govlab.__version__}: install the same version on both."
+        )
+    if "pickle" in packed:
+        step: Step = pickle.loads(base64.b64decode(packed["pickle"]))
+    else:
+        step = Step.from_recipe(packed["recipe"])
+    if "pickle" not in packed and recipe_hash(step.recipe()) != packed["hash"]:
+        raise StepError("the pipeline", "none", ValueError("it is another one after its journey; install the same govlab on both"))
+    return step
+
+
+def pack_reader(reader: Reader) -> dict[str, Any]:
+    """Write what makes a reader anew. Passwords travel as the names of where they are, as :class:`govlab.Access` has them."""
+    made = inspect.signature(type(reader)).bind(*reader.made[0], **reader.made[1])
+    given = dict(made.arguments)
+    for name in made.signature.parameters:
+        if name in ("schema", "paths"):  # as found or guessed here
+            given[name] = getattr(reader, name)
+    return {"reader": f"{type(reader).__module__}:{type(reader).__qualname__}", "given": {k: _plain(v) for k, v in given.items()}}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Schema):
+        return {"schema": value.recipe()}
+    if isinstance(value, Access):
+        return {"access": dataclasses.asdict(value)}
+    if isinstance(value, re.Pattern):
+        return {"pattern": value.pattern}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def unpack_reader(packed: Mapping[str, Any]) -> Reader:
+    """Make the reader again."""
+    module, _, name = packed["reader"].partition(":")
+    made: Reader = getattr(importlib.import_module(module), name)(**{k: _revived(v) for k, v in packed["given"].items()})
+    return made
+
+
+def _revived(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        kind, inner = next(iter(value.items()))
+        return Schema(**inner) if kind == "schema" else Access(**inner) if kind == "access" else re.compile(inner)
+    return [_revived(item) for item in value] if isinstance(value, list) else value
+
+
+def absolute(path: str) -> str:
+    """Give a path of this machine in full; an address as it is."""
+    return path if "://" in path else str(Path(path).expanduser().resolve())
