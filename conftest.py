@@ -4,6 +4,9 @@ import pytest
 
 from govlab import services
 
+# these import PyFlink, which lives in an environment of its own
+collect_ignore = ["govlab/engines/flink/operators.py", "govlab/engines/flink/program.py"]
+
 
 @pytest.fixture(scope="session")
 def kafka_server(tmp_path_factory):

@@ -108,7 +108,10 @@ class Sharded(Step):
                 continue
             given = part.process(rows.iloc[mine])
             self.take(s, given, key, part.take_sides())
-        return self.release(slowest, labels) if len(times) else self._shape
+        if not len(times):
+            self._shape = self._parts[0].process(rows)  # which columns there will be
+            return self._shape
+        return self.release(slowest, labels)
 
     def deal(self, times: np.ndarray, shard: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Give, for each row, the event time of its shard and that of the slowest one, with what may not be waited for."""

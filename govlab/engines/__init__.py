@@ -4,7 +4,7 @@ import importlib
 from typing import Any
 
 TABLE = {
-    "flink": ("govlab.engines.flink:Flink", "pip install 'govlab[flink]'"),
+    "flink": ("govlab.engines.flink:Flink", "pip install govlab"),
     "local": ("govlab.engines.local:Local", "pip install govlab"),
     "streams": ("govlab.engines.streams:Streams", "pip install govlab"),
 }

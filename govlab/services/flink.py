@@ -37,7 +37,9 @@ class _Java(Server):
         conf = self.folder / "conf"
         conf.mkdir(exist_ok=True)
         whole = (files("flink") / "config.yaml").read_text()
-        (conf / "config.yaml").write_text(whole + "".join(f"{key}: {json.dumps(value)}\n" for key, value in self.settings().items()))
+        (conf / "config.yaml").write_text(
+            whole + "".join(f"{key}: {json.dumps(value)}\n" for key, value in self.settings().items())
+        )
 
     def command(self) -> tuple[list[str], dict[str, str]]:
         """Give the command that starts it."""

@@ -20,6 +20,7 @@ from govlab.services.statefile import alone
 __all__ = ["VERSION", "code", "environment", "home"]
 
 VERSION = "2.3.0"
+LATER = "cloudpickle>=3.1"  # Beam pins an older one, which cannot read what the lab's writes; both it and PyFlink do with this
 
 
 def environment() -> Path:
@@ -32,7 +33,7 @@ def environment() -> Path:
     """
     java()
     wanted = files("flink") / "requirements.txt"
-    mark = hashlib.sha256(wanted.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    mark = hashlib.sha256(wanted.read_bytes() + f"{LATER} {sys.version}".encode()).hexdigest()[:12]
     folder = cache() / f"flink-{VERSION}-{mark}"
     python = folder / "bin" / "python"
     if not (folder / "complete").exists():
@@ -43,10 +44,12 @@ def environment() -> Path:
                 wrong = f"Flink {VERSION} cannot be installed"
                 if uv := _uv():
                     run([*uv, "venv", "--quiet", "--python", sys.executable, str(folder)], wrong)
-                    run([*uv, "pip", "install", "--quiet", "--python", str(python), "-r", str(wanted)], wrong)
+                    install = [*uv, "pip", "install", "--quiet", "--python", str(python)]
                 else:
                     run([sys.executable, "-m", "venv", str(folder)], wrong)
-                    run([str(python), "-m", "pip", "install", "--quiet", "-r", str(wanted)], wrong)
+                    install = [str(python), "-m", "pip", "install", "--quiet"]
+                run([*install, "-r", str(wanted)], wrong)
+                run([*install, LATER], wrong)
                 (folder / "complete").touch()
     return python
 
@@ -93,5 +96,7 @@ def told(python: Path) -> str:
     show = "import pyflink.version, pandas; print('Flink', pyflink.version.__version__, 'pandas', pandas.__version__)"
     done = subprocess.run([str(python), "-c", show], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ServiceError(f"the environment of Flink in {python.parent.parent} is broken; delete that folder:\n{done.stderr[-500:]}")
+        raise ServiceError(
+            f"the environment of Flink in {python.parent.parent} is broken; delete that folder:\n{done.stderr[-500:]}"
+        )
     return done.stdout.strip()

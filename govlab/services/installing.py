@@ -114,6 +114,7 @@ def jars(name: str) -> Path:
 
 
 def run(command: list[str], wrong: str) -> None:
+    """Run a command that installs something; raise a ServiceError with its last words if it fails."""
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     )

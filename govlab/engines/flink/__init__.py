@@ -3,7 +3,17 @@
 The lab never imports PyFlink: a pipeline travels as its recipe into the environment in which Flink runs.
 """
 
-from govlab.engines.flink.job import Job, JobStatus
-from govlab.engines.flink.submit import Flink, attach, submit
+import importlib
+from typing import Any
 
 __all__ = ["Flink", "Job", "JobStatus", "attach", "submit"]
+
+_NAMES = {"Job": "job", "JobStatus": "job", "Flink": "submitting", "attach": "submitting", "submit": "submitting"}
+
+
+def __getattr__(name: str) -> Any:  # a worker imports its own part only
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"govlab.engines.flink.{_NAMES[name]}"), name)
+    from govlab.errors import did_you_mean
+
+    raise AttributeError(f"govlab.engines.flink has no {name!r}. {did_you_mean(name, _NAMES)}")

@@ -64,7 +64,7 @@ class JobStatus:
 
 
 class Job:
-    """A pipeline that runs on Flink. Made by :func:`govlab.engines.flink.submit`, found again by :func:`~govlab.engines.flink.attach`.
+    """A pipeline that runs on Flink; ``submit`` makes it, and ``attach`` finds it again.
 
     Parameters
     ----------
@@ -97,7 +97,8 @@ class Job:
             if self._process is not None:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._process.wait(20)
-            status = JobStatus("FINISHED" if self.summary() is not None else "FAILED", error=self._last_words())
+            done = self.summary() is not None
+            status = JobStatus("FINISHED" if done else "FAILED", error=None if done else self._last_words())
         if status.state in ENDED:
             self._ended = status
         return status
@@ -245,7 +246,9 @@ class Job:
             if status.state in ENDED or (status.state == "RUNNING" and status.parallelism == parallelism):
                 return
             time.sleep(0.1)
-        raise GovlabError(f"the job has {self.status().parallelism} tasks for its shards, not {parallelism}: are there slots for them?")
+        raise GovlabError(
+            f"the job has {self.status().parallelism} tasks for its shards, not {parallelism}: are there slots for them?"
+        )
 
     def _let_go(self) -> None:
         if self._process is not None and self._process.poll() is None:

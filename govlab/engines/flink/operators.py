@@ -17,15 +17,12 @@ from pyflink.datastream import FlatMapFunction, KeyedProcessFunction, RuntimeCon
 from pyflink.datastream.state import ValueStateDescriptor
 
 pd.options.future.infer_string = True  # texts as Arrow holds them, as newer pandas does
-# a cluster's worker puts another print in the place of Python's, and numba looks for the real one when it is imported
-_print = builtins.print
-builtins.print = getattr(getattr(_print, "__self__", None), "_print", _print)
-import numba  # noqa: E402, F401
+# a cluster's worker puts another print in the place of Python's, and numba wants the real one when it first compiles
+builtins.print = getattr(getattr(builtins.print, "__self__", None), "_print", builtins.print)
 
-builtins.print = _print
-
+from govlab.engines.flink.messages import TAIL, End, Given, Rows  # noqa: E402
 from govlab.engines.flink.outputs import Outputs  # noqa: E402
-from govlab.engines.flink.stages import TAIL, Cut, End, Given, Head, Rows, Shard, Tail  # noqa: E402
+from govlab.engines.flink.stages import Cut, Head, Shard, Tail  # noqa: E402
 from govlab.engines.flink.travel import unpack_reader, unpack_step  # noqa: E402
 
 __all__ = ["MESSAGE", "Heads", "Shards", "Tails", "Ticks"]
@@ -61,7 +58,7 @@ class _Stage(KeyedProcessFunction):  # type: ignore[misc]
         self.state = runtime_context.get_state(ValueStateDescriptor("stage", Types.PICKLED_BYTE_ARRAY()))
         self.live: dict[int, Any] = {}
         metrics = runtime_context.get_metrics_group()
-        self.metrics = {name: 0 for name in ("events", "rows", "lag")}
+        self.metrics = dict.fromkeys(("events", "rows", "lag"), 0)
         for name in self.metrics:
             metrics.gauge(f"govlab_{name}", lambda name=name: self.metrics[name])
 
@@ -156,9 +153,11 @@ class Tails(_Stage):
         if tail.finished:
             return
         for rows, _, letters in tail.take(pickle.loads(value[1])):
-            yield from self.outputs.lines(rows, letters)
+            for line in self.outputs.lines(rows, letters):
+                yield f"{tail.lines} {line}"  # numbered, as files do not tell their order
+                tail.lines += 1
         if tail.finished:
-            yield self.outputs.summary(tail.summary("finished"))
+            yield f"{tail.lines} {self.outputs.summary(tail.summary('finished'))}"
         self.state.update(tail)
         self.metrics |= {"events": tail.totals.events, "rows": tail.carrier.rows}
 

@@ -8,13 +8,15 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pandas as pd
 import pyarrow as pa
 
-from govlab import frames
+from govlab import frames, registry
 from govlab.access import Access
 from govlab.engines.engine import letters_table, open_store
+from govlab.errors import GovlabError
 from govlab.sources.reader import DeadLetter
 from govlab.summary import Summary
 
@@ -31,10 +33,10 @@ class Outputs:
     def __init__(self, told: dict[str, Any]) -> None:
         self.told, self._store, self._sinks = told, None, []
         for into in told["into"]:
-            if "://" in into["to"]:
-                from govlab.addresses import Address, sink_of
-
-                self._sinks.append(sink_of(Address.of(into["to"]), Access(**into["access"])))
+            if into["to"].startswith("kafka://"):
+                parts = urlsplit(into["to"])
+                sink = registry.load("sinks", "kafka_sink")
+                self._sinks.append(sink(parts.path.strip("/"), parts.netloc, access=Access(**into["access"])))
             else:
                 self._store, _ = open_store(into["to"])
                 self._epoch = self._store.claim(told["run"])
@@ -71,22 +73,22 @@ def _packed(frame: pd.DataFrame) -> str:
 
 
 def _unpacked(text: str) -> pd.DataFrame:
-    frame: pd.DataFrame = pa.ipc.open_stream(base64.b64decode(text)).read_all().to_pandas()
+    table = pa.ipc.open_stream(base64.b64decode(text)).read_all()
+    # without what another pandas noted, texts are as this one has them
+    frame: pd.DataFrame = table.replace_schema_metadata(None).to_pandas()
     return frame
 
 
 def read_lines(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, Summary | None]:
     """Read the files of a job: rows, dead letters, and the summary once it has ended."""
-    rows, letters, summary = [], [], None
-    # files are numbered in the order in which they were begun; what begins with a point is not yet given out
-    places = [place for place in folder.rglob("out-*") if place.is_file()]
-    for place in sorted(places, key=lambda place: (place.parent.name, int(place.name.rpartition("-")[2]))):
+    found: dict[int, tuple[str, str]] = {}
+    for place in folder.rglob("out-*"):  # what begins with a point is not yet given out
         for line in place.read_text().splitlines():
-            kind, _, text = line.partition(" ")
-            if kind == "rows":
-                rows.append(_unpacked(text))
-            elif kind == "letters":
-                letters.append(_unpacked(text))
-            elif kind == "summary":
-                summary = Summary(**json.loads(text))
+            number, kind, text = line.split(" ", 2)
+            if int(number) in found:
+                raise GovlabError(f"{folder}: line {number} is there twice; the files of two jobs lie in it.")
+            found[int(number)] = kind, text
+    rows = [_unpacked(text) for _, (kind, text) in sorted(found.items()) if kind == "rows"]
+    letters = [_unpacked(text) for _, (kind, text) in sorted(found.items()) if kind == "letters"]
+    summary = next((Summary(**json.loads(text)) for kind, text in found.values() if kind == "summary"), None)
     return frames.concat(rows), frames.concat(letters) if letters else letters_table([]), summary

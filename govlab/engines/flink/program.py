@@ -1,4 +1,4 @@
-"""Builds a job and gives it to Flink: ``python -m govlab.engines.flink.program SPEC``, in the environment of the cluster."""
+"""Builds a job and gives it to Flink: ``python -m govlab.engines.flink.program SPEC...``, in the environment of the cluster."""
 
 from __future__ import annotations
 
@@ -13,46 +13,53 @@ from pyflink.common.typeinfo import Types
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.datastream.connectors.file_system import FileSink, OutputFileConfig, RollingPolicy
 from pyflink.datastream.connectors.number_seq import NumberSequenceSource
+from pyflink.java_gateway import get_gateway
 
 from govlab.engines.flink.operators import MESSAGE, Heads, Shards, Tails, Ticks
 
 
-def main(place: str) -> None:
-    """Build the job that a file describes, start it, and write its number beside the file."""
-    spec = Path(place).read_text()
-    told = json.loads(spec)
+def main(*places: str) -> None:
+    """Build the jobs that files describe as one, start it, and write its number beside the first file."""
+    specs = [Path(place).read_text() for place in places]
+    told, first = json.loads(specs[0]), Path(places[0])
     configuration = Configuration()
     for name, value in told["settings"].items():
         configuration.set_string(name, str(value))
     environment = StreamExecutionEnvironment.get_execution_environment(configuration)
-    build(environment, told, spec)
+    if told["settings"]["execution.target"] != "local":
+        # a program that is not started by Flink's own command gets a local one, whatever the settings say
+        java = get_gateway().jvm.org.apache.flink.streaming.api.environment.StreamExecutionEnvironment
+        environment = StreamExecutionEnvironment(java(configuration._j_configuration))
+    for i, spec in enumerate(specs):
+        build(environment, json.loads(spec), spec, f"{i} " if i else "")
     client = environment.execute_async(told["name"])
-    job = str(client.get_job_id())
-    Path(place).with_name("job.json.tmp").write_text(json.dumps({"id": job, "rest": told["settings"].get("rest.port")}))
-    Path(place).with_name("job.json.tmp").rename(Path(place).with_name("job.json"))
+    first.with_name("job.json.tmp").write_text(json.dumps({"id": str(client.get_job_id())}))
+    first.with_name("job.json.tmp").rename(first.with_name("job.json"))
     if told["settings"]["execution.target"] == "local":
         client.get_job_execution_result().result()  # the cluster lives in this process
 
 
-def build(environment: StreamExecutionEnvironment, told: dict[str, Any], spec: str) -> None:
-    """Build the graph: ticks, head, shards, tail, files."""
+def build(environment: StreamExecutionEnvironment, told: dict[str, Any], spec: str, prefix: str = "") -> None:
+    """Build the graph: ticks, head, shards, tail, files; ``prefix`` tells several in one job apart."""
     last = 2**62 if told["live"] else told["ticks"] - 1
     numbers = environment.from_source(
         NumberSequenceSource(0, last), WatermarkStrategy.no_watermarks(), "numbers", Types.LONG()
     ).set_parallelism(1)
     ticks = numbers.flat_map(Ticks(last, told["per_s"] if told["live"] else None), MESSAGE).set_parallelism(1)
-    flow = ticks.key_by(_number, Types.INT()).process(Heads(spec), MESSAGE).name("head").uid("head").set_parallelism(1)
+    flow = ticks.key_by(_number, Types.INT()).process(Heads(spec), MESSAGE).name("head").uid(prefix + "head").set_parallelism(1)
     if told["shards"]:
-        flow = flow.key_by(_number, Types.INT()).process(Shards(spec), MESSAGE).name("shards").uid("shards")
+        flow = flow.key_by(_number, Types.INT()).process(Shards(spec), MESSAGE).name("shards").uid(prefix + "shards")
         flow = flow.set_parallelism(told["parallelism"])
-    lines = flow.key_by(_number, Types.INT()).process(Tails(spec), Types.STRING()).name("tail").uid("tail").set_parallelism(1)
+    lines = (
+        flow.key_by(_number, Types.INT()).process(Tails(spec), Types.STRING()).name("tail").uid(prefix + "tail").set_parallelism(1)
+    )
     sink = (
         FileSink.for_row_format(told["results"], Encoder.simple_string_encoder())
         .with_rolling_policy(RollingPolicy.on_checkpoint_rolling_policy())
         .with_output_file_config(OutputFileConfig.builder().with_part_prefix("out").build())
         .build()
     )
-    lines.sink_to(sink).name("files").uid("files").set_parallelism(1)
+    lines.sink_to(sink).name("files").uid(prefix + "files").set_parallelism(1)
 
 
 def _number(message: tuple[int, bytes]) -> int:
@@ -60,4 +67,4 @@ def _number(message: tuple[int, bytes]) -> int:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

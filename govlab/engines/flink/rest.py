@@ -34,11 +34,9 @@ class Rest:
             Nobody answers, or the answer is that it cannot be done.
         """
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(  # noqa: S310 - the address is the user's own
-            f"{self.address}{path}", data, {"Content-Type": "application/json"}, method=method
-        )
+        request = urllib.request.Request(f"{self.address}{path}", data, {"Content-Type": "application/json"}, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=30) as answer:
                 text = answer.read()
                 return json.loads(text) if text else {}
         except urllib.error.HTTPError as error:
@@ -49,4 +47,6 @@ class Rest:
                 told = told[:300]
             raise ServiceError(f"Flink at {self.address} refuses {method} {path}: {told}") from None
         except (OSError, http.client.HTTPException) as error:
-            raise ServiceError(f"no Flink answers at {self.address} ({error}): is the cluster up, and is the address right?") from None
+            raise ServiceError(
+                f"no Flink answers at {self.address} ({error}): is the cluster up, and is the address right?"
+            ) from None

@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,69 +17,14 @@ import pandas as pd
 
 from govlab import frames
 from govlab.engines.engine import NEVER, Carrier
+from govlab.engines.flink.messages import TAIL, Block, End, Given, Rows, Totals
 from govlab.pipeline import Pipeline
 from govlab.sharded import Sharded
 from govlab.sources.reader import DeadLetter, EndOfStream, Reader
 from govlab.step import Step
 from govlab.summary import Fingerprint, Summary
 
-__all__ = ["TAIL", "Block", "Cut", "End", "Given", "Head", "Rows", "Shard", "Tail"]
-
-TAIL = -1  # the number of the tail, where a shard has its own
-
-
-@dataclass
-class Totals:
-    """What the head has taken so far: counts, times, what goes into the fingerprint, and how its steps stand."""
-
-    events: int = 0
-    first_us: int = NEVER
-    last_us: int = NEVER
-    newest_us: int = NEVER
-    taken: Any = None
-    counts: list[list[int]] = field(default_factory=list)
-    sides: dict[str, int] = field(default_factory=dict)
-    held: int = 0
-
-
-@dataclass
-class Rows:
-    """Rows for a shard: those of a block that are its own, labelled by their place in the block."""
-
-    seq: int
-    frame: pd.DataFrame
-
-
-@dataclass
-class Block:
-    """What the tail must know of a block: of each row its time and its shard; without shards, the rows themselves."""
-
-    seq: int
-    totals: Totals
-    letters: list[DeadLetter]
-    times: np.ndarray | None = None
-    shard: np.ndarray | None = None
-    frame: pd.DataFrame | None = None
-
-
-@dataclass
-class End:
-    """There are no more rows."""
-
-    seq: int
-    totals: Totals
-    letters: list[DeadLetter]
-
-
-@dataclass
-class Given:
-    """What a shard gave for a block, or at the end."""
-
-    seq: int
-    shard: int
-    frame: pd.DataFrame
-    sides: list[tuple[str, pd.DataFrame]]
-    held: int
+__all__ = ["Cut", "Head", "Shard", "Tail"]
 
 
 class Cut:
@@ -128,7 +72,7 @@ class Head:
         return self.__dict__ | {"reader": None, "_opened": False, "_position": position}
 
     def read(self, max_rows: int, most: int | None = None, most_s: float | None = None) -> Iterator[tuple[int, Any]]:
-        """Give messages with the number of their shard, for at most ``most`` rows or ``most_s`` seconds; to the end without both."""
+        """Give messages with the number of their shard, for ``most`` rows or ``most_s`` seconds, or to the end."""
         done, until = 0, None if most_s is None else time.monotonic() + most_s
         while not self.ended and (most is None or done < most):
             if not self._opened:
@@ -229,7 +173,7 @@ class Tail:
         cut = Cut(self.carrier.pipeline)
         self.carrier.pipeline = self.pipeline = cut.pipeline
         self.shards, self.first = cut.shards, len(cut.before)
-        self.totals, self.finished, self.letters = Totals(), False, 0
+        self.totals, self.finished, self.letters, self.lines = Totals(), False, 0, 0
         self._next, self._held = 0, dict[int, int]()
         self._heads: dict[int, Block | End] = {}
         self._given: dict[int, dict[int, Given]] = {}
@@ -268,8 +212,7 @@ class Tail:
         key, slowest = sharded.deal(head.times, head.shard)
         for number, one in sorted(given.items()):
             sharded.take(number, one.frame, key, one.sides)
-        out = sharded.release(slowest, pd.RangeIndex(len(key))) if len(key) else frames.empty()
-        return self._rest(len(key), out)
+        return self._rest(len(key), sharded.release(slowest, pd.RangeIndex(len(key)))) if len(key) else frames.empty()
 
     def _end(self, given: dict[int, Given]) -> pd.DataFrame:
         self.finished = True

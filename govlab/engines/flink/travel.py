@@ -14,10 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
+
 import govlab
 from govlab.access import Access
 from govlab.errors import ArgumentError, GovlabError, StepError
-from govlab.registry import extra
+from govlab.pipeline import Pipeline
 from govlab.schema import Schema
 from govlab.sources.reader import Reader
 from govlab.step import Step, recipe_hash
@@ -38,28 +40,47 @@ def pack_step(step: Step) -> dict[str, Any]:
     recipe = step.recipe()
     packed: dict[str, Any] = {"govlab": govlab.__version__, "hash": recipe_hash(recipe), "recipe": recipe}
     try:
-        if recipe_hash(Step.from_recipe(json.loads(json.dumps(recipe))).recipe()) == packed["hash"] and '"code": ' not in json.dumps(recipe):
+        if recipe_hash(Step.from_recipe(json.loads(json.dumps(recipe))).recipe()) == packed[
+            "hash"
+        ] and '"code": ' not in json.dumps(recipe):
             return packed
     except Exception as error:  # a recipe names a function or a model, and does not hold it
         log.debug("the recipe alone does not do: %s", error)
-    cloudpickle = extra("cloudpickle", "pip install 'govlab[flink]'")
     steps = step.steps if hasattr(step, "steps") and not isinstance(step.steps, Step) else [step]
     for one in steps:
         try:
-            cloudpickle.dumps(one.fresh())
+            cloudpickle.dumps(_frozen(one))
         except Exception as error:  # whatever a user's own object raises when it is pickled
             raise ArgumentError(
-                f"the step {one.name} cannot go to a cluster: it cannot be pickled ({type(error).__name__}: {error}). Give it plain "
-                "values and functions, and open files and connections in start()."
+                f"the step {one.name} cannot go to a cluster: it cannot be pickled ({type(error).__name__}: {error}). Give it "
+                "plain values and functions, and open files and connections in start()."
             ) from error
     for module in _own_modules(recipe):
         cloudpickle.register_pickle_by_value(module)
-    return packed | {"pickle": base64.b64encode(cloudpickle.dumps(step.fresh())).decode()}
+    return packed | {"pickle": base64.b64encode(cloudpickle.dumps(_frozen(step))).decode()}
+
+
+def _frozen(value: Any) -> Any:
+    """Take a step apart into classes and parameters: its state holds frames, which another pandas cannot unpickle."""
+    if isinstance(value, Pipeline):
+        return type(value), [_frozen(step) for step in value.steps]
+    if isinstance(value, Step):
+        return type(value), {f.name: _frozen(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
+    return value
+
+
+def _thawed(value: Any) -> Any:
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], type) and issubclass(value[0], Step):
+        kind, given = value
+        return kind(*map(_thawed, given)) if isinstance(given, list) else kind(**{k: _thawed(v) for k, v in given.items()})
+    return value
 
 
 def _own_modules(recipe: Any) -> list[Any]:
     """Find the modules of the user's own that a recipe names: a cluster does not have them."""
-    names = {name for name in re.findall(r'"(\w[\w.]*):', json.dumps(recipe)) if name.partition(".")[0] not in ("govlab", "__main__")}
+    names = {
+        name for name in re.findall(r'"(\w[\w.]*):', json.dumps(recipe)) if name.partition(".")[0] not in ("govlab", "__main__")
+    }
     modules = []
     for name in sorted(names):
         try:
@@ -84,7 +105,7 @@ def unpack_step(packed: Mapping[str, Any]) -> Step:
             f"the lab has govlab {packed['govlab']} and the cluster {govlab.__version__}: install the same version on both."
         )
     if "pickle" in packed:
-        step: Step = pickle.loads(base64.b64decode(packed["pickle"]))
+        step: Step = _thawed(pickle.loads(base64.b64decode(packed["pickle"])))
     else:
         step = Step.from_recipe(packed["recipe"])
     if "pickle" not in packed and recipe_hash(step.recipe()) != packed["hash"]:

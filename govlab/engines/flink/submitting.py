@@ -21,20 +21,20 @@ from govlab import frames
 from govlab.access import Access
 from govlab.engines.engine import Engine, as_reader
 from govlab.engines.flink.job import ENDED, Job, cause_of
+from govlab.engines.flink.settings import reach, settings_of
 from govlab.engines.flink.stages import Cut
 from govlab.engines.flink.travel import absolute, pack_reader, pack_step
 from govlab.engines.playback import Source
 from govlab.errors import ArgumentError, GovlabError, ServiceError
 from govlab.pipeline import Pipeline, Result
 from govlab.services import flink_environment
-from govlab.services.ports import choose
 from govlab.sources.files import format_of
 from govlab.sources.ranged import RangedReader
 from govlab.sources.reader import Reader
 from govlab.sources.replay import ReplayReader
 from govlab.step import Step
 
-__all__ = ["Flink", "attach", "submit"]
+__all__ = ["Flink", "attach", "described", "submit"]
 
 
 def submit(
@@ -60,8 +60,8 @@ def submit(
         Files, a stretch of a topic, or a live topic (without a group: the positions are in Flink's checkpoints). All tasks must
         reach it under the same name.
     into : str, list of str, optional
-        Where alerts go besides the files of the job: the path of a SQLite store, ``kafka://host:port/topic``,
-        ``amqp://host:port/queue``. One written again after a crash has the same id.
+        Where alerts go besides the files of the job: the path of a SQLite store, ``kafka://host:port/topic``.
+        One that is written again after a crash has the same id.
     folder : str or Path, optional
         Where the job keeps what it was told, its checkpoints and its results; all tasks must reach it. A job that was stopped
         or killed is taken up from its last checkpoint when it is submitted again with the same folder.
@@ -100,39 +100,53 @@ def submit(
     place.mkdir(parents=True, exist_ok=True)
     whole = pipeline if isinstance(pipeline, Pipeline) else Pipeline(pipeline)
     reader = _reader(source, place)
-    live = not isinstance(reader, RangedReader)
     if getattr(reader, "group", None):
         raise ArgumentError("submit: on Flink the positions are in its checkpoints; give the source without a group.")
+    spec = described(whole, reader, place, parallelism, max_rows, into, access, name)
+    known = place / "spec.json"
+    if known.exists():
+        before = json.loads(known.read_text())
+        if before["run"] != spec["run"]:
+            raise ArgumentError(f"submit: {place} is the folder of another job (other events or another pipeline); choose another.")
+        _ended(place)
+    spec["settings"], spec["rest"] = settings_of(place, cluster, parallelism, checkpoint_every, spec["live"], settings or {})
+    if spec["settings"]["execution.target"] == "remote":
+        reach(spec["rest"])
+    known.write_text(json.dumps(spec, indent=1))
+    return _start(place, spec)
+
+
+def described(
+    whole: Pipeline,
+    reader: Reader,
+    place: Path,
+    parallelism: int = 1,
+    max_rows: int = 16_384,
+    into: Any = (),
+    access: Access | None = None,
+    name: str | None = None,
+) -> dict[str, Any]:
+    """Describe a job in plain values, all but Flink's settings."""
+    places = [absolute(str(to)) for to in ([into] if isinstance(into, str | Path) else into)]
+    for to in places:
+        if "://" in to and not to.startswith("kafka://"):
+            raise ArgumentError(f"submit: into={to!r}; expected the path of a SQLite store, or 'kafka://host:9092/topic'.")
     packed = pack_step(whole)
     run = hashlib.sha256(f"{reader.origin}\n{packed['hash']}".encode()).hexdigest()[:16]
-    spec: dict[str, Any] = {
+    return {
         "name": name or f"govlab {reader.name}",
         "pipeline": packed,
         "source": pack_reader(reader),
         "shards": Cut(whole).shards,
-        "live": live,
+        "live": not isinstance(reader, RangedReader),
         "per_s": 20,
-        "ticks": 1 if live else _ticks(reader, max_rows),
+        "ticks": _ticks(reader, max_rows) if isinstance(reader, RangedReader) else 1,
         "max_rows": max_rows,
         "parallelism": parallelism,
         "run": run,
-        "into": [
-            {"to": absolute(str(to)), "access": dataclasses.asdict(access or Access())}
-            for to in ([into] if isinstance(into, str | Path) else into)
-        ],
+        "into": [{"to": to, "access": dataclasses.asdict(access or Access())} for to in places],
         "results": (place / "results").as_uri(),
     }
-    known = place / "spec.json"
-    if known.exists():
-        before = json.loads(known.read_text())
-        if before["run"] != run:
-            raise ArgumentError(f"submit: {place} is the folder of another job (other events or another pipeline); choose another.")
-        _ended(place)
-    spec["settings"], spec["rest"] = _settings(place, cluster, parallelism, checkpoint_every, live, settings or {})
-    if spec["settings"]["execution.target"] == "remote":
-        _reach(spec["rest"])
-    known.write_text(json.dumps(spec, indent=1))
-    return _start(place, spec)
 
 
 def _reader(source: Any, place: Path) -> Reader:
@@ -171,56 +185,6 @@ def _most_rows(path: str) -> int:
     return int(system.size(local) * (15 if packed else 1) / 20)
 
 
-def _settings(
-    place: Path, cluster: Any, parallelism: int, checkpoint_every: str, live: bool, more: dict[str, Any]
-) -> tuple[dict[str, Any], str]:
-    python = flink_environment.environment()
-    every_ms = max(1, frames.duration_us(checkpoint_every, "submit: checkpoint_every") // 1000)
-    settings: dict[str, Any] = {
-        "python.client.executable": str(python),
-        "python.executable": str(python),
-        "python.pythonpath": str(flink_environment.code(place)),
-        "python.fn-execution.bundle.size": 64,
-        "python.fn-execution.bundle.time": 10 if live else 1000,
-        "pipeline.max-parallelism": 128,
-        "execution.checkpointing.interval": f"{every_ms} ms",
-        "execution.checkpointing.dir": (place / "checkpoints").as_uri(),
-        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
-        "execution.checkpointing.min-pause": "100 ms",
-        "restart-strategy.type": "failure-rate",
-        "restart-strategy.failure-rate.max-failures-per-interval": 5,
-        "restart-strategy.failure-rate.failure-rate-interval": "1 min",
-        "restart-strategy.failure-rate.delay": "500 ms",
-    }
-    if cluster is None:
-        port = choose({"rest": None})["rest"]
-        address = f"http://127.0.0.1:{port}"
-        settings |= {
-            "execution.target": "local",
-            "rest.port": port,
-            "rest.bind-port": str(port),
-            "rest.address": "127.0.0.1",
-            "rest.bind-address": "127.0.0.1",
-            "taskmanager.numberOfTaskSlots": max(parallelism, 1),
-            "taskmanager.memory.network.max": "128mb",
-            "taskmanager.memory.managed.size": "256mb",
-        }
-    else:
-        address = cluster if isinstance(cluster, str) else cluster.address
-        host, _, port = address.removeprefix("http://").rstrip("/").rpartition(":")
-        if not host or not port.isdigit():
-            raise ArgumentError(f"submit: cluster={cluster!r}; expected gl.services.start('flink'), or 'http://host:8081'.")
-        settings |= {"execution.target": "remote", "rest.address": host, "rest.port": int(port)}
-    if checkpoint := _last_checkpoint(place):
-        settings["execution.state-recovery.path"] = checkpoint
-    return settings | more, address
-
-
-def _last_checkpoint(place: Path) -> str | None:
-    found = [one.parent for one in place.glob("checkpoints/*/chk-*/_metadata")]
-    return max(found, key=lambda one: (one / "_metadata").stat().st_mtime).as_uri() if found else None
-
-
 def _ended(place: Path) -> None:
     """See that an earlier job of this folder runs no more."""
     if not (place / "job.json").exists():
@@ -232,17 +196,6 @@ def _ended(place: Path) -> None:
         return  # its cluster is gone
     if state not in ENDED:
         raise ArgumentError(f"submit: the job of {place} is {state}; attach({str(place)!r}) finds it, and its cancel() ends it.")
-
-
-def _reach(address: str) -> None:
-    from govlab.engines.flink.rest import Rest
-
-    version = Rest(address).ask("/config").get("flink-version", "?")
-    if version.rpartition(".")[0] != flink_environment.VERSION.rpartition(".")[0]:
-        raise ServiceError(
-            f"the cluster at {address} is Flink {version}, and govlab's jobs are made by {flink_environment.VERSION}: "
-            f"use a cluster of version {flink_environment.VERSION.rpartition('.')[0]}."
-        )
 
 
 def _start(place: Path, spec: dict[str, Any]) -> Job:
@@ -266,7 +219,10 @@ def _start(place: Path, spec: dict[str, Any]) -> Job:
             said = (place / "log.txt").read_text(errors="replace")
             raise GovlabError(f"the job was not taken: {cause_of(said)} (all that was said is in {place / 'log.txt'})")
         time.sleep(0.05)
-    return Job(place, process if spec["settings"]["execution.target"] == "local" else None)
+    if spec["settings"]["execution.target"] == "local":
+        return Job(place, process)
+    process.wait(60)  # the job is on the cluster
+    return Job(place)
 
 
 def attach(folder: str | Path) -> Job:

@@ -1,0 +1,70 @@
+"""What the stages of a pipeline tell each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from govlab.engines.engine import NEVER
+from govlab.sources.reader import DeadLetter
+
+__all__ = ["TAIL", "Block", "End", "Given", "Rows", "Totals"]
+
+TAIL = -1  # the number of the tail, where a shard has its own
+
+
+@dataclass
+class Totals:
+    """What the head has taken so far: counts, times, what goes into the fingerprint, and how its steps stand."""
+
+    events: int = 0
+    first_us: int = NEVER
+    last_us: int = NEVER
+    newest_us: int = NEVER
+    taken: Any = None
+    counts: list[list[int]] = field(default_factory=list)
+    sides: dict[str, int] = field(default_factory=dict)
+    held: int = 0
+
+
+@dataclass
+class Rows:
+    """Rows for a shard: those of a block that are its own, labelled by their place in the block."""
+
+    seq: int
+    frame: pd.DataFrame
+
+
+@dataclass
+class Block:
+    """What the tail must know of a block: of each row its time and its shard; without shards, the rows themselves."""
+
+    seq: int
+    totals: Totals
+    letters: list[DeadLetter]
+    times: np.ndarray | None = None
+    shard: np.ndarray | None = None
+    frame: pd.DataFrame | None = None
+
+
+@dataclass
+class End:
+    """There are no more rows."""
+
+    seq: int
+    totals: Totals
+    letters: list[DeadLetter]
+
+
+@dataclass
+class Given:
+    """What a shard gave for a block, or at the end."""
+
+    seq: int
+    shard: int
+    frame: pd.DataFrame
+    sides: list[tuple[str, pd.DataFrame]]
+    held: int

@@ -1,0 +1,159 @@
+"""The same pipeline on Flink gives the same alerts, whatever the parallelism, the frames, and what is killed meanwhile."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pandas as pd
+import pytest
+
+import govlab as gl
+from govlab import registry, services
+from govlab.engines import flink
+from govlab.engines.flink.outputs import read_lines
+from govlab.engines.flink.settings import settings_of
+from govlab.engines.flink.submitting import described
+from govlab.errors import ArgumentError, GovlabError, ServiceError
+from govlab.services import flink_environment
+from govlab.sources.replay import ReplayReader
+from govlab.step import Step
+from govlab.testing import sample_events
+
+pytestmark = pytest.mark.server
+# river wants a newer numpy than PyFlink allows
+STEPS = [(room, name) for room in registry.STEP_ROOMS for name in registry.names(room) if name != "river"]
+COUNT = [gl.features.WindowCount(every="5min", by="actor"), gl.detectors.EwmaZ("count", by="actor", tail="both")]
+WATCH = gl.Pipeline(
+    gl.prepare.Deduplicate("event_id", within="1h"), gl.Sharded(COUNT, by="actor", shards=4), gl.alerts.Threshold(above=2.0)
+)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with services.start("flink", tmp_path_factory.mktemp("flink"), workers=1, slots=2) as flink_server:
+        yield flink_server
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return WATCH.run(ReplayReader(gl.datasets.path("community")))
+
+
+def same(job, expected):
+    assert expected.summary.fingerprint == job.fingerprint()
+    pd.testing.assert_frame_equal(expected.rows.reset_index(drop=True), job.alerts())
+
+
+def until(job, wanted, timeout_s=90):
+    end = time.monotonic() + timeout_s
+    while not wanted(status := job.status()):
+        assert status.state not in ("FINISHED", "FAILED", "CANCELED"), status
+        assert time.monotonic() < end, status
+        time.sleep(0.1)
+
+
+def test_every_registered_step_says_the_same_on_flink_alone_and_in_shards(tmp_path):
+    events = tmp_path / "events.parquet"
+    sample_events(2_000, seed=7, entities=40, span_s=20_000).drop(columns=["partition", "offset"]).to_parquet(events, index=False)
+    jobs = {}
+    for room, name in STEPS:
+        step = registry.load(room, name).example()
+        for kind, pipeline, max_rows in (
+            ("alone", gl.Pipeline(step), 1_000),
+            ("sharded", gl.Pipeline(gl.Sharded(step, by="actor", shards=3)), 30_000),
+        ):
+            place = tmp_path / f"{name} {kind}"
+            place.mkdir()
+            reader = ReplayReader(events, order="arrival")
+            spec = described(pipeline, reader, place, parallelism=2, max_rows=max_rows)
+            spec["settings"], spec["rest"] = settings_of(place, None, 2, "1s", False, {"taskmanager.memory.managed.size": "512mb"})
+            (place / "spec.json").write_text(json.dumps(spec))
+            jobs[place] = pipeline.run(reader)
+    command = [
+        flink_environment.environment(),
+        __file__.replace("test_flink", "many_jobs"),
+        *(place / "spec.json" for place in jobs),
+    ]
+    variables = flink_environment.clean({"PYTHONPATH": str(flink_environment.code(tmp_path))})
+    done = subprocess.run(list(map(str, command)), env=variables, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
+    for place, expected in jobs.items():
+        rows, _, summary = read_lines(place / "results")
+        assert expected.summary.fingerprint == summary.fingerprint, place.name
+        assert expected.summary.steps == summary.steps, place.name
+        assert expected.rows["time"].tolist() == rows["time"].tolist(), place.name
+
+
+def test_a_job_goes_on_after_its_taskmanager_is_killed(cluster, expected, tmp_path):
+    source = gl.from_replay(gl.datasets.path("community"))
+    store = tmp_path / "lab.db"
+    job = flink.submit(
+        WATCH, source, store, tmp_path / "job", cluster=cluster, parallelism=2, checkpoint_every="500ms", max_rows=200
+    )
+    until(job, lambda status: status.checkpoints > 1)
+    cluster.workers[-1].kill()
+    cluster.add()
+    job.wait(120, progress=False)
+    assert job.status().restarts > 0
+    same(job, expected)
+    kept = gl.stores.Sqlite(store).alerts()
+    assert sorted(expected.rows["id"]) == sorted(kept["id"])
+
+
+def test_a_job_whose_lab_and_cluster_are_killed_is_taken_up_from_its_checkpoint(expected, tmp_path):
+    program = (
+        "import sys, govlab as gl\n"
+        "from govlab.engines import flink\n"
+        "from govlab.step import Step\n"
+        "import json\n"
+        f"watch = Step.from_recipe(json.loads({json.dumps(json.dumps(WATCH.recipe()))}))\n"
+        f"flink.submit(watch, gl.from_replay(gl.datasets.path('community')), folder={str(tmp_path / 'job')!r}, parallelism=2,\n"
+        "             checkpoint_every='500ms', max_rows=200).wait(progress=False)\n"
+    )
+    lab = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
+    end = time.monotonic() + 90
+    while not list((tmp_path / "job").glob("checkpoints/*/chk-2/_metadata")):
+        assert lab.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    os.killpg(lab.pid, signal.SIGKILL)
+    lab.wait()
+    host = subprocess.run(["pgrep", "-f", str(tmp_path / "job" / "spec.json")], capture_output=True, text=True, check=True).stdout
+    os.killpg(int(host.split()[0]), signal.SIGKILL)  # with the Java below it
+    assert not read_lines(tmp_path / "job" / "results")[2]
+    source = gl.from_replay(gl.datasets.path("community"))
+    job = flink.submit(WATCH, source, folder=tmp_path / "job", parallelism=1, checkpoint_every="500ms", max_rows=2_000)
+    job.wait(120, progress=False)
+    same(job, expected)
+
+
+class Raises(Step):
+    """Raises at an event."""
+
+    at: int = 100
+
+    def process(self, frame):
+        if (frame["offset"] == self.at).any():
+            raise ZeroDivisionError("too loud")
+        return frame
+
+
+def test_a_step_that_raises_fails_the_job_with_its_name_and_the_rows(tmp_path):
+    job = flink.submit(gl.Pipeline(Raises(at=7)), sample_events(100), folder=tmp_path / "job", max_rows=10)
+    with pytest.raises(GovlabError, match=r"step 1 of 1, .*Raises.* raised ZeroDivisionError: too loud .*0:0-9"):
+        job.wait(90, progress=False)
+
+
+def test_what_is_wrong_is_told_before_anything_is_started(tmp_path):
+    with pytest.raises(ServiceError, match=r"no Flink answers at http://127\.0\.0\.1:9"):
+        flink.submit(WATCH, sample_events(10), folder=tmp_path / "a", cluster="http://127.0.0.1:9")
+    with pytest.raises(ArgumentError, match="cannot be pickled"):
+        flink.submit(gl.Pipeline(gl.detectors.Callable(threading.Lock().locked)), sample_events(10), folder=tmp_path / "b")
+    with pytest.raises(ArgumentError, match="expected a whole number"):
+        flink.submit(WATCH, sample_events(10), folder=tmp_path / "c", parallelism=0)
+    with pytest.raises(ArgumentError, match="is not the folder of a job"):
+        flink.attach(tmp_path)
