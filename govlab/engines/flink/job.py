@@ -223,7 +223,7 @@ class Job:
     def savepoint(self, stop: bool = False) -> str:
         """Write a savepoint, from which a job of any parallelism can begin; gives its place."""
         path = f"/jobs/{self.id}/{'stop' if stop else 'savepoints'}"
-        body: dict[str, Any] = {"targetDirectory" if stop else "target-directory": (self.folder / "savepoints").as_uri()}
+        body: dict[str, Any] = {"targetDirectory" if stop else "target-directory": f"file://{self.folder}/savepoints"}
         trigger = self.rest.ask(path, "POST", body | ({"drain": False} if stop else {"cancel-job": False}))["request-id"]
         while (told := self.rest.ask(f"/jobs/{self.id}/savepoints/{trigger}"))["status"]["id"] != "COMPLETED":
             time.sleep(0.1)

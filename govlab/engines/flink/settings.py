@@ -28,7 +28,7 @@ def settings_of(
         "python.fn-execution.bundle.time": 10 if live else 1000,
         "pipeline.max-parallelism": 128,
         "execution.checkpointing.interval": f"{every_ms} ms",
-        "execution.checkpointing.dir": (place / "checkpoints").as_uri(),
+        "execution.checkpointing.dir": f"file://{place}/checkpoints",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "execution.checkpointing.min-pause": "100 ms",
         "restart-strategy.type": "failure-rate",
@@ -62,7 +62,7 @@ def settings_of(
 
 def _last_checkpoint(place: Path) -> str | None:
     found = [one.parent for one in place.glob("checkpoints/*/chk-*/_metadata")]
-    return max(found, key=lambda one: (one / "_metadata").stat().st_mtime).as_uri() if found else None
+    return f"file://{max(found, key=lambda one: (one / '_metadata').stat().st_mtime)}" if found else None
 
 
 def reach(address: str) -> None:

@@ -145,7 +145,7 @@ def described(
         "parallelism": parallelism,
         "run": run,
         "into": [{"to": to, "access": dataclasses.asdict(access or Access())} for to in places],
-        "results": (place / "results").as_uri(),
+        "results": f"file://{place}/results",
     }
 
 

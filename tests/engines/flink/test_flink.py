@@ -73,11 +73,8 @@ def test_every_registered_step_says_the_same_on_flink_alone_and_in_shards(tmp_pa
             spec["settings"], spec["rest"] = settings_of(place, None, 2, "1s", False, {"taskmanager.memory.managed.size": "512mb"})
             (place / "spec.json").write_text(json.dumps(spec))
             jobs[place] = pipeline.run(reader)
-    command = [
-        flink_environment.environment(),
-        __file__.replace("test_flink", "many_jobs"),
-        *(place / "spec.json" for place in jobs),
-    ]
+    specs = [place / "spec.json" for place in jobs]  # as one job, they share its start
+    command = [flink_environment.environment(), "-m", "govlab.engines.flink.program", *specs]
     variables = flink_environment.clean({"PYTHONPATH": str(flink_environment.code(tmp_path))})
     done = subprocess.run(list(map(str, command)), env=variables, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
