@@ -81,6 +81,7 @@ class Job:
         self.id: str = known["id"]
         self.rest = Rest(self.told["rest"])
         self._ended: JobStatus | None = None
+        self._cancelled = False
 
     # -- how it is -----------------------------------------------------------------------------------------------------
 
@@ -98,7 +99,8 @@ class Job:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._process.wait(20)
             done = self.summary() is not None
-            status = JobStatus("FINISHED" if done else "FAILED", error=None if done else self._last_words())
+            state = "FINISHED" if done else "CANCELED" if self._cancelled else "FAILED"
+            status = JobStatus(state, error=self._last_words() if state == "FAILED" else None)
         if status.state in ENDED:
             self._ended = status
         return status
@@ -213,6 +215,7 @@ class Job:
 
     def cancel(self) -> None:
         """End it where it stands; its last checkpoint stays, and ``submit`` with the same folder goes on from there."""
+        self._cancelled = True
         with contextlib.suppress(ServiceError):  # it may have ended at this moment
             self.rest.ask(f"/jobs/{self.id}?mode=cancel", "PATCH")
         end = time.monotonic() + 60

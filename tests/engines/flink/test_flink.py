@@ -128,6 +128,37 @@ def test_a_job_whose_lab_and_cluster_are_killed_is_taken_up_from_its_checkpoint(
     same(job, expected)
 
 
+def test_a_job_is_rescaled_while_it_runs(cluster, expected, tmp_path):
+    source = gl.from_replay(gl.datasets.path("community"))
+    job = flink.submit(WATCH, source, folder=tmp_path / "job", cluster=cluster, checkpoint_every="500ms", max_rows=100)
+    until(job, lambda status: status.checkpoints > 0)
+    for parallelism in (2, 1):
+        job.rescale(parallelism)
+        assert parallelism == job.status().parallelism
+    job.wait(120, progress=False)
+    same(job, expected)
+
+
+def test_a_topic_gives_the_same_on_flink_as_a_stretch_and_live_and_alerts_go_to_a_topic(kafka_server, tmp_path):
+    watch = gl.Pipeline(gl.Sharded(COUNT, by="actor", shards=4, wait="1h"), gl.alerts.Threshold(above=2.0))
+    played = gl.from_replay(gl.datasets.path("community"))
+    played.to_kafka("flink-events", kafka_server.address, key="actor", shards=4)
+    gl.run(played, progress=False)
+    topic = {"topics": "flink-events", "bootstrap": kafka_server.address, "schema": played.reader.schema.written()}
+    stretch = gl.from_kafka(**topic, stop="now")
+    expected = watch.run(stretch.reader)
+    into = f"kafka://{kafka_server.address}/flink-alerts"
+    job = flink.submit(watch, gl.from_kafka(**topic, stop="now"), into, tmp_path / "stretch", parallelism=2, checkpoint_every="1s")
+    job.wait(120, progress=False)
+    same(job, expected)
+    given = gl.from_kafka("flink-alerts", kafka_server.address, stop="now")
+    assert len(expected.rows) == gl.run(given, progress=False).events
+    live = flink.submit(watch, gl.from_kafka(**topic), folder=tmp_path / "live", checkpoint_every="1s")
+    until(live, lambda status: status.events == expected.summary.events and status.rows is not None)
+    live.cancel()
+    assert "CANCELED" == live.status().state
+
+
 class Raises(Step):
     """Raises at an event."""
 
