@@ -26,8 +26,8 @@ from govlab.testing import sample_events
 pytestmark = pytest.mark.server
 # river wants a newer numpy than PyFlink allows
 STEPS = [(room, name) for room in registry.STEP_ROOMS for name in registry.names(room) if name != "river"]
-# many small frames and bundles: a job that lives long enough to be killed, with checkpoints from its first seconds on
-SLOWLY = {"checkpoint_every": "500ms", "max_rows": 100, "settings": {"python.fn-execution.bundle.size": 16}}
+# small frames: a job that lives long enough to be killed
+SLOWLY = {"checkpoint_every": "500ms", "max_rows": 200}
 COUNT = [gl.features.WindowCount(every="5min", by="actor"), gl.detectors.EwmaZ("count", by="actor", tail="both")]
 WATCH = gl.Pipeline(
     gl.prepare.Deduplicate("event_id", within="1h"), gl.Sharded(COUNT, by="actor", shards=4), gl.alerts.Threshold(above=2.0)
@@ -94,7 +94,7 @@ def test_a_job_goes_on_after_its_taskmanager_is_killed(cluster, expected, tmp_pa
     until(job, lambda status: status.checkpoints > 0)
     cluster.workers[-1].kill()
     cluster.add()
-    job.wait(120, progress=False)
+    job.wait(300, progress=False)
     assert job.status().restarts > 0
     same(job, expected)
     kept = gl.stores.Sqlite(store).alerts()
@@ -124,7 +124,7 @@ def test_a_job_whose_lab_and_cluster_are_killed_is_taken_up_from_its_checkpoint(
     assert not read_lines(tmp_path / "job" / "results")[2]
     source = gl.from_replay(gl.datasets.path("community"))
     job = flink.submit(WATCH, source, folder=tmp_path / "job", parallelism=1, checkpoint_every="500ms", max_rows=2_000)
-    job.wait(120, progress=False)
+    job.wait(300, progress=False)
     same(job, expected)
 
 
@@ -135,7 +135,7 @@ def test_a_job_is_rescaled_while_it_runs(cluster, expected, tmp_path):
     for parallelism in (2, 1):
         job.rescale(parallelism)
         assert parallelism == job.status().parallelism
-    job.wait(120, progress=False)
+    job.wait(300, progress=False)
     same(job, expected)
 
 
@@ -149,7 +149,7 @@ def test_a_topic_gives_the_same_on_flink_as_a_stretch_and_live_and_alerts_go_to_
     expected = watch.run(stretch.reader)
     into = f"kafka://{kafka_server.address}/flink-alerts"
     job = flink.submit(watch, gl.from_kafka(**topic, stop="now"), into, tmp_path / "stretch", parallelism=2, checkpoint_every="1s")
-    job.wait(120, progress=False)
+    job.wait(300, progress=False)
     same(job, expected)
     given = gl.from_kafka("flink-alerts", kafka_server.address, stop="now")
     assert len(expected.rows) == gl.run(given, progress=False).events
