@@ -36,7 +36,7 @@ def machine(tmp_path, monkeypatch):
 
 
 def test_a_name_that_is_not_known_says_what_there_is(tmp_path, capsys):
-    with pytest.raises(ArgumentError, match=r"Did you mean 'kafka'\? There are: kafka, rabbitmq"):
+    with pytest.raises(ArgumentError, match=r"Did you mean 'kafka'\? There are: flink, kafka, rabbitmq"):
         services.start("kafak", tmp_path)
     assert 1 == cli.main(["services", "up", "kafak"])
     assert "Did you mean 'kafka'?" in capsys.readouterr().err
