@@ -7,13 +7,11 @@ import importlib.util
 import os
 import re
 import shutil
-import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 
 import govlab
-from govlab.errors import ServiceError
 from govlab.services.installing import cache, files, java, run
 from govlab.services.statefile import alone
 
@@ -89,14 +87,3 @@ def clean(extra: dict[str, str]) -> dict[str, str]:
     """Give the environment of a process of Flink's: that of the lab without its Python."""
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
     return kept | extra
-
-
-def told(python: Path) -> str:
-    """Say what is in the environment, for messages."""
-    show = "import pyflink.version, pandas; print('Flink', pyflink.version.__version__, 'pandas', pandas.__version__)"
-    done = subprocess.run([str(python), "-c", show], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise ServiceError(
-            f"the environment of Flink in {python.parent.parent} is broken; delete that folder:\n{done.stderr[-500:]}"
-        )
-    return done.stdout.strip()
