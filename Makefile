@@ -42,7 +42,7 @@ lint: $(VENV)/.ready  ## style and types
 $(OLD)/.ready: pyproject.toml constraints.txt $(VENV)/.ready
 	test -x $(OLD)/bin/python || $(OTHER) -m venv $(OLD)
 	$(BIN)/uv pip install --quiet --python $(OLD)/bin/python -e . 'pandas==2.2.3' \
-		$$(grep -E '^(confluent-kafka|crc32c|hypothesis|kafka-python|lz4|numba|numpy|paho-mqtt|pika|psutil|pyarrow|pytest|river|rstream|scikit-learn|stomp-py|trustme)==' constraints.txt)
+		$$(grep -E '^(confluent-kafka|crc32c|hypothesis|kafka-python|lz4|numba|numpy|paho-mqtt|pika|psutil|pyarrow|pytest|pytest-timeout|river|rstream|scikit-learn|stomp-py|trustme)==' constraints.txt)
 	@touch $@
 
 test-pandas2: $(OLD)/.ready  ## the contracts on pandas 2.2

@@ -14,15 +14,15 @@ import fsspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 import zstandard
 
-from govlab.errors import SchemaError, SourceError, did_you_mean
+from govlab.errors import SchemaError, SourceError
 from govlab.frames import Schema
+from govlab.sources import parquet
 from govlab.sources.decode import Bad, CsvDecoder, JsonDecoder, frame_of
 from govlab.sources.reader import RAW_LIMIT
 
-__all__ = ["blocks", "csv_decoder", "find", "format_of", "head", "parquet"]
+__all__ = ["blocks", "csv_decoder", "find", "format_of", "head"]
 
 Block = tuple[pd.DataFrame, list[Bad]]
 BLOCK_BYTES = 4 << 20
@@ -171,18 +171,48 @@ def stamp(path: str) -> list[str]:
     return [str(about[key]) for key in ("size", "mtime", "LastModified", "ETag", "created") if about.get(key) is not None]
 
 
-def blocks(path: str, partition: int, schema: Schema) -> Generator[Block, None, None]:
-    """Give the rows of a file, block by block, with the bad records of each block as (offset, reason, bytes)."""
+class _Span:
+    """The whole lines of a file that begin in a span of its bytes."""
+
+    def __init__(self, raw: Any, first: int, last: int) -> None:
+        self._raw, self._end = raw, _next_line(raw, last)
+        self._at = _next_line(raw, first)
+        raw.seek(self._at)
+
+    def read(self, size: int) -> bytes:
+        """Give the next bytes."""
+        found: bytes = self._raw.read(min(size, self._end - self._at))
+        self._at += len(found)
+        return found
+
+
+def _next_line(raw: Any, at: int) -> int:
+    """Give where the first line begins that begins at a byte or after it."""
+    if at == 0:
+        return 0
+    raw.seek(at - 1)
+    while more := raw.read(1 << 16):
+        found = more.find(b"\n")
+        if found >= 0:
+            return int(raw.tell()) - len(more) + found + 1
+    return int(raw.tell())
+
+
+def blocks(path: str, partition: int, schema: Schema, span: tuple[int, int] | None = None) -> Generator[Block, None, int]:
+    """Give the rows of a file, block by block, with the bad records of each block as (offset, reason, bytes).
+
+    With a ``span`` of the bytes of an unpacked ndjson file, those of the lines that begin in it; offsets count from its first
+    line. Returns the number of lines.
+    """
     kind, packed = format_of(path)
     if kind == "parquet":
-        yield from _parquet(path, partition, schema)
-        return
+        return (yield from parquet.blocks(path, partition, schema))
     decoder: JsonDecoder | CsvDecoder | None = JsonDecoder(schema) if kind == "ndjson" else None
     line, rest = 0, b""
     with fsspec.open(path, "rb") as raw:
-        for data, wrong in chain(_lines(_Bytes(raw, packed)), [(b"", "")]):
+        for data, wrong in chain(_lines(_Bytes(raw if span is None else _Span(raw, *span), packed)), [(b"", "")]):
             data, bad_line = (rest + data, b"") if wrong is None else (rest, data)
-            if line == 0:
+            if line == 0 and (span is None or span[0] == 0):
                 data = data.removeprefix(BOM)
             while decoder is None and data:
                 first, _, data = data.partition(b"\n")
@@ -197,6 +227,7 @@ def blocks(path: str, partition: int, schema: Schema) -> Generator[Block, None, 
             if wrong:
                 yield _nothing(schema, partition), [(line, wrong, bad_line[:RAW_LIMIT])]
                 line += 1
+    return line
 
 
 def csv_decoder(schema: Schema, path: str, first_line: bytes | None = None) -> CsvDecoder:
@@ -204,7 +235,7 @@ def csv_decoder(schema: Schema, path: str, first_line: bytes | None = None) -> C
     if first_line is None:
         first_line = next((line for line in head(path).removeprefix(BOM).split(b"\n") if line.strip()), b"")
     header = header_of(path, first_line)
-    _need(schema, header, path)
+    parquet.need(schema, header, path)
     return CsvDecoder(schema, header, delimiter_of(path))
 
 
@@ -232,60 +263,5 @@ def head(path: str, size: int = 1 << 20) -> bytes:
     return found[:size]
 
 
-def _need(schema: Schema, names: list[str], path: str) -> None:
-    for name in schema.fields:
-        if name not in names:
-            raise SchemaError(f"{path} has no column {name!r}, which the schema names. {did_you_mean(name, names)}")
-
-
 def _nothing(schema: Schema, partition: int) -> pd.DataFrame:
     return frame_of({n: pa.array([], schema.arrow_type(n)) for n in schema.fields}, schema, partition, np.empty(0, "int64"))[0]
-
-
-def parquet(raw: Any, path: str) -> pq.ParquetFile:
-    """Open a Parquet file."""
-    try:
-        return pq.ParquetFile(raw)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise SourceError(f"{path} is no Parquet file, or is cut short ({error}).") from error
-
-
-def _parquet(path: str, partition: int, schema: Schema) -> Iterator[Block]:
-    with fsspec.open(path, "rb") as raw:
-        file = parquet(raw, path)
-        _need(schema, file.schema_arrow.names, path)
-        row = 0
-        batches = file.iter_batches(batch_size=65_536, columns=list(schema.fields))
-        while True:
-            try:
-                batch = next(batches, None)
-            except (pa.ArrowInvalid, OSError) as error:
-                raise SourceError(f"{path} is damaged after row {row:,} ({error}).") from error
-            if batch is None:
-                return
-            columns = {name: _conform(batch.column(name), schema, name, path) for name in schema.fields}
-            offsets = np.arange(row, row + batch.num_rows)
-            try:
-                frame, missing = frame_of(columns, schema, partition, offsets)
-            except (pa.ArrowInvalid, ValueError) as error:
-                raise SchemaError(
-                    f"{path}: column {schema.time!r} cannot be read as {schema.fields[schema.time]!r} ({error})."
-                ) from error
-            yield frame, [(row + i, reason, repr({n: _plain(columns[n][i]) for n in columns}).encode()) for i, reason in missing]
-            row += batch.num_rows
-
-
-def _conform(array: pa.Array, schema: Schema, name: str, path: str) -> pa.Array:
-    kind = schema.arrow_type(name)
-    try:
-        array = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
-        return array if pa.types.is_timestamp(kind) else array.cast(kind)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise SchemaError(f"{path}: column {name!r} is {array.type}, the schema says {schema.fields[name]!r} ({error}).") from error
-
-
-def _plain(value: pa.Scalar) -> Any:
-    try:
-        return value.as_py()
-    except (OverflowError, ValueError):  # a time that Python has no word for
-        return value.cast(pa.int64()).as_py()

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from govlab.errors import SourceError
 from govlab.frames import Schema
 from govlab.schema import IN_FILES
-from govlab.sources import files
+from govlab.sources import files, parquet
 from govlab.sources.csv_lines import CsvLines
 from govlab.sources.times import times_of
 
@@ -36,7 +36,7 @@ def infer(path: str, arrival: str | None = None) -> Schema:
     kind, _ = files.format_of(path)
     if kind == "parquet":
         with fsspec.open(path, "rb") as raw:
-            file = files.parquet(raw, path)
+            file = parquet.parquet(raw, path)
             recipe = (file.schema_arrow.metadata or {}).get(IN_FILES)
             if recipe is not None:
                 return Schema(**json.loads(recipe) | ({"arrival": arrival} if arrival else {}))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
+import sys
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Generator, Mapping
 from typing import Any
@@ -22,6 +25,7 @@ from govlab.sources.kafka_clients import CLIENTS, Client, Topic
 from govlab.sources.kafka_lookup import Lookup, number_of
 from govlab.sources.lanes import Block
 from govlab.sources.messages import MessageDecoder, Messages
+from govlab.sources.pieces import Piece, in_turn
 from govlab.sources.ranged import RangedReader, spans_of
 from govlab.sources.reader import DeadLetter
 
@@ -52,6 +56,8 @@ class KafkaRange(RangedReader):
     slack : str, default "1h"
         How far the time at which a record was written may be from the time of its event.
     """
+
+    sticky = True
 
     def __init__(
         self,
@@ -87,6 +93,7 @@ class KafkaRange(RangedReader):
         self._client: Client | None = None
         self._topics: dict[int, Topic] = {}
         self._stretch: dict[Topic, tuple[int, int]] = {}
+        self._followed: dict[Topic, int] = {}  # where the last piece of a partition ended
 
     @property
     def origin(self) -> str:
@@ -130,16 +137,56 @@ class KafkaRange(RangedReader):
         if topic not in self._at:
             return
         while (messages := self._next(topic)) is not None:
-            if None in messages.bodies:
-                messages, found = messages.without_tombstones()
-                self.tombstones += found
-            yield self._decoder.block(messages, partition)
+            yield self._decoded(messages, partition)
+
+    def _decoded(self, messages: Messages, partition: int) -> Block:
+        if None in messages.bodies:
+            messages, found = messages.without_tombstones()
+            self.tombstones += found
+        return self._decoder.block(messages, partition)
+
+    def pieces(self, rows: int) -> tuple[dict[int, str], list[Piece]]:
+        """Cut the stretch into spans of offsets; what it is, is settled now."""
+        names = self._partitions({})
+        lanes = []
+        for number, topic in self._topics.items():
+            first, end = self._stretch[topic]
+            spans = [(a, min(a + rows, end)) for a in range(first, end, rows)] or [(first, first)]
+            lanes.append([(Piece(number, i, a, b, b >= end), None) for i, (a, b) in enumerate(spans)])
+        return names, in_turn(lanes, math.ceil(self.look_ahead / rows) + 1 if self.order == "event" else 1)
+
+    def piece(self, piece: Piece) -> Generator[Block, None, int]:
+        """Give the rows of a piece; quickest where the pieces of a partition are asked for one after the other."""
+        if not self._topics:
+            self._partitions({})
+            self._at.clear()
+        topic = self._topics[piece.partition]
+        if self._followed.get(topic) != piece.first:
+            if topic in self._at:
+                self._rewind.add(topic)
+            else:
+                self._let_go()  # the next client reads this partition too
+            self._at[topic], self._waiting[topic] = piece.first, deque()
+        self._stretch[topic] = piece.first, 2**62
+        messages = self._fill(topic, sys.maxsize, piece.last)
+        rest = messages.some(range(bisect_left(messages.offsets, piece.last), len(messages.offsets)))
+        self._waiting[topic].extend([rest] if rest.offsets else [])
+        self._followed[topic] = piece.last
+        yield self._decoded(messages.before(piece.last), piece.partition)
+        return 0
 
     def _next(self, topic: Topic) -> Messages | None:
         """Give the next messages of a partition, about a block of them; those of others that come along wait."""
-        mine, end = self._waiting[topic], self._stretch[topic][1]
+        end = self._stretch[topic][1]
+        whole = self._fill(topic, BLOCK, end)
+        if not whole.offsets:
+            return None
+        return whole if whole.offsets[-1] < end else whole.before(end)
+
+    def _fill(self, topic: Topic, rows: int, end: int) -> Messages:
+        mine = self._waiting[topic]
         patience = time.monotonic() + PATIENCE_S
-        while sum(len(part.offsets) for part in mine) < BLOCK and self._at[topic] < end:
+        while sum(len(part.offsets) for part in mine) < rows and self._at[topic] < end:
             try:
                 before = self._at[topic]
                 self._poll(topic)
@@ -156,11 +203,9 @@ class KafkaRange(RangedReader):
                     f"{topic[0]}, partition {topic[1]}: nothing came for {PATIENCE_S:g} s after offset {self._at[topic]:,}, of "
                     f"{end:,}; is {self.bootstrap} there?"
                 )
-        if not mine:
-            return None
-        whole = Messages.joined(list(mine))
+        whole = Messages.joined(list(mine)) if mine else Messages()
         mine.clear()
-        return whole if whole.offsets[-1] < end else whole.before(end)
+        return whole
 
     def _poll(self, topic: Topic) -> None:
         if self._client is None:

@@ -21,6 +21,8 @@ __all__ = ["RangedReader", "spans_of"]
 class RangedReader(Reader):
     """What readers of a stretch share: a subclass says which partitions there are, and gives the blocks of each.
 
+    A subclass that can be read in ``pieces`` may say with ``sticky`` that those of a partition are best read by one task.
+
     Order: by (time, partition, offset) with ``order="event"``; by arrival, each partition as it stands, with
     ``order="arrival"``. Memory: ``look_ahead`` rows and a block of each partition, however long it is.
 
@@ -35,6 +37,8 @@ class RangedReader(Reader):
     look_ahead : int
         So many rows a partition may be out of order with ``order="event"``; more is an error that says so.
     """
+
+    sticky = False
 
     def __init__(self, schema: Schema, order: str, start: Any, stop: Any, look_ahead: int) -> None:
         if order not in ("event", "arrival"):
@@ -52,8 +56,19 @@ class RangedReader(Reader):
         """Begin, and name the partitions: their numbers, and what each is called in messages and dead letters."""
 
     @abc.abstractmethod
-    def _blocks(self, partition: int) -> Generator[Block, None, None]:
+    def _blocks(self, partition: int) -> Generator[Block, None, Any] | None:
         """Give the rows of a partition block by block, from its beginning, with the bad records of each block."""
+
+    def pieces(self, rows: int) -> tuple[dict[int, str], list[Any]] | None:
+        """Cut the stretch into pieces of about so many rows, for tasks to read apart from each other.
+
+        Gives what the partitions are called, and the pieces in the order in which they are wanted; None if it cannot be cut.
+        """
+        return None
+
+    def piece(self, piece: Any) -> Generator[Block, None, int]:
+        """Give the rows of a piece; returns by how much the offsets of the next one of the partition are further on."""
+        raise NotImplementedError(f"{type(self).__name__} is not read in pieces.")
 
     def open(self, position: Mapping[int, int] | None = None) -> None:
         """Begin at a position: for each partition, the number of its rows already given."""
@@ -69,10 +84,9 @@ class RangedReader(Reader):
         """Give the next rows; ``last_keys`` then holds the clock's time of each (int64, microseconds)."""
         if not self._opened:
             self.open()
-        while not len(self._ready):
-            for lane in self._lanes:
-                if not lane.free() and not lane.ended:
-                    lane.load()
+        more = True
+        while more and not len(self._ready):
+            more = self._load()
             if all(lane.ended and not lane.keys.size for lane in self._lanes):
                 self._ended = True
                 raise EndOfStream(f"{self.name} has no more rows.")
@@ -82,6 +96,13 @@ class RangedReader(Reader):
         rows, self.last_keys = frames.cut(self._ready, 0, n), self._ready_keys[:n]
         self._ready, self._ready_keys = self._ready.iloc[n:], self._ready_keys[n:]
         return rows
+
+    def _load(self) -> bool:
+        """Read on where no row may go; gives whether there is more to read."""
+        for lane in self._lanes:
+            if not lane.free() and not lane.ended:
+                lane.load()
+        return True
 
     def _cut_out(self) -> None:
         """Drop rows before the position at which the reader was opened, and outside of [start, stop)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Generator, Mapping
 from typing import Any
 
@@ -11,10 +12,11 @@ import pandas as pd
 from govlab import frames
 from govlab.errors import ArgumentError, SourceError
 from govlab.frames import Schema
-from govlab.sources import files
+from govlab.sources import files, parquet, pieces
 from govlab.sources.decode import CsvDecoder, JsonDecoder
 from govlab.sources.infer import infer
 from govlab.sources.lanes import Block
+from govlab.sources.pieces import Piece
 from govlab.sources.ranged import RangedReader, spans_of
 from govlab.sources.reader import DeadLetter
 
@@ -73,8 +75,24 @@ class ReplayReader(RangedReader):
     def _partitions(self, position: Mapping[int, int]) -> dict[int, str]:
         return dict(enumerate(self.paths))
 
-    def _blocks(self, partition: int) -> Generator[Block, None, None]:
+    def _blocks(self, partition: int) -> Generator[Block, None, int]:
         return files.blocks(self.paths[partition], partition, self.schema)
+
+    def pieces(self, rows: int) -> tuple[dict[int, str], list[Piece]] | None:
+        """Cut Parquet files at their row groups and plain ndjson files between lines; None where any other is among them."""
+        by = self.schema.arrival if self.order == "arrival" and self.schema.arrival else self.schema.time
+        lanes = [pieces.of_file(path, p, self.schema, by, rows) for p, path in enumerate(self.paths)]
+        if None in lanes:
+            return None
+        ahead = math.ceil(self.look_ahead / rows) + 1 if self.order == "event" else 1
+        return dict(enumerate(self.paths)), pieces.in_turn([lane for lane in lanes if lane is not None], ahead)
+
+    def piece(self, piece: Piece) -> Generator[Block, None, int]:
+        """Give the rows of a piece."""
+        path, span = self.paths[piece.partition], (piece.first, piece.last)
+        if files.format_of(path)[0] == "parquet":
+            return (yield from parquet.blocks(path, piece.partition, self.schema, span))
+        return (yield from files.blocks(path, piece.partition, self.schema, span))
 
     def redrive(self, letters: list[tuple[DeadLetter, bytes]]) -> tuple[pd.DataFrame, list[DeadLetter]]:
         """Read corrected records of text files; gives their rows and those that are still bad."""

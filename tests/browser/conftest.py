@@ -64,7 +64,7 @@ class Lab:
         return f"{self.url}/lab/workspaces/{notebook.stem}/tree/{path}?token={TOKEN}&reset"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # its kernels play on until it ends
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Start JupyterLab on a free loopback port, with a home and settings of its own, and stop it by its process."""
     home, folder = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("notebooks")
@@ -110,7 +110,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
     """Start the browser once."""
     with sync_playwright() as playwright:

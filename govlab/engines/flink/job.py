@@ -36,7 +36,7 @@ class JobStatus:
     state : str
         As Flink says: ``RUNNING``, ``RESTARTING``, ``FINISHED``, ``FAILED``, ``CANCELED``, ...
     parallelism : int
-        How many tasks the shards are spread over now.
+        How many tasks reading and the shards are spread over now.
     events, rows, lag : int or None
         Events read, rows given, and records that wait at the source; None where no task tells.
     restarts : int
@@ -108,13 +108,11 @@ class Job:
     def _status(self) -> JobStatus:
         told = self.rest.ask(f"/jobs/{self.id}")
         vertices = told["vertices"]
-        # tasks that are chained have the names of all of them
-        shards = next((one for one in vertices if "shards" in one["name"]), vertices[-1])
         counts = self.rest.ask(f"/jobs/{self.id}/checkpoints")["counts"]
         numbers = self._numbers(vertices) if told["state"] == "RUNNING" else {}
         return JobStatus(
             told["state"],
-            shards["parallelism"],
+            max(one["parallelism"] for one in vertices),
             numbers.get("events"),
             numbers.get("rows"),
             numbers.get("lag"),
@@ -236,11 +234,12 @@ class Job:
         return str(operation["location"])
 
     def rescale(self, parallelism: int) -> None:
-        """Spread the shards over another number of tasks, while it runs; returns when it does."""
+        """Spread reading and the shards over another number of tasks, while it runs; returns when it does."""
         told = self.rest.ask(f"/jobs/{self.id}/resource-requirements")
         vertices = {one["id"]: one["name"] for one in self.rest.ask(f"/jobs/{self.id}")["vertices"]}
         for key, name in vertices.items():
-            wanted = parallelism if "shards" in name else told[key]["parallelism"]["upperBound"]
+            # what is spread; tasks that are chained have the names of all of them
+            wanted = parallelism if re.search("fetch|shards", name) else told[key]["parallelism"]["upperBound"]
             told[key] = {"parallelism": {"lowerBound": 1, "upperBound": wanted}}
         self.rest.ask(f"/jobs/{self.id}/resource-requirements", "PUT", told)
         end = time.monotonic() + 120

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from govlab.engines.engine import NEVER
+from govlab.sources.lanes import Block as Records
+from govlab.sources.pieces import Piece
 from govlab.sources.reader import DeadLetter
 
-__all__ = ["TAIL", "Block", "End", "Given", "Rows", "Totals"]
+__all__ = ["TAIL", "Block", "End", "Fetched", "Given", "Rows", "Totals"]
 
 TAIL = -1  # the number of the tail, where a shard has its own
 
@@ -28,6 +30,15 @@ class Totals:
     counts: list[list[int]] = field(default_factory=list)
     sides: dict[str, int] = field(default_factory=dict)
     held: int = 0
+
+
+@dataclass
+class Fetched:
+    """Records of a piece, for the head; ``lines`` is told with the last of them."""
+
+    piece: Piece
+    records: list[Records]
+    lines: int | None = None
 
 
 @dataclass

@@ -20,29 +20,65 @@ pd.options.future.infer_string = True  # texts as Arrow holds them, as newer pan
 # a cluster's worker puts another print in the place of Python's, and numba wants the real one when it first compiles
 builtins.print = getattr(getattr(builtins.print, "__self__", None), "_print", builtins.print)
 
-from govlab.engines.flink.messages import TAIL, End, Given, Rows  # noqa: E402
+from govlab.engines.flink.messages import TAIL, End, Fetched, Given, Rows  # noqa: E402
 from govlab.engines.flink.outputs import Outputs  # noqa: E402
 from govlab.engines.flink.stages import Cut, Head, Shard, Tail  # noqa: E402
 from govlab.engines.flink.travel import unpack_reader, unpack_step  # noqa: E402
+from govlab.sources.pieces import Fed, Piece  # noqa: E402
 
-__all__ = ["MESSAGE", "Heads", "Shards", "Tails", "Ticks"]
+__all__ = ["GROUPS", "MESSAGE", "Fetches", "Heads", "Shards", "Tails", "Ticks"]
 
 log = logging.getLogger("govlab")
 MESSAGE = Types.TUPLE([Types.INT(), Types.PRIMITIVE_ARRAY(Types.BYTE())])
+GROUPS = 128  # of keys, in Flink's words: its max-parallelism
 PAD = b"\0" * 32_000  # a tick fills a buffer of the network, so that few stand before a checkpoint's barrier
 
 
 class Ticks(FlatMapFunction):  # type: ignore[misc]
-    """Numbers to ticks, each of which lets the head go on a little; live ones come at a rate."""
+    """Numbers to ticks: each names a piece to fetch, or lets the head go on a little; live ones come at a rate."""
 
-    def __init__(self, last: int, per_s: float | None) -> None:
-        self.last, self.per_s = last, per_s
+    def __init__(self, told: dict[str, Any], keys: list[int]) -> None:
+        self.pieces, self.sticky, self.keys = told["pieces"], told["sticky"], keys
+        self.last, self.per_s = told["ticks"] - 1, told["per_s"] if told["live"] else None
 
     def flat_map(self, value: int) -> Iterator[tuple[int, bytes]]:
-        """Give a tick; the last one lets the head read to the end."""
+        """Give a tick; without pieces, the last one lets the head read to the end."""
+        if self.pieces:
+            piece = self.pieces[value]
+            yield self.keys[(piece[0] if self.sticky else value) % GROUPS], json.dumps(piece).encode() + PAD
+            return
         if self.per_s:
             time.sleep(1 / self.per_s)
-        yield 0, (b"last" if value >= self.last else b"tick") + PAD
+        yield 0, (b"last" if value >= self.last and not self.per_s else b"tick") + PAD
+
+
+class Fetches(KeyedProcessFunction):  # type: ignore[misc]
+    """Reads pieces. It has no state: what is to be read is in the element."""
+
+    def __init__(self, spec: str) -> None:
+        self.spec = spec
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Make the reader."""
+        self.reader = unpack_reader(json.loads(self.spec)["source"])
+
+    def process_element(self, value: tuple[int, bytes], ctx: Any) -> Iterator[tuple[int, bytes]]:
+        """Give the records of a piece."""
+        piece = Piece(*json.loads(value[1].rstrip(b"\0")))
+        source, held = self.reader.piece(piece), None
+        while True:
+            try:
+                records = next(source)
+            except StopIteration as end:
+                yield 0, pickle.dumps(Fetched(piece, [held] if held is not None else [], end.value), protocol=5)
+                return
+            if held is not None:
+                yield 0, pickle.dumps(Fetched(piece, [held]), protocol=5)
+            held = records
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        self.reader.close()
 
 
 class _Stage(KeyedProcessFunction):  # type: ignore[misc]
@@ -79,15 +115,21 @@ class _Stage(KeyedProcessFunction):  # type: ignore[misc]
 
 
 class Heads(_Stage):
-    """Reads at each tick, and deals."""
+    """Takes what was fetched, or reads at each tick, and deals."""
+
+    def __init__(self, spec: str, keys: list[int]) -> None:
+        super().__init__(spec)
+        self.keys = keys
 
     def fresh(self, key: int) -> Head:
         """Make the head."""
-        return Head(self.step, unpack_reader(self.told["source"]))
+        reader = unpack_reader(self.told["source"])
+        return Head(self.step, Fed(reader, {int(k): v for k, v in self.told["lanes"].items()}) if self.told["pieces"] else reader)
 
     def taken_up(self, stage: Head) -> Head:
         """Give it its reader back."""
-        stage.reader = unpack_reader(self.told["source"])
+        if not self.told["pieces"]:
+            stage.reader = unpack_reader(self.told["source"])
         return stage
 
     def process_element(self, value: tuple[int, bytes], ctx: Any) -> Iterator[tuple[int, bytes]]:
@@ -95,11 +137,16 @@ class Heads(_Stage):
         head = self.stage(0)
         if head.ended:
             return
-        limits = {} if value[1][:4] == b"last" else {"most": self.told["max_rows"]}
-        if self.told["live"]:
+        limits: dict[str, Any] = {}
+        if self.told["pieces"]:
+            fetched = pickle.loads(value[1])
+            head.reader.feed(fetched.piece, fetched.records, fetched.lines)
+        elif self.told["live"]:
             limits = {"most_s": 0.02}
+        elif value[1][:4] != b"last":
+            limits = {"most": self.told["max_rows"]}
         for number, message in head.read(self.told["max_rows"], **limits):
-            yield number, pickle.dumps(message, protocol=5)
+            yield (TAIL if number == TAIL else self.keys[number]), pickle.dumps(message, protocol=5)
         self.state.update(head)
         self.metrics |= {"events": head.totals.events, "lag": sum(head.reader.lag().values()) if not head.ended else 0}
 
@@ -113,6 +160,10 @@ class Heads(_Stage):
 class Shards(_Stage):
     """Runs the sharded steps; what is for the tail passes by."""
 
+    def __init__(self, spec: str, keys: list[int]) -> None:
+        super().__init__(spec)
+        self.numbers = {key: number for number, key in enumerate(keys)}
+
     def open(self, runtime_context: RuntimeContext) -> None:
         """Get ready."""
         super().open(runtime_context)
@@ -120,16 +171,16 @@ class Shards(_Stage):
 
     def fresh(self, key: int) -> Shard:
         """Make a shard."""
-        return Shard(copy.deepcopy(self.part), key)
+        return Shard(copy.deepcopy(self.part), self.numbers[key])
 
     def process_element(self, value: tuple[int, bytes], ctx: Any) -> Iterator[tuple[int, bytes]]:
         """Take the rows of a shard."""
-        number, packed = value
-        if number == TAIL:
+        key, packed = value
+        if key == TAIL:
             yield 0, packed
             return
         message: Rows | End = pickle.loads(packed)
-        stage = self.stage(number)
+        stage = self.stage(key)
         given: Given = stage.take(message)
         self.state.update(stage)
         yield 0, pickle.dumps(given, protocol=5)

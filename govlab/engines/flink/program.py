@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from pyflink.datastream.connectors.file_system import FileSink, OutputFileConfig
 from pyflink.datastream.connectors.number_seq import NumberSequenceSource
 from pyflink.java_gateway import get_gateway
 
-from govlab.engines.flink.operators import MESSAGE, Heads, Shards, Tails, Ticks
+from govlab.engines.flink.operators import GROUPS, MESSAGE, Fetches, Heads, Shards, Tails, Ticks
 
 
 def main(*places: str) -> None:
@@ -40,15 +41,21 @@ def main(*places: str) -> None:
 
 
 def build(environment: StreamExecutionEnvironment, told: dict[str, Any], spec: str, prefix: str = "") -> None:
-    """Build the graph: ticks, head, shards, tail, files; ``prefix`` tells several in one job apart."""
+    """Build the graph: ticks, fetch, head, shards, tail, files; ``prefix`` tells several in one job apart."""
+    keys = spread(max(GROUPS, told["shards"]))
     last = 2**62 if told["live"] else told["ticks"] - 1
     numbers = environment.from_source(
         NumberSequenceSource(0, last), WatermarkStrategy.no_watermarks(), "numbers", Types.LONG()
     ).set_parallelism(1)
-    ticks = numbers.flat_map(Ticks(last, told["per_s"] if told["live"] else None), MESSAGE).set_parallelism(1)
-    flow = ticks.key_by(_number, Types.INT()).process(Heads(spec), MESSAGE).name("head").uid(prefix + "head").set_parallelism(1)
+    flow = numbers.flat_map(Ticks(told, keys), MESSAGE).set_parallelism(1)
+    if told["pieces"]:
+        flow = flow.key_by(_number, Types.INT()).process(Fetches(spec), MESSAGE).name("fetch").uid(prefix + "fetch")
+        flow = flow.set_parallelism(told["parallelism"])
+    flow = (
+        flow.key_by(_number, Types.INT()).process(Heads(spec, keys), MESSAGE).name("head").uid(prefix + "head").set_parallelism(1)
+    )
     if told["shards"]:
-        flow = flow.key_by(_number, Types.INT()).process(Shards(spec), MESSAGE).name("shards").uid(prefix + "shards")
+        flow = flow.key_by(_number, Types.INT()).process(Shards(spec, keys), MESSAGE).name("shards").uid(prefix + "shards")
         flow = flow.set_parallelism(told["parallelism"])
     lines = (
         flow.key_by(_number, Types.INT()).process(Tails(spec), Types.STRING()).name("tail").uid(prefix + "tail").set_parallelism(1)
@@ -60,6 +67,22 @@ def build(environment: StreamExecutionEnvironment, told: dict[str, Any], spec: s
         .build()
     )
     lines.sink_to(sink).name("files").uid(prefix + "files").set_parallelism(1)
+
+
+@cache
+def spread(n: int) -> list[int]:
+    """Find keys that Flink lays evenly over its tasks, however many there are: the i-th is in group i with its bits reversed."""
+    jvm = get_gateway().jvm
+    group_of = jvm.org.apache.flink.runtime.state.KeyGroupRangeAssignment.assignToKeyGroup
+    found: dict[int, list[int]] = {group: [] for group in range(GROUPS)}
+    key, rounds = 0, -(-n // GROUPS)
+    while any(len(keys) < rounds for keys in found.values()):
+        row = jvm.org.apache.flink.types.Row(1)  # so PyFlink hands a key to Flink
+        row.setField(0, key)
+        found[group_of(row, GROUPS)].append(key)
+        key += 1
+    bits = GROUPS.bit_length() - 1
+    return [found[int(f"{i % GROUPS:0{bits}b}"[::-1], 2)][i // GROUPS] for i in range(n)]
 
 
 def _number(message: tuple[int, bytes]) -> int:

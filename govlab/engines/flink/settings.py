@@ -33,7 +33,7 @@ def settings_of(
         "execution.checkpointing.min-pause": "100 ms",
         "restart-strategy.type": "failure-rate",
         "restart-strategy.failure-rate.max-failures-per-interval": 5,
-        "restart-strategy.failure-rate.failure-rate-interval": "1 min",
+        "restart-strategy.failure-rate.failure-rate-interval": "5 min",
         "restart-strategy.failure-rate.delay": "500 ms",
     }
     if cluster is None:

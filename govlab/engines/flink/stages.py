@@ -20,6 +20,7 @@ from govlab.engines.engine import NEVER, Carrier
 from govlab.engines.flink.messages import TAIL, Block, End, Given, Rows, Totals
 from govlab.pipeline import Pipeline
 from govlab.sharded import Sharded
+from govlab.sources.pieces import Fed
 from govlab.sources.reader import DeadLetter, EndOfStream, Reader
 from govlab.step import Step
 from govlab.summary import Fingerprint, Summary
@@ -57,7 +58,7 @@ class Head:
     step : Step
         The whole pipeline.
     reader : Reader
-        Not yet open.
+        Not yet open; or a :class:`govlab.sources.pieces.Fed` that is fed between the calls of ``read``.
     """
 
     def __init__(self, step: Step, reader: Reader) -> None:
@@ -65,14 +66,16 @@ class Head:
         self.sharded, self.steps, self.fingerprint = cut.sharded, cut.before, Fingerprint()
         self.totals = Totals(counts=[[0, 0, 0] for _ in self.steps])
         self.seq, self.ended = 0, False
-        self.reader, self._position, self._opened = reader, None, False
+        self.reader, self._position, self._opened = reader, None, isinstance(reader, Fed)
 
     def __getstate__(self) -> dict[str, Any]:
+        if isinstance(self.reader, Fed):
+            return self.__dict__
         position = self.reader.position() if self._opened and not self.ended else self._position
         return self.__dict__ | {"reader": None, "_opened": False, "_position": position}
 
     def read(self, max_rows: int, most: int | None = None, most_s: float | None = None) -> Iterator[tuple[int, Any]]:
-        """Give messages with the number of their shard, for ``most`` rows or ``most_s`` seconds, or to the end."""
+        """Give messages with the number of their shard, for ``most`` rows or ``most_s`` seconds, or as far as there are rows."""
         done, until = 0, None if most_s is None else time.monotonic() + most_s
         while not self.ended and (most is None or done < most):
             if not self._opened:
@@ -87,7 +90,8 @@ class Head:
             done += len(frame)
             if len(frame) or letters:
                 yield from self._deal(self._through(frame), letters)
-            if until is not None and (not len(frame) or time.monotonic() > until):
+            starved = not len(frame) and (until is not None or isinstance(self.reader, Fed))
+            if starved or (until is not None and time.monotonic() > until):
                 return
 
     def _end(self) -> Iterator[tuple[int, Any]]:

@@ -99,13 +99,14 @@ def submit(
     place = Path(folder or tempfile.mkdtemp(prefix="govlab-flink-")).expanduser().resolve()
     place.mkdir(parents=True, exist_ok=True)
     whole = pipeline if isinstance(pipeline, Pipeline) else Pipeline(pipeline)
-    reader = _reader(source, place)
+    reader = _reader(source, place, max_rows)
     if getattr(reader, "group", None):
         raise ArgumentError("submit: on Flink the positions are in its checkpoints; give the source without a group.")
     spec = described(whole, reader, place, parallelism, max_rows, into, access, name)
     known = place / "spec.json"
     if known.exists():
         before = json.loads(known.read_text())
+        spec |= {name: before[name] for name in ("pieces", "lanes", "ticks", "max_rows")}  # as its checkpoints have them
         if before["run"] != spec["run"]:
             raise ArgumentError(f"submit: {place} is the folder of another job (other events or another pipeline); choose another.")
         _ended(place)
@@ -132,15 +133,20 @@ def described(
         if "://" in to and not to.startswith("kafka://"):
             raise ArgumentError(f"submit: into={to!r}; expected the path of a SQLite store, or 'kafka://host:9092/topic'.")
     packed = pack_step(whole)
+    ranged = isinstance(reader, RangedReader)
+    lanes, pieces = (reader.pieces(max_rows) if isinstance(reader, RangedReader) else None) or (None, None)
     run = hashlib.sha256(f"{reader.origin}\n{packed['hash']}".encode()).hexdigest()[:16]
     return {
         "name": name or f"govlab {reader.name}",
         "pipeline": packed,
         "source": pack_reader(reader),
         "shards": Cut(whole).shards,
-        "live": not isinstance(reader, RangedReader),
+        "live": not ranged,
         "per_s": 20,
-        "ticks": _ticks(reader, max_rows) if isinstance(reader, RangedReader) else 1,
+        "pieces": pieces,
+        "lanes": lanes,
+        "sticky": ranged and reader.sticky,
+        "ticks": len(pieces) if pieces else _ticks(reader, max_rows) if ranged else 1,
         "max_rows": max_rows,
         "parallelism": parallelism,
         "run": run,
@@ -149,7 +155,7 @@ def described(
     }
 
 
-def _reader(source: Any, place: Path) -> Reader:
+def _reader(source: Any, place: Path, max_rows: int) -> Reader:
     if isinstance(source, Source):
         return source.reader
     if isinstance(source, str | Path):
@@ -157,7 +163,9 @@ def _reader(source: Any, place: Path) -> Reader:
     if isinstance(source, pd.DataFrame):
         # rows at hand go into a file, in their order
         path = place / "source.parquet"
-        frames.event_frame(source).drop(columns=["partition", "offset"], errors="ignore").to_parquet(path, index=False)
+        frames.event_frame(source).drop(columns=["partition", "offset"], errors="ignore").to_parquet(
+            path, index=False, row_group_size=max_rows
+        )
         return ReplayReader(path, order="arrival")
     return as_reader(source)
 

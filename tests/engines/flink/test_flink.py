@@ -9,6 +9,7 @@ import threading
 import time
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 import govlab as gl
@@ -26,7 +27,6 @@ from govlab.testing import sample_events
 pytestmark = pytest.mark.server
 # river wants a newer numpy than PyFlink allows
 STEPS = [(room, name) for room in registry.STEP_ROOMS for name in registry.names(room) if name != "river"]
-# small frames: a job that lives long enough to be killed
 SLOWLY = {"checkpoint_every": "500ms", "max_rows": 200}
 COUNT = [gl.features.WindowCount(every="5min", by="actor"), gl.detectors.EwmaZ("count", by="actor", tail="both")]
 WATCH = gl.Pipeline(
@@ -41,8 +41,16 @@ def cluster(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def expected():
-    return WATCH.run(ReplayReader(gl.datasets.path("community")))
+def events(tmp_path_factory):
+    """Give the community day in row groups so small that a job over them lives long enough to be killed."""
+    path = tmp_path_factory.mktemp("events") / "community.parquet"
+    pq.write_table(pq.read_table(gl.datasets.path("community")), path, row_group_size=200)
+    return path
+
+
+@pytest.fixture(scope="module")
+def expected(events):
+    return WATCH.run(ReplayReader(events))
 
 
 def same(job, expected):
@@ -58,27 +66,27 @@ def until(job, wanted, timeout_s=90):
         time.sleep(0.1)
 
 
-def test_every_registered_step_says_the_same_on_flink_alone_and_in_shards(tmp_path):
+@pytest.mark.parametrize(("shards", "max_rows"), [pytest.param(0, 1_000, id="alone"), pytest.param(3, 30_000, id="in-shards")])
+def test_every_registered_step_says_the_same_on_flink(shards, max_rows, tmp_path):
     events = tmp_path / "events.parquet"
     sample_events(2_000, seed=7, entities=40, span_s=20_000).drop(columns=["partition", "offset"]).to_parquet(events, index=False)
     jobs = {}
     for room, name in STEPS:
         step = registry.load(room, name).example()
-        for kind, pipeline, max_rows in (
-            ("alone", gl.Pipeline(step), 1_000),
-            ("sharded", gl.Pipeline(gl.Sharded(step, by="actor", shards=3)), 30_000),
-        ):
-            place = tmp_path / f"{name} {kind}"
-            place.mkdir()
-            reader = ReplayReader(events, order="arrival")
-            spec = described(pipeline, reader, place, parallelism=2, max_rows=max_rows)
-            spec["settings"], spec["rest"] = settings_of(place, None, 2, "1s", False, {"taskmanager.memory.managed.size": "512mb"})
-            (place / "spec.json").write_text(json.dumps(spec))
-            jobs[place] = pipeline.run(reader)
+        pipeline = gl.Pipeline(gl.Sharded(step, by="actor", shards=shards) if shards else step)
+        place = tmp_path / name
+        place.mkdir()
+        reader = ReplayReader(events, order="arrival")
+        spec = described(pipeline, reader, place, parallelism=2, max_rows=max_rows)
+        spec["settings"], spec["rest"] = settings_of(place, None, 2, "1s", False, {"taskmanager.memory.managed.size": "512mb"})
+        (place / "spec.json").write_text(json.dumps(spec))
+        jobs[place] = pipeline.run(reader)
     specs = [place / "spec.json" for place in jobs]  # as one job, they share its start
     command = [flink_environment.environment(), "-m", "govlab.engines.flink.program", *specs]
     variables = flink_environment.clean({"PYTHONPATH": str(flink_environment.code(tmp_path))})
-    done = subprocess.run(list(map(str, command)), env=variables, capture_output=True, text=True, check=False, cwd=tmp_path)
+    done = subprocess.run(
+        list(map(str, command)), env=variables, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=500
+    )
     assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
     for place, expected in jobs.items():
         rows, _, summary = read_lines(place / "results")
@@ -87,8 +95,8 @@ def test_every_registered_step_says_the_same_on_flink_alone_and_in_shards(tmp_pa
         assert expected.rows["time"].tolist() == rows["time"].tolist(), place.name
 
 
-def test_a_job_goes_on_after_its_taskmanager_is_killed(cluster, expected, tmp_path):
-    source = gl.from_replay(gl.datasets.path("community"))
+def test_a_job_goes_on_after_its_taskmanager_is_killed(cluster, events, expected, tmp_path):
+    source = gl.from_replay(events)
     store = tmp_path / "lab.db"
     job = flink.submit(WATCH, source, store, tmp_path / "job", cluster=cluster, parallelism=2, **SLOWLY)
     until(job, lambda status: status.checkpoints > 0)
@@ -101,14 +109,14 @@ def test_a_job_goes_on_after_its_taskmanager_is_killed(cluster, expected, tmp_pa
     assert sorted(expected.rows["id"]) == sorted(kept["id"])
 
 
-def test_a_job_whose_lab_and_cluster_are_killed_is_taken_up_from_its_checkpoint(expected, tmp_path):
+def test_a_job_whose_lab_and_cluster_are_killed_is_taken_up_from_its_checkpoint(events, expected, tmp_path):
     program = (
         "import sys, govlab as gl\n"
         "from govlab.engines import flink\n"
         "from govlab.step import Step\n"
         "import json\n"
         f"watch = Step.from_recipe(json.loads({json.dumps(json.dumps(WATCH.recipe()))}))\n"
-        f"flink.submit(watch, gl.from_replay(gl.datasets.path('community')), folder={str(tmp_path / 'job')!r}, parallelism=2,\n"
+        f"flink.submit(watch, gl.from_replay({str(events)!r}), folder={str(tmp_path / 'job')!r}, parallelism=2,\n"
         f"             **{SLOWLY!r}).wait(progress=False)\n"
     )
     lab = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
@@ -122,14 +130,14 @@ def test_a_job_whose_lab_and_cluster_are_killed_is_taken_up_from_its_checkpoint(
     host = subprocess.run(["pgrep", "-f", str(tmp_path / "job" / "spec.json")], capture_output=True, text=True, check=True).stdout
     os.killpg(int(host.split()[0]), signal.SIGKILL)  # with the Java below it
     assert not read_lines(tmp_path / "job" / "results")[2]
-    source = gl.from_replay(gl.datasets.path("community"))
+    source = gl.from_replay(events)
     job = flink.submit(WATCH, source, folder=tmp_path / "job", parallelism=1, checkpoint_every="500ms", max_rows=2_000)
     job.wait(300, progress=False)
     same(job, expected)
 
 
-def test_a_job_is_rescaled_while_it_runs(cluster, expected, tmp_path):
-    source = gl.from_replay(gl.datasets.path("community"))
+def test_a_job_is_rescaled_while_it_runs(cluster, events, expected, tmp_path):
+    source = gl.from_replay(events)
     job = flink.submit(WATCH, source, folder=tmp_path / "job", cluster=cluster, **SLOWLY)
     until(job, lambda status: status.checkpoints > 0)
     for parallelism in (2, 1):

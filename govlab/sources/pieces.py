@@ -1,0 +1,144 @@
+"""A stretch cut into pieces that tasks can read apart from each other, and put together again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import fsspec
+import msgspec
+
+from govlab.frames import Schema
+from govlab.sources import files, parquet
+from govlab.sources.decode import Bad
+from govlab.sources.lanes import Block
+from govlab.sources.ranged import RangedReader
+
+__all__ = ["Fed", "Piece", "in_turn", "of_file"]
+
+LINE = 256  # bytes of a line, about
+
+
+class Piece(NamedTuple):
+    """A part of a partition: what begins in ``[first, last)``, in offsets of a topic, bytes of a text, or row groups."""
+
+    partition: int
+    number: int
+    first: int
+    last: int
+    final: bool
+
+
+def of_file(path: str, partition: int, schema: Schema, column: str, rows: int) -> list[tuple[Piece, Any]] | None:
+    """Cut a file into pieces of about so many rows, each with the least value of a column in it; None if it cannot be cut."""
+    kind, packed = files.format_of(path)
+    if kind == "csv" or packed:
+        return None  # a line break may be inside of a value; what is packed is read from its beginning
+    spans: list[tuple[int, int, Any]] = []
+    if kind == "parquet":
+        first = held = 0
+        least: Any = None
+        groups = parquet.row_groups(path, column)
+        for i, (n, low) in enumerate(groups):
+            held, least = held + n, low if first == i else least
+            if held >= rows or i == len(groups) - 1:
+                spans.append((first, i + 1, least))
+                first, held = i + 1, 0
+    else:
+        with fsspec.open(path, "rb") as raw:
+            size, step = raw.seek(0, 2), max(1, rows) * LINE
+            for first in range(0, size, step):
+                raw.seek(first)
+                spans.append((first, min(size, first + step), _time_near(raw.read(8 * LINE), column, first > 0)))
+    spans = spans or [(0, 0, None)]
+    return [(Piece(partition, i, a, b, i == len(spans) - 1), low) for i, (a, b, low) in enumerate(spans)]
+
+
+def _time_near(data: bytes, column: str, inside: bool) -> Any:
+    for line in data.split(b"\n")[inside:-1]:
+        try:
+            return msgspec.json.decode(line).get(column)
+        except (msgspec.DecodeError, AttributeError):
+            continue
+    return None
+
+
+def in_turn(lanes: Sequence[Sequence[tuple[Piece, Any]]], ahead: int) -> list[Piece]:
+    """Put pieces in the order in which a merge wants them: the first ``ahead`` of each lane, then by the times told."""
+    kinds = {type(low) for lane in lanes for _, low in lane}
+    told = len(kinds) == 1 and kinds <= {int, float, str, datetime}
+    keyed: list[tuple[tuple[bool, Any, int], Piece]] = []
+    for lane in lanes:
+        for i, (piece, _) in enumerate(lane):
+            # a merge is so far behind what it has read of a lane
+            passed, low = lane[max(0, i - ahead)]
+            when = (low if told else passed.number / len(lane)) if i >= ahead else i
+            keyed.append(((i >= ahead, when, piece.partition), piece))
+    waiting = {lane[0][0].partition: iter([piece for piece, _ in lane]) for lane in lanes}
+    # the turns are those of the partitions; each has its pieces by their numbers
+    return [next(waiting[piece.partition]) for _, piece in sorted(keyed)]
+
+
+class Fed(RangedReader):
+    """Merges pieces that others have read, as the reader that they were cut from would have given their rows.
+
+    Pieces may come in any order; one that comes too early waits. Pickles, with all that was fed and not yet given.
+
+    Parameters
+    ----------
+    like : RangedReader
+        The reader that the pieces were cut from.
+    names : dict of int to str
+        What the partitions are called in messages and dead letters.
+    """
+
+    def __init__(self, like: RangedReader, names: dict[int, str]) -> None:
+        super().__init__(like.schema, like.order, None, None, like.look_ahead)
+        self.made = (), {}  # the other reader stays where it is
+        self.start_us, self.stop_us, self.name, self.names = like.start_us, like.stop_us, like.name, names
+        self._wanted = dict.fromkeys(names, 0)
+        self._base = dict.fromkeys(names, 0)
+        self._early: dict[tuple[int, int], list[tuple[Piece, list[Block], int | None]]] = {}
+        self._pending: dict[int, list[Block]] = {number: [] for number in names}
+        self.open()
+
+    def _partitions(self, position: Any) -> dict[int, str]:
+        return self.names
+
+    def _blocks(self, partition: int) -> None:
+        return None
+
+    def _load(self) -> bool:
+        return False
+
+    def feed(self, piece: Piece, blocks: list[Block], lines: int | None = None) -> None:
+        """Take blocks of a piece; with its last ones, by how much the offsets of the next one of the partition are further on."""
+        self._early.setdefault((piece.partition, piece.number), []).append((piece, blocks, lines))
+        while (parts := self._early.pop((piece.partition, self._wanted[piece.partition]), None)) is not None:
+            for part in parts:
+                self._add(*part)
+            if parts[-1][2] is None:
+                break  # the rest of it is still to come
+            self._wanted[piece.partition] += 1
+
+    def _add(self, piece: Piece, blocks: list[Block], lines: int | None) -> None:
+        lane = next(lane for lane in self._lanes if lane.partition == piece.partition)
+        if lane.ended:
+            return  # behind the end of the stretch
+        base, pending = self._base[piece.partition], self._pending[piece.partition]
+        pending += [_moved(block, base) for block in blocks] if base else blocks
+        self._base[piece.partition] += lines or 0
+        ends = piece.final and lines is not None
+        # to add moves all rows that wait, so it is worth while only for many
+        if ends or sum(len(rows) for rows, _ in pending) >= lane.order.ahead:
+            lane.add(pending)
+            lane.ended = ends
+            pending.clear()
+
+
+def _moved(block: Block, base: int) -> Block:
+    rows, bad = block
+    moved: list[Bad] = [(offset + base, reason, raw) for offset, reason, raw in bad]
+    rows["offset"] = rows["offset"].to_numpy() + base
+    return rows, moved
