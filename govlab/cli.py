@@ -1,4 +1,4 @@
-"""The command line: ``govlab demo``, ``list``, ``services``, ``record``, ``play``."""
+"""The command line: ``govlab demo``, ``list``, ``services``, ``record``, ``play``, ``flink``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import govlab
 from govlab import registry
 from govlab.access import MECHANISMS
+from govlab.engines.flink import command as flink
 from govlab.errors import GovlabError
 from govlab.services import command
 
@@ -31,10 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     listing.add_argument("room", nargs="?", choices=registry.ROOMS, help="only this room")
     listing.add_argument("--markdown", action="store_true", help="print the steps as the table of the README")
     command.add_parser(commands)
+    flink.add_parser(commands)
     _add_record(commands)
     _add_play(commands)
     options = parser.parse_args(arguments)
-    run = {"demo": _demo, "list": _list, "services": command.run, "record": _record, "play": _play}
+    run = {"demo": _demo, "list": _list, "services": command.run, "record": _record, "play": _play, "flink": flink.run}
     try:
         return run[options.command](options)
     except GovlabError as error:

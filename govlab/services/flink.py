@@ -88,6 +88,11 @@ class TaskManager(_Java):
         """Where others fetch data from it."""
         return {name: f"127.0.0.1:{port}" for name, port in self.ports.items()}
 
+    @property
+    def resource(self) -> str:
+        """What it is called in the cluster."""
+        return f"{self.folder.name}-{self.ports['data']}"
+
     def settings(self) -> dict[str, Any]:
         """Give its settings."""
         assert self.master is not None
@@ -95,7 +100,7 @@ class TaskManager(_Java):
             **self.master.shared(),
             "taskmanager.data.port": self.ports["data"],
             "taskmanager.numberOfTaskSlots": self.slots,
-            "taskmanager.resource-id": f"{self.folder.name}-{self.ports['data']}",
+            "taskmanager.resource-id": self.resource,
             "io.tmp.dirs": str(self.folder / "tmp"),
         }
 
@@ -129,6 +134,7 @@ class Flink(_Java):
     ) -> None:
         super().__init__(folder, port)
         self.count, self.slots, self.more = workers, slots, settings or {}
+        self._workers: dict[Path, TaskManager] = {}
 
     def port_names(self) -> list[str]:
         """Name its ports."""
@@ -155,14 +161,16 @@ class Flink(_Java):
     def add(self) -> TaskManager:
         """Start one more TaskManager."""
         number = 1 + max((int(one.folder.name.rpartition("-")[2]) for one in self.workers), default=0)
-        worker = TaskManager(self.folder / f"worker-{number}", master=self, slots=self.slots)
-        return worker.start(keep=self._keep)
+        return self._worker(self.folder / f"worker-{number}").start(keep=self._keep)
+
+    def _worker(self, folder: Path) -> TaskManager:
+        return self._workers.setdefault(folder, TaskManager(folder, master=self, slots=self.slots))
 
     @property
     def workers(self) -> list[TaskManager]:
         """The TaskManagers that were started, whether they run or not."""
         places = sorted(self.folder.glob("worker-*"), key=lambda place: int(place.name.rpartition("-")[2]))
-        return [worker for place in places if (worker := TaskManager(place, master=self, slots=self.slots)).known]
+        return [worker for place in places if (worker := self._worker(place)).known]
 
     def restart(self) -> Flink:
         """Start it again where it was, with the TaskManagers it had."""
@@ -180,8 +188,17 @@ class Flink(_Java):
 
     def free_slots(self) -> int:
         """Give how many parts of jobs it could run now."""
+        return sum(int(one["freeSlots"]) for one in self._taskmanagers())
+
+    def idle(self) -> list[TaskManager]:
+        """Give the TaskManagers that run and have nothing to do."""
+        names = {one["id"] for one in self._taskmanagers() if one["freeSlots"] == one["slotsNumber"]}
+        return [worker for worker in self.workers if worker.running and worker.resource in names]
+
+    def _taskmanagers(self) -> list[dict[str, Any]]:
         try:
-            with urllib.request.urlopen(f"{self.address}/overview", timeout=10) as answer:
-                return int(json.load(answer)["slots-available"])
+            with urllib.request.urlopen(f"{self.address}/taskmanagers", timeout=10) as answer:
+                found: list[dict[str, Any]] = json.load(answer)["taskmanagers"]
         except OSError as error:
             raise ServiceError(f"the cluster at {self.address} does not answer: {error}") from error
+        return found

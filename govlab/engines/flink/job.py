@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +43,8 @@ class JobStatus:
         How often it was taken up after a failure.
     checkpoints : int
         How many were completed.
-    busy : float or None
-        The share of time that the busiest task works, from 0 to 1.
+    busy : dict of str to float
+        The share of time that the tasks of each stage work (``fetch``, ``head``, ``shards``, ``tail``), from 0 to 1.
     error : str or None
         What went wrong last.
     """
@@ -56,11 +56,16 @@ class JobStatus:
     lag: int | None = None
     restarts: int = 0
     checkpoints: int = 0
-    busy: float | None = None
+    busy: dict[str, float] = field(default_factory=dict)
     error: str | None = None
 
+    def text(self) -> str:
+        """Say it in lines."""
+        said = self.__dict__ | {"busy": ", ".join(f"{stage} {share:.0%}" for stage, share in self.busy.items()) or None}
+        return "\n".join(f"{name:12} {'-' if value is None else value}" for name, value in said.items())
+
     def _repr_html_(self) -> str:
-        return "<pre>" + html.escape("\n".join(f"{name:12} {value}" for name, value in self.__dict__.items())) + "</pre>"
+        return f"<pre>{html.escape(self.text())}</pre>"
 
 
 class Job:
@@ -118,23 +123,23 @@ class Job:
             numbers.get("lag"),
             counts["restored"],
             counts["completed"],
-            numbers.get("busy"),
+            numbers.get("busy", {}),
             self._failure() if told["state"] in ("FAILED", "RESTARTING", "FAILING") else None,
         )
 
     def _numbers(self, vertices: list[dict[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = {"busy": {}}
         for vertex in vertices:
+            # tasks that are chained have the names of all of them
+            stage = next((name for name in ("fetch", "head", "shards", "tail") if name in vertex["name"]), "ticks")
             path = f"/jobs/{self.id}/vertices/{vertex['id']}/subtasks/metrics"
             with contextlib.suppress(ServiceError):  # tasks come and go
-                known = [one["id"] for one in self.rest.ask(path)]
-                wanted = [name for name in known if "govlab_" in name or name == "busyTimeMsPerSecond"]
-                for one in self.rest.ask(f"{path}?get={','.join(wanted)}&agg=max") if wanted else ():
-                    if one["id"] == "busyTimeMsPerSecond":
-                        busy = one["max"] / 1000
-                        found["busy"] = max(found.get("busy") or 0.0, busy) if busy == busy else found.get("busy")
+                wanted = [one["id"] for one in self.rest.ask(path) if "govlab_" in one["id"]]
+                for one in self.rest.ask(f"{path}?get={','.join(wanted)}&agg=max,avg") if wanted else ():
+                    name = one["id"].rpartition("govlab_")[2]
+                    if name == "busy":
+                        found["busy"][stage] = one["avg"] / 100
                     else:
-                        name = one["id"].rpartition("govlab_")[2]
                         found[name] = max(found.get(name, 0), int(one["max"]))
         return found
 
@@ -162,7 +167,8 @@ class Job:
         GovlabError
             It failed, was cancelled, or has not ended in time; the message has the cause as the worker told it.
         """
-        end = None if timeout_s is None else time.monotonic() + timeout_s
+        began = time.monotonic()
+        end = None if timeout_s is None else began + timeout_s
         with tqdm(unit=" events", unit_scale=True, disable=progress is False, delay=0 if progress else 3, leave=False) as bar:
             while (status := self.status()).state not in ENDED:
                 if status.events is not None:
@@ -172,7 +178,7 @@ class Job:
                     raise GovlabError(f"the job failed: {status.error}")
                 if end is not None and time.monotonic() > end:
                     raise GovlabError(f"the job has not ended after {timeout_s:g} s; it is {status.state}: {status}")
-                time.sleep(0.3)
+                time.sleep(0.3 if time.monotonic() - began < 15 else 1.0)
         summary = self.summary()
         if status.state != "FINISHED" or summary is None:
             raise GovlabError(f"the job {status.state.lower()}: {status.error or f'see {self.folder} and the log of the cluster'}")
@@ -238,7 +244,6 @@ class Job:
         told = self.rest.ask(f"/jobs/{self.id}/resource-requirements")
         vertices = {one["id"]: one["name"] for one in self.rest.ask(f"/jobs/{self.id}")["vertices"]}
         for key, name in vertices.items():
-            # what is spread; tasks that are chained have the names of all of them
             wanted = parallelism if re.search("fetch|shards", name) else told[key]["parallelism"]["upperBound"]
             told[key] = {"parallelism": {"lowerBound": 1, "upperBound": wanted}}
         self.rest.ask(f"/jobs/{self.id}/resource-requirements", "PUT", told)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import cloudpickle
 import pandas as pd
 from pyflink.common import Types
 from pyflink.datastream import FlatMapFunction, KeyedProcessFunction, RuntimeContext
@@ -52,6 +53,24 @@ class Ticks(FlatMapFunction):  # type: ignore[misc]
         yield 0, (b"last" if value >= self.last and not self.per_s else b"tick") + PAD
 
 
+class _Busy:
+    """Measures which share of its time a task works; Flink's own measure counts its waiting for Python as work."""
+
+    def __init__(self, metrics: Any) -> None:
+        self.percent, self._worked, self._since = 0, 0.0, time.monotonic()
+        metrics.gauge("govlab_busy", lambda: self.percent)
+
+    def __enter__(self) -> None:
+        self._began = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        now = time.monotonic()
+        self._worked += now - self._began
+        if now - self._since > 2:
+            self.percent = round(100 * self._worked / (now - self._since))
+            self._worked, self._since = 0.0, now
+
+
 class Fetches(KeyedProcessFunction):  # type: ignore[misc]
     """Reads pieces. It has no state: what is to be read is in the element."""
 
@@ -61,24 +80,38 @@ class Fetches(KeyedProcessFunction):  # type: ignore[misc]
     def open(self, runtime_context: RuntimeContext) -> None:
         """Make the reader."""
         self.reader = unpack_reader(json.loads(self.spec)["source"])
+        self.busy = _Busy(runtime_context.get_metrics_group())
 
     def process_element(self, value: tuple[int, bytes], ctx: Any) -> Iterator[tuple[int, bytes]]:
         """Give the records of a piece."""
-        piece = Piece(*json.loads(value[1].rstrip(b"\0")))
+        piece, more = Piece(*json.loads(value[1].rstrip(b"\0"))), True
         source, held = self.reader.piece(piece), None
-        while True:
-            try:
-                records = next(source)
-            except StopIteration as end:
-                yield 0, pickle.dumps(Fetched(piece, [held] if held is not None else [], end.value), protocol=5)
-                return
-            if held is not None:
-                yield 0, pickle.dumps(Fetched(piece, [held]), protocol=5)
-            held = records
+        while more:
+            with self.busy:
+                try:
+                    records, lines = next(source), None
+                except StopIteration as end:
+                    more, records, lines = False, None, end.value
+                # the last records go together with what is told at the end
+                fetched = Fetched(piece, [] if held is None else [held], lines)
+                packed = b"" if more and held is None else pickle.dumps(fetched, protocol=5)
+                held = records
+            if packed:
+                yield 0, packed
 
     def close(self) -> None:
         """Let go of files and connections."""
         self.reader.close()
+
+
+class _ByValue:
+    """Pickles a stage together with the classes of the user's own that it has, which no worker can import."""
+
+    def __init__(self, stage: Any) -> None:
+        self.stage = stage
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return pickle.loads, (cloudpickle.dumps(self.stage, protocol=5),)
 
 
 class _Stage(KeyedProcessFunction):  # type: ignore[misc]
@@ -95,6 +128,7 @@ class _Stage(KeyedProcessFunction):  # type: ignore[misc]
         self.live: dict[int, Any] = {}
         metrics = runtime_context.get_metrics_group()
         self.metrics = dict.fromkeys(("events", "rows", "lag"), 0)
+        self.busy = _Busy(metrics)
         for name in self.metrics:
             metrics.gauge(f"govlab_{name}", lambda name=name: self.metrics[name])
 
@@ -104,6 +138,10 @@ class _Stage(KeyedProcessFunction):  # type: ignore[misc]
             found = self.state.value()
             self.live[key] = self.fresh(key) if found is None else self.taken_up(found)
         return self.live[key]
+
+    def keep(self, stage: Any) -> None:
+        """Let Flink have a stage; it pickles it at the end of a bundle."""
+        self.state.update(_ByValue(stage) if "pickle" in self.told["pipeline"] else stage)
 
     def fresh(self, key: int) -> Any:
         """Make a stage."""
@@ -145,9 +183,15 @@ class Heads(_Stage):
             limits = {"most_s": 0.02}
         elif value[1][:4] != b"last":
             limits = {"most": self.told["max_rows"]}
-        for number, message in head.read(self.told["max_rows"], **limits):
-            yield (TAIL if number == TAIL else self.keys[number]), pickle.dumps(message, protocol=5)
-        self.state.update(head)
+        dealt = head.read(self.told["max_rows"], **limits)
+        while True:
+            with self.busy:
+                found = next(dealt, None)
+                packed = None if found is None else pickle.dumps(found[1], protocol=5)
+            if found is None:
+                break
+            yield (TAIL if found[0] == TAIL else self.keys[found[0]]), packed
+        self.keep(head)
         self.metrics |= {"events": head.totals.events, "lag": sum(head.reader.lag().values()) if not head.ended else 0}
 
     def close(self) -> None:
@@ -179,11 +223,13 @@ class Shards(_Stage):
         if key == TAIL:
             yield 0, packed
             return
-        message: Rows | End = pickle.loads(packed)
-        stage = self.stage(key)
-        given: Given = stage.take(message)
-        self.state.update(stage)
-        yield 0, pickle.dumps(given, protocol=5)
+        with self.busy:
+            message: Rows | End = pickle.loads(packed)
+            stage = self.stage(key)
+            given: Given = stage.take(message)
+            self.keep(stage)
+            packed = pickle.dumps(given, protocol=5)
+        yield 0, packed
 
 
 class Tails(_Stage):
@@ -209,7 +255,7 @@ class Tails(_Stage):
                 tail.lines += 1
         if tail.finished:
             yield f"{tail.lines} {self.outputs.summary(tail.summary('finished'))}"
-        self.state.update(tail)
+        self.keep(tail)
         self.metrics |= {"events": tail.totals.events, "rows": tail.carrier.rows}
 
     def close(self) -> None:

@@ -24,7 +24,7 @@ def settings_of(
         "python.client.executable": str(python),
         "python.executable": str(python),
         "python.pythonpath": str(flink_environment.code(place)),
-        "python.fn-execution.bundle.size": 64,
+        "python.fn-execution.bundle.size": 16,  # elements are whole frames: what is under way must fit into memory
         "python.fn-execution.bundle.time": 10 if live else 1000,
         "pipeline.max-parallelism": 128,
         "execution.checkpointing.interval": f"{every_ms} ms",
