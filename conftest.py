@@ -5,7 +5,7 @@ import pytest
 from govlab import services
 
 # these import PyFlink, which lives in an environment of its own
-collect_ignore = ["govlab/engines/flink/operators.py", "govlab/engines/flink/program.py"]
+collect_ignore = ["govlab/engines/flink/operators.py", "govlab/engines/flink/program.py", "govlab/engines/flink/query.py"]
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,18 @@ The lab never imports PyFlink: a pipeline travels as its recipe into the environ
 import importlib
 from typing import Any
 
-__all__ = ["Flink", "Job", "JobStatus", "attach", "submit"]
+__all__ = ["Flink", "Job", "JobStatus", "Limits", "attach", "autoscale", "sql", "submit"]
 
-_NAMES = {"Job": "job", "JobStatus": "job", "Flink": "submitting", "attach": "submitting", "submit": "submitting"}
+_NAMES = {
+    "Job": "job",
+    "JobStatus": "job",
+    "Flink": "submitting",
+    "Limits": "scaling",
+    "attach": "submitting",
+    "submit": "submitting",
+    "autoscale": "scaling",
+    "sql": "querying",
+}
 
 
 def __getattr__(name: str) -> Any:  # a worker imports its own part only

@@ -75,7 +75,7 @@ def _setup(options: argparse.Namespace) -> None:
 
 def _autoscale(options: argparse.Namespace) -> None:
     from govlab import services
-    from govlab.engines.flink.autoscale import Limits, autoscale
+    from govlab.engines.flink.scaling import Limits, autoscale
 
     limits = Limits(options.least, options.most, options.busy, options.idle, options.lag, options.looks, options.cool_down)
     cluster = None

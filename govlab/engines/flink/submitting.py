@@ -34,7 +34,7 @@ from govlab.sources.reader import Reader
 from govlab.sources.replay import ReplayReader
 from govlab.step import Step
 
-__all__ = ["Flink", "attach", "described", "submit"]
+__all__ = ["Flink", "attach", "described", "reader_of", "submit"]
 
 
 def submit(
@@ -99,7 +99,7 @@ def submit(
     place = Path(folder or tempfile.mkdtemp(prefix="govlab-flink-")).expanduser().resolve()
     place.mkdir(parents=True, exist_ok=True)
     whole = pipeline if isinstance(pipeline, Pipeline) else Pipeline(pipeline)
-    reader = _reader(source, place, max_rows)
+    reader = reader_of(source, place, max_rows)
     if getattr(reader, "group", None):
         raise ArgumentError("submit: on Flink the positions are in its checkpoints; give the source without a group.")
     spec = described(whole, reader, place, parallelism, max_rows, into, access, name)
@@ -155,7 +155,8 @@ def described(
     }
 
 
-def _reader(source: Any, place: Path, max_rows: int) -> Reader:
+def reader_of(source: Any, place: Path, max_rows: int) -> Reader:
+    """Make a reader of what a user gave as a source."""
     if isinstance(source, Source):
         return source.reader
     if isinstance(source, str | Path):

@@ -10,8 +10,8 @@ import pytest
 import govlab as gl
 from govlab import services
 from govlab.engines import flink
-from govlab.engines.flink.autoscale import Limits, autoscale, wanted
 from govlab.engines.flink.job import JobStatus
+from govlab.engines.flink.scaling import Limits, autoscale, wanted
 from govlab.errors import ArgumentError
 from govlab.sinks.kafka import make_topic
 from govlab.step import Step
