@@ -28,7 +28,7 @@ import pandas as pd
 from govlab import frames, registry
 from govlab.errors import ArgumentError, StepError
 
-__all__ = ["Detector", "Step", "above", "at_least", "one_of", "recipe_hash"]
+__all__ = ["Detector", "Step", "above", "at_least", "code_of", "one_of", "recipe_hash"]
 
 
 @dataclass_transform(eq_default=False)
@@ -119,7 +119,7 @@ class Step(abc.ABC):
     def recipe(self) -> dict[str, Any]:
         """Give the recipe as plain values that JSON can write: the name of the step and its parameters."""
         fields = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self) if f.init}  # type: ignore[arg-type]
-        own = {} if type(self).__module__.partition(".")[0] == "govlab" else {"code": _code(type(self))}
+        own = {} if type(self).__module__.partition(".")[0] == "govlab" else {"code": code_of(type(self))}
         return {"step": self.name, **own, **fields}
 
     @staticmethod
@@ -150,14 +150,17 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, type) or (callable(value) and hasattr(value, "__qualname__")):
-        return f"{value.__module__}:{value.__qualname__} {_code(value)}"
+        return f"{value.__module__}:{value.__qualname__} {code_of(value)}"
     if hasattr(value, "get_params"):
         return {"model": type(value).__qualname__, **_plain(value.get_params())}
     return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
-def _code(thing: Any) -> str:
+def code_of(thing: Any) -> str:
     """Hash the source of a class or function of the user's own, so that editing it makes another recipe."""
+    known: str | None = vars(thing).get("_govlab_code") if hasattr(thing, "__dict__") else None
+    if known is not None:
+        return known  # it came from another process, which had its source
     try:
         text = textwrap.dedent(inspect.getsource(thing))
     except (OSError, TypeError):

@@ -228,7 +228,7 @@ class Job:
         self._let_go()
 
     def savepoint(self, stop: bool = False) -> str:
-        """Write a savepoint, from which a job of any parallelism can begin; gives its place."""
+        """Write a savepoint and, with ``stop``, end there; ``submit`` with the same folder goes on from it. Gives its place."""
         path = f"/jobs/{self.id}/{'stop' if stop else 'savepoints'}"
         body: dict[str, Any] = {"targetDirectory" if stop else "target-directory": f"file://{self.folder}/savepoints"}
         trigger = self.rest.ask(path, "POST", body | ({"drain": False} if stop else {"cancel-job": False}))["request-id"]
@@ -276,6 +276,7 @@ class Job:
 def cause_of(stacktrace: str) -> str:
     """Find the cause in what Flink says of a failure: the error of the Python worker, if there is one, else the last cause."""
     python = re.findall(r"^(?:E\s+)?((?:govlab\.|[A-Za-z_][\w.]*)(?:Error|Exception)(?:: .*)?)$", stacktrace, re.MULTILINE)
+    python = [line for line in python if not line.startswith("py4j.")]  # behind these, Java says what it is
     own = [line for line in python if line.startswith("govlab.")]
     if own or python:
         return (own or python)[-1].strip()

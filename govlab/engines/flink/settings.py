@@ -61,7 +61,7 @@ def settings_of(
 
 
 def _last_checkpoint(place: Path) -> str | None:
-    found = [one.parent for one in place.glob("checkpoints/*/chk-*/_metadata")]
+    found = [one.parent for one in (*place.glob("checkpoints/*/chk-*/_metadata"), *place.glob("savepoints/*/_metadata"))]
     return f"file://{max(found, key=lambda one: (one / '_metadata').stat().st_mtime)}" if found else None
 
 

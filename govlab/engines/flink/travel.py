@@ -10,8 +10,9 @@ import json
 import logging
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import cloudpickle
@@ -22,7 +23,7 @@ from govlab.errors import ArgumentError, GovlabError, StepError
 from govlab.pipeline import Pipeline
 from govlab.schema import Schema
 from govlab.sources.reader import Reader
-from govlab.step import Step, recipe_hash
+from govlab.step import Step, code_of, recipe_hash
 
 __all__ = ["pack_reader", "pack_step", "unpack_reader", "unpack_step"]
 
@@ -57,7 +58,22 @@ def pack_step(step: Step) -> dict[str, Any]:
             ) from error
     for module in _own_modules(recipe):
         cloudpickle.register_pickle_by_value(module)
-    return packed | {"pickle": base64.b64encode(cloudpickle.dumps(_frozen(step))).decode()}
+    codes = [(one, code_of(one)) for one in _own(step)]  # a worker does not have their source
+    return packed | {"pickle": base64.b64encode(cloudpickle.dumps((_frozen(step), codes))).decode()}
+
+
+def _own(value: Any) -> Iterator[Any]:
+    """Find the classes and functions of the user's own in a step."""
+    if isinstance(value, Pipeline):
+        yield from (one for step in value.steps for one in _own(step))
+    elif isinstance(value, Step):
+        if type(value).__module__.partition(".")[0] != "govlab":
+            yield type(value)
+        yield from (one for f in dataclasses.fields(value) if f.init for one in _own(getattr(value, f.name)))
+    elif isinstance(value, Mapping | list | tuple):
+        yield from (one for item in (value.values() if isinstance(value, Mapping) else value) for one in _own(item))
+    elif isinstance(value, type | FunctionType):
+        yield value
 
 
 def _frozen(value: Any) -> Any:
@@ -105,10 +121,13 @@ def unpack_step(packed: Mapping[str, Any]) -> Step:
             f"the lab has govlab {packed['govlab']} and the cluster {govlab.__version__}: install the same version on both."
         )
     if "pickle" in packed:
-        step: Step = _thawed(pickle.loads(base64.b64decode(packed["pickle"])))
+        frozen, codes = pickle.loads(base64.b64decode(packed["pickle"]))
+        for one, code in codes:
+            one._govlab_code = code
+        step: Step = _thawed(frozen)
     else:
         step = Step.from_recipe(packed["recipe"])
-    if "pickle" not in packed and recipe_hash(step.recipe()) != packed["hash"]:
+    if recipe_hash(step.recipe()) != packed["hash"]:
         raise StepError("the pipeline", "none", ValueError("it is another one after its journey; install the same govlab on both"))
     return step
 

@@ -16,7 +16,7 @@ import govlab as gl
 from govlab import registry, services
 from govlab.engines import flink
 from govlab.engines.flink.outputs import read_lines
-from govlab.engines.flink.settings import settings_of
+from govlab.engines.flink.settings import reach, settings_of
 from govlab.engines.flink.submitting import described
 from govlab.errors import ArgumentError, GovlabError, ServiceError
 from govlab.services import flink_environment
@@ -50,7 +50,7 @@ def events(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def expected(events):
-    return WATCH.run(ReplayReader(events))
+    return WATCH.run(ReplayReader(events, order="arrival"))
 
 
 def same(job, expected):
@@ -96,7 +96,7 @@ def test_every_registered_step_says_the_same_on_flink(shards, max_rows, tmp_path
 
 
 def test_a_job_goes_on_after_its_taskmanager_is_killed(cluster, events, expected, tmp_path):
-    source = gl.from_replay(events)
+    source = gl.from_replay(events, order="arrival")
     store = tmp_path / "lab.db"
     job = flink.submit(WATCH, source, store, tmp_path / "job", cluster=cluster, parallelism=2, **SLOWLY)
     until(job, lambda status: status.checkpoints > 0)
@@ -116,7 +116,7 @@ def test_a_job_whose_lab_and_cluster_are_killed_is_taken_up_from_its_checkpoint(
         "from govlab.step import Step\n"
         "import json\n"
         f"watch = Step.from_recipe(json.loads({json.dumps(json.dumps(WATCH.recipe()))}))\n"
-        f"flink.submit(watch, gl.from_replay({str(events)!r}), folder={str(tmp_path / 'job')!r}, parallelism=2,\n"
+        f"flink.submit(watch, gl.from_replay({str(events)!r}, order='arrival'), folder={str(tmp_path / 'job')!r}, parallelism=2,\n"
         f"             **{SLOWLY!r}).wait(progress=False)\n"
     )
     lab = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
@@ -130,14 +130,14 @@ def test_a_job_whose_lab_and_cluster_are_killed_is_taken_up_from_its_checkpoint(
     host = subprocess.run(["pgrep", "-f", str(tmp_path / "job" / "spec.json")], capture_output=True, text=True, check=True).stdout
     os.killpg(int(host.split()[0]), signal.SIGKILL)  # with the Java below it
     assert not read_lines(tmp_path / "job" / "results")[2]
-    source = gl.from_replay(events)
+    source = gl.from_replay(events, order="arrival")
     job = flink.submit(WATCH, source, folder=tmp_path / "job", parallelism=1, checkpoint_every="500ms", max_rows=2_000)
     job.wait(300, progress=False)
     same(job, expected)
 
 
 def test_a_job_is_rescaled_while_it_runs(cluster, events, expected, tmp_path):
-    source = gl.from_replay(events)
+    source = gl.from_replay(events, order="arrival")
     job = flink.submit(WATCH, source, folder=tmp_path / "job", cluster=cluster, **SLOWLY)
     until(job, lambda status: status.checkpoints > 0)
     for parallelism in (2, 1):
@@ -145,6 +145,23 @@ def test_a_job_is_rescaled_while_it_runs(cluster, events, expected, tmp_path):
         assert parallelism == job.status().parallelism
     job.wait(300, progress=False)
     same(job, expected)
+
+
+def test_a_job_that_is_stopped_with_a_savepoint_goes_on_from_it(cluster, events, expected, tmp_path):
+    source = gl.from_replay(events, order="arrival")
+    job = flink.submit(WATCH, source, folder=tmp_path / "job", cluster=cluster, **SLOWLY)
+    until(job, lambda status: status.checkpoints > 0)
+    place = job.savepoint(stop=True)
+    assert "savepoints" in place
+    end = time.monotonic() + 60
+    while job.status().state != "FINISHED":
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert job.summary() is None
+    again = flink.submit(WATCH, source, folder=tmp_path / "job", cluster=cluster, parallelism=2, **SLOWLY)
+    assert place.rpartition("/")[2] in again.told["settings"]["execution.state-recovery.path"]
+    again.wait(300, progress=False)
+    same(again, expected)
 
 
 def test_a_topic_gives_the_same_on_flink_as_a_stretch_and_live_and_alerts_go_to_a_topic(kafka_server, tmp_path):
@@ -178,10 +195,57 @@ class Raises(Step):
         return frame
 
 
+class Counts(Step):
+    """Numbers rows: a class that no worker can import, with a state."""
+
+    def start(self):
+        self._seen = 0
+
+    def process(self, frame):
+        frame = frame.assign(score=[float(self._seen + i) for i in range(len(frame))])
+        self._seen += len(frame)
+        return frame
+
+
+def test_a_step_of_ones_own_keeps_its_state_over_a_checkpoint(cluster, events, tmp_path):
+    count = gl.Pipeline(gl.Sharded(Counts(), by="actor", shards=4))
+    job = flink.submit(count, gl.from_replay(events, order="arrival"), folder=tmp_path / "job", cluster=cluster, **SLOWLY)
+    until(job, lambda status: status.checkpoints > 0)
+    cluster.workers[-1].kill()
+    cluster.workers[-1].restart()
+    job.wait(300, progress=False)
+    same(job, count.run(ReplayReader(events, order="arrival")))
+
+
 def test_a_step_that_raises_fails_the_job_with_its_name_and_the_rows(tmp_path):
     job = flink.submit(gl.Pipeline(Raises(at=7)), sample_events(100), folder=tmp_path / "job", max_rows=10)
     with pytest.raises(GovlabError, match=r"step 1 of 1, .*Raises.* raised ZeroDivisionError: too loud .*0:0-9"):
         job.wait(90, progress=False)
+
+
+def test_a_lab_and_a_cluster_of_different_versions_are_told_apart(cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr(gl, "__version__", "9.9.9")  # the cluster has the real one
+    job = flink.submit(WATCH, sample_events(100), folder=tmp_path / "a", cluster=cluster)
+    with pytest.raises(GovlabError, match=r"the lab has govlab 9\.9\.9 and the cluster .*: install the same version on both"):
+        job.wait(90, progress=False)
+    monkeypatch.setattr(flink_environment, "VERSION", "2.9.0")
+    with pytest.raises(
+        ServiceError, match=r"is Flink 2\.3\.0, and govlab's jobs are made by 2\.9\.0: use a cluster of version 2\.9"
+    ):
+        reach(cluster.address)
+
+
+def test_what_cannot_be_started_says_why(cluster, tmp_path, monkeypatch):
+    taken = cluster.ports["rest"]
+    with pytest.raises(ServiceError, match=rf"port {taken} \(rest\) cannot be had"):
+        services.start("flink", tmp_path / "flink", port=taken)
+    old = tmp_path / "bin" / "java"
+    old.parent.mkdir()
+    old.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\"' >&2\n")
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{old.parent}:/usr/bin:/bin")
+    with pytest.raises(ServiceError, match=r"is Java 11\.0\.2, but 17 or newer is needed"):
+        flink.submit(WATCH, sample_events(10), folder=tmp_path / "job")
 
 
 def test_what_is_wrong_is_told_before_anything_is_started(tmp_path):
