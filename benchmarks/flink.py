@@ -36,6 +36,8 @@ TEXT = gl.Schema({"time": "epoch_ms", "actor": "string", "value": "float64"})
 TABLE = gl.Schema({"time": "timestamp", "actor": "string", "value": "float64"})
 ROOMS = ("local", "parquet", "ndjson", "kafka", "naive", "sql", "latency")
 SMALL = 50_000
+Rates = tuple[float, float]  # events a second and a CPU-second
+Checks = dict[tuple[str, int], set[str]]  # of a source and its events, what the runs said: one thing, or something is wrong
 
 
 def job(shards: int = 8) -> gl.Pipeline:
@@ -87,14 +89,14 @@ class Meter:
         self.cpu = sum(used - self.before.get(who, 0.0) for who, used in self.seen.items())
 
 
-def net(run: Callable[[int], Meter], events: int) -> tuple[float, float]:
+def net(run: Callable[[int], Meter], events: int) -> Rates:
     """Give events a second and a CPU-second of a large run, a small one taken off."""
     run(SMALL)  # kernels are compiled, the JVM is warm
     small, large = run(SMALL), run(events)
     return (events - SMALL) / max(large.wall - small.wall, 1e-3), (events - SMALL) / max(large.cpu - small.cpu, 1e-3)
 
 
-def tell(name: str, rates: tuple[float, float], beside: str = "") -> None:
+def tell(name: str, rates: Rates, beside: str = "") -> None:
     print(f"{name:44}{rates[0]:14,.0f}{rates[1]:18,.0f}   {beside}", flush=True)
 
 
@@ -102,7 +104,7 @@ def pids_of(cluster: Any) -> list[int]:
     return [cluster.pid, *(worker.pid for worker in cluster.workers)]
 
 
-def on_cluster(options: argparse.Namespace, source: Callable[[int], Any], workers: int, checks: list[str]) -> tuple[float, float]:
+def on_cluster(options: argparse.Namespace, name: str, source: Callable[[int], Any], workers: int, checks: Checks) -> Rates:
     """Run the job on a cluster of so many TaskManagers."""
     with services.start("flink", options.folder / f"cluster-{time.time_ns()}", workers=workers, slots=1) as cluster:
 
@@ -110,23 +112,26 @@ def on_cluster(options: argparse.Namespace, source: Callable[[int], Any], worker
             with Meter(pids_of(cluster)) as meter:
                 done = flink.submit(job(), source(events), cluster=cluster, parallelism=workers, checkpoint_every="5s")
                 done.wait(1_800)
-            checks.append(f"{events}: {done.fingerprint()[:12]}, {len(done.alerts())} alerts")
+            checks.setdefault((name, events), set()).add(f"{done.fingerprint()[:12]}, {len(done.alerts())} alerts")
             shutil.rmtree(done.folder)
             return meter
 
         return net(run, options.events)
 
 
-def local(options: argparse.Namespace, source: Callable[[int], Any]) -> tuple[float, float]:
+def local(options: argparse.Namespace, name: str, source: Callable[[int], Any], checks: Checks) -> Rates:
+    """Run the job in this process."""
+
     def run(events: int) -> Any:
         wall, cpu = time.monotonic(), time.process_time()
-        job().run(source(events).reader)
+        done = job().run(source(events).reader)
+        checks.setdefault((name, events), set()).add(f"{done.summary.fingerprint[:12]}, {len(done.rows)} alerts")
         return argparse.Namespace(wall=time.monotonic() - wall, cpu=time.process_time() - cpu)
 
     return net(run, options.events)
 
 
-def peer(options: argparse.Namespace, which: str, events: int) -> tuple[float, float]:
+def peer(options: argparse.Namespace, which: str, events: int) -> Rates:
     """Run one of the other programs, on a small cluster of its own."""
     few = options.few if which == "naive" else SMALL
 
@@ -201,7 +206,7 @@ def latency(options: argparse.Namespace, address: str) -> dict[str, float]:
     row, stop, delays = {"actor": "ann", "kind": "post"}, threading.Event(), list[float]()
 
     def produce() -> None:
-        producer, began, n = ck.Producer({"bootstrap.servers": address, "linger.ms": 1}), time.monotonic(), 0
+        producer, began, n = ck.Producer({"bootstrap.servers": address, "linger.ms": 5}), time.monotonic(), 0
         while not stop.is_set():
             n += 1
             body = row | {"actor": f"user_{n % 50}", "time": int(time.time() * 1000), "value": float(n % 40 == 0)}
@@ -212,9 +217,9 @@ def latency(options: argparse.Namespace, address: str) -> dict[str, float]:
 
     with services.start("flink", options.folder / "live", workers=1, slots=1) as cluster:
         source = gl.from_kafka("live", address, schema, client="confluent")
-        made = flink.submit(watch, source, f"kafka://{address}/live-alerts", cluster=cluster, checkpoint_every="1s")
+        made = flink.submit(watch, source, f"kafka://{address}/live-alerts", cluster=cluster)
         consumer = ck.Consumer(
-            {"bootstrap.servers": address, "group.id": "seen", "auto.offset.reset": "latest", "fetch.wait.max.ms": 5}
+            {"bootstrap.servers": address, "group.id": "seen", "auto.offset.reset": "latest", "fetch.wait.max.ms": 100}
         )
         consumer.assign([ck.TopicPartition("live-alerts", 0, ck.OFFSET_END)])
         thread = threading.Thread(target=produce)
@@ -249,29 +254,28 @@ def main() -> None:
             "ndjson": lambda n: gl.from_replay(str(text(options, n)), TEXT, order="arrival"),
         }
         print(f"{'':44}{'events/s':>14}{'events/CPU-s':>18}")
-        found: dict[str, tuple[float, float]] = {}
-        checks: list[str] = []
-        for name, source in sources.items():
-            if "local" in only and name in only:
-                tell(f"govlab in one process, {name}", local(options, source))
-            for workers in (1, 2) if name in only else ():
-                found[f"{name} {workers}"] = on_cluster(options, source, workers, checks)
-                ratio = f"{found[f'{name} 2'][0] / found[f'{name} 1'][0]:.2f} times one" if workers == 2 else ""
-                tell(f"govlab on Flink, {name}, {workers} TaskManager{'s' * (workers > 1)}", found[f"{name} {workers}"], ratio)
+        found: dict[str, Rates] = {}
+        checks: Checks = {}
+
+        def measure(name: str) -> None:
+            if "local" in only:
+                tell(f"govlab in one process, {name}", local(options, name, sources[name], checks))
+            for workers in (1, 2):
+                rates = found[f"{name} {workers}"] = on_cluster(options, name, sources[name], workers, checks)
+                ratio = f"{rates[0] / found[f'{name} 1'][0]:.2f} times one" if workers == 2 else ""
+                tell(f"govlab on Flink, {name}, {workers} TaskManager{'s' * (workers > 1)}", rates, ratio)
+
+        for name in ("parquet", "ndjson"):
+            if name in only:
+                measure(name)
         if {"kafka", "latency"} & set(only):
             with services.start("kafka", options.folder / "kafka", heap="1g") as kafka:
                 if "kafka" in only:
-                    names = {n: fill(options, kafka.address, n) for n in (SMALL, options.events)}
-                    for workers in (1, 2):
-                        rates = on_cluster(
-                            options,
-                            lambda n: gl.from_kafka(names[n], kafka.address, TEXT, stop="now", order="arrival", client="confluent"),
-                            workers,
-                            checks,
-                        )
-                        found[f"kafka {workers}"] = rates
-                        ratio = f"{rates[0] / found['kafka 1'][0]:.2f} times one" if workers == 2 else ""
-                        tell(f"govlab on Flink, Kafka, {workers} TaskManager{'s' * (workers > 1)}", rates, ratio)
+                    topics = {n: fill(options, kafka.address, n) for n in (SMALL, options.events)}
+                    sources["kafka"] = lambda n: gl.from_kafka(
+                        topics[n], kafka.address, TEXT, stop="now", order="arrival", client="confluent"
+                    )
+                    measure("kafka")
                 if "latency" in only:
                     told = latency(options, kafka.address)
                     print("live, 2,000 events/s: " + ", ".join(f"{k} {v:,.0f}" for k, v in told.items()) + " (ms)", flush=True)
@@ -281,7 +285,10 @@ def main() -> None:
             tell("KeyedProcessFunction, ndjson", rates, f"govlab: {best[1] / rates[1]:.0f} times" if best else "")
         if "sql" in only:
             tell("Flink SQL, the windows alone, ndjson", peer(options, "sql", options.events))
-        print("fingerprints: " + "; ".join(sorted(set(checks))))
+        for (name, events), told_by in sorted(checks.items()):
+            print(
+                f"{name}, {events:,} events: {'all runs equal' if len(told_by) == 1 else 'DIFFERENT'}: {'; '.join(sorted(told_by))}"
+            )
 
 
 if __name__ == "__main__":

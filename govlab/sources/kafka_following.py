@@ -45,6 +45,7 @@ class Following(Reader):
     """What the live reader does below its face."""
 
     waits = True
+    wait_s = 0.02  # for records, where none are there
     topics: list[str] | re.Pattern[str]
     bootstrap: str
     access: Access
@@ -168,7 +169,7 @@ class Following(Reader):
                 return
         assert self._client is not None
         try:
-            fetched = self._client.poll(most, 0.02)
+            fetched = self._client.poll(most, self.wait_s)
         except SourceError:
             raise
         except Exception as error:

@@ -7,12 +7,14 @@ import copy
 import json
 import logging
 import pickle
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import cloudpickle
 import pandas as pd
+from apache_beam.runners.worker.statesampler import StateSampler
 from pyflink.common import Types
 from pyflink.datastream import FlatMapFunction, KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
@@ -20,12 +22,17 @@ from pyflink.datastream.state import ValueStateDescriptor
 pd.options.future.infer_string = True  # texts as Arrow holds them, as newer pandas does
 # a cluster's worker puts another print in the place of Python's, and numba wants the real one when it first compiles
 builtins.print = getattr(getattr(builtins.print, "__self__", None), "_print", builtins.print)
+# Beam has a thread look what a bundle does, and waits for its next look, up to 0.2 s later, at the end of each
+StateSampler.__init__.__defaults__ = (4,)
+# the stages are threads that often wait for each other and for Java; each time, one that works may go on for so many seconds
+sys.setswitchinterval(0.001)
 
 from govlab.engines.flink.messages import TAIL, End, Fetched, Given, Rows  # noqa: E402
 from govlab.engines.flink.outputs import Outputs  # noqa: E402
 from govlab.engines.flink.stages import Cut, Head, Shard, Tail  # noqa: E402
 from govlab.engines.flink.travel import unpack_reader, unpack_step  # noqa: E402
 from govlab.sources.pieces import Fed, Piece  # noqa: E402
+from govlab.sources.reader import Reader  # noqa: E402
 
 __all__ = ["GROUPS", "MESSAGE", "Fetches", "Heads", "Shards", "Tails", "Ticks"]
 
@@ -161,14 +168,20 @@ class Heads(_Stage):
 
     def fresh(self, key: int) -> Head:
         """Make the head."""
-        reader = unpack_reader(self.told["source"])
+        reader = self._reader()
         return Head(self.step, Fed(reader, {int(k): v for k, v in self.told["lanes"].items()}) if self.told["pieces"] else reader)
 
     def taken_up(self, stage: Head) -> Head:
         """Give it its reader back."""
         if not self.told["pieces"]:
-            stage.reader = unpack_reader(self.told["source"])
+            stage.reader = self._reader()
         return stage
+
+    def _reader(self) -> Reader:
+        reader = unpack_reader(self.told["source"])
+        if self.told["live"]:
+            reader.wait_s = 0.001  # the next tick comes soon, and to wait here is to hold back what was read
+        return reader
 
     def process_element(self, value: tuple[int, bytes], ctx: Any) -> Iterator[tuple[int, bytes]]:
         """Go on: to the end at the last tick, else a frame, or what comes within some milliseconds."""

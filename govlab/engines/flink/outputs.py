@@ -74,8 +74,11 @@ def _packed(frame: pd.DataFrame) -> str:
 
 def _unpacked(text: str) -> pd.DataFrame:
     table = pa.ipc.open_stream(base64.b64decode(text)).read_all()
-    # without what another pandas noted, texts are as this one has them
+    # without what another pandas noted, texts are as this one has them; but what may be missing must stay so
     frame: pd.DataFrame = table.replace_schema_metadata(None).to_pandas()
+    for column in table.schema.pandas_metadata["columns"]:
+        if (kind := column["numpy_type"]) == "boolean" or kind.startswith(("Int", "UInt", "Float")):
+            frame[column["name"]] = pd.api.types.pandas_dtype(kind).__from_arrow__(table[column["name"]])
     return frame
 
 

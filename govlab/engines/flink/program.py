@@ -11,12 +11,14 @@ from typing import Any
 from pyflink.common import Configuration, WatermarkStrategy
 from pyflink.common.serialization import Encoder
 from pyflink.common.typeinfo import Types
-from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from pyflink.datastream.connectors.file_system import FileSink, OutputFileConfig, RollingPolicy
 from pyflink.datastream.connectors.number_seq import NumberSequenceSource
 from pyflink.java_gateway import get_gateway
 
 from govlab.engines.flink.operators import GROUPS, MESSAGE, Fetches, Heads, Shards, Tails, Ticks
+
+BUNDLE = 16  # elements are whole frames: what is under way must fit into memory
 
 
 def main(*places: str) -> None:
@@ -47,19 +49,18 @@ def build(environment: StreamExecutionEnvironment, told: dict[str, Any], spec: s
     numbers = environment.from_source(
         NumberSequenceSource(0, last), WatermarkStrategy.no_watermarks(), "numbers", Types.LONG()
     ).set_parallelism(1)
-    flow = numbers.flat_map(Ticks(told, keys), MESSAGE).set_parallelism(1)
+    waiting = 1 if told["live"] else BUNDLE  # what comes out of a bundle comes when all of it is done
+    flow = _bundles(numbers.flat_map(Ticks(told, keys), MESSAGE).set_parallelism(1), waiting)
     if told["pieces"]:
         flow = flow.key_by(_number, Types.INT()).process(Fetches(spec), MESSAGE).name("fetch").uid(prefix + "fetch")
-        flow = flow.set_parallelism(told["parallelism"])
-    flow = (
-        flow.key_by(_number, Types.INT()).process(Heads(spec, keys), MESSAGE).name("head").uid(prefix + "head").set_parallelism(1)
-    )
+        flow = _bundles(flow.set_parallelism(told["parallelism"]), BUNDLE)
+    flow = flow.key_by(_number, Types.INT()).process(Heads(spec, keys), MESSAGE).name("head").uid(prefix + "head")
+    flow = _bundles(flow.set_parallelism(1), waiting)
     if told["shards"]:
         flow = flow.key_by(_number, Types.INT()).process(Shards(spec, keys), MESSAGE).name("shards").uid(prefix + "shards")
-        flow = flow.set_parallelism(told["parallelism"])
-    lines = (
-        flow.key_by(_number, Types.INT()).process(Tails(spec), Types.STRING()).name("tail").uid(prefix + "tail").set_parallelism(1)
-    )
+        flow = _bundles(flow.set_parallelism(told["parallelism"]), BUNDLE)
+    lines = flow.key_by(_number, Types.INT()).process(Tails(spec), Types.STRING()).name("tail").uid(prefix + "tail")
+    lines = _bundles(lines.set_parallelism(1), BUNDLE)
     sink = (
         FileSink.for_row_format(told["results"], Encoder.simple_string_encoder())
         .with_rolling_policy(RollingPolicy.on_checkpoint_rolling_policy())
@@ -67,6 +68,20 @@ def build(environment: StreamExecutionEnvironment, told: dict[str, Any], spec: s
         .build()
     )
     lines.sink_to(sink).name("files").uid(prefix + "files").set_parallelism(1)
+
+
+def _bundles(flow: DataStream, most: int) -> DataStream:
+    """Let a function take so many elements at once. PyFlink has one configuration for all of a job; this gives it its own."""
+    operator = flow._j_data_stream.getTransformation().getOperatorFactory().getOperator()
+    own = operator.getConfiguration().clone()
+    own.setString("python.fn-execution.bundle.size", str(most))
+    kind = operator.getClass()
+    while kind.getSimpleName() != "AbstractPythonFunctionOperator":
+        kind = kind.getSuperclass()
+    field = kind.getDeclaredField("config")
+    field.setAccessible(True)
+    field.set(operator, own)
+    return flow
 
 
 @cache

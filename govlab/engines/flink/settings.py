@@ -24,8 +24,8 @@ def settings_of(
         "python.client.executable": str(python),
         "python.executable": str(python),
         "python.pythonpath": str(flink_environment.code(place)),
-        "python.fn-execution.bundle.size": 16,  # elements are whole frames: what is under way must fit into memory
-        "python.fn-execution.bundle.time": 10 if live else 1000,
+        "python.fn-execution.bundle.time": 5 if live else 1000,
+        "execution.buffer-timeout.interval": "5 ms" if live else "100 ms",
         "pipeline.max-parallelism": 128,
         "execution.checkpointing.interval": f"{every_ms} ms",
         "execution.checkpointing.dir": f"file://{place}/checkpoints",

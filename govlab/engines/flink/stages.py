@@ -27,6 +27,8 @@ from govlab.summary import Fingerprint, Summary
 
 __all__ = ["Cut", "Head", "Shard", "Tail"]
 
+ENOUGH = 1_000  # rows of a live frame behind which there may be more at once
+
 
 class Cut:
     """A pipeline cut at its first :class:`govlab.Sharded`.
@@ -90,8 +92,8 @@ class Head:
             done += len(frame)
             if len(frame) or letters:
                 yield from self._deal(self._through(frame), letters)
-            starved = not len(frame) and (until is not None or isinstance(self.reader, Fed))
-            if starved or (until is not None and time.monotonic() > until):
+            few = not len(frame) and isinstance(self.reader, Fed)
+            if few or (until is not None and (len(frame) < ENOUGH or time.monotonic() > until)):
                 return
 
     def _end(self) -> Iterator[tuple[int, Any]]:
