@@ -289,6 +289,8 @@ def main() -> None:
             print(
                 f"{name}, {events:,} events: {'all runs equal' if len(told_by) == 1 else 'DIFFERENT'}: {'; '.join(sorted(told_by))}"
             )
+        if any(len(told_by) > 1 for told_by in checks.values()):
+            raise SystemExit("runs over the same events differ: this is a bug.")
 
 
 if __name__ == "__main__":

@@ -207,6 +207,7 @@ class Confluent(Client):
         self.consumer = self._lib.Consumer(settings | access.confluent())
 
     def assign(self, offsets: Mapping[Topic, int]) -> None:
+        self._ends.clear()
         self.consumer.assign([self._lib.TopicPartition(*topic, offset) for topic, offset in offsets.items()])
 
     def subscribe(self, topics: list[str] | re.Pattern[str]) -> None:
@@ -244,11 +245,12 @@ class Confluent(Client):
         return messages
 
     def seek(self, topic: Topic, offset: int) -> None:
+        self._ends.pop(topic, None)  # that it came to an end before says nothing of how far it is now
         self.consumer.seek(self._lib.TopicPartition(*topic, offset))
 
     def position(self, topic: Topic) -> int | None:
-        found = self.consumer.position([self._lib.TopicPartition(*topic)])[0].offset
-        return max(found, self._ends.get(topic, 0)) if found >= 0 else self._ends.get(topic)
+        # librdkafka's own position may still be one from before a seek
+        return self._ends.get(topic)
 
     def end(self, topic: Topic) -> int | None:
         _, high = self.consumer.get_watermark_offsets(self._lib.TopicPartition(*topic), cached=True)

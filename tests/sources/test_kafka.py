@@ -8,6 +8,7 @@ from queues import SCHEMA, bodies, drain, events, fill, name, same, send, settle
 import govlab as gl
 from govlab import frames
 from govlab.errors import ArgumentError, SourceError
+from govlab.sources import kafka_following, kafka_range
 from govlab.sources.kafka import KafkaReader
 from govlab.sources.kafka_range import KafkaRange
 
@@ -32,6 +33,32 @@ def test_a_stretch_of_a_topic_is_read_in_the_order_of_event_time(kafka_server, f
     reader.close()
     same(events()[DATA].sort_values(["time"], kind="stable"), rows[DATA])
     same(rows, rows.sort_values(["time", "partition", "offset"], kind="stable"))
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("waiting", [150, 700])
+def test_a_partition_that_was_read_too_far_ahead_is_read_again_and_nothing_of_it_is_lost(
+    kafka_server, client, waiting, monkeypatch
+):
+    for module in (kafka_range, kafka_following):
+        monkeypatch.setattr(module, "MAX_WAITING", waiting)
+    monkeypatch.setattr(kafka_range, "BLOCK", 100)
+    made, whole = topic(kafka_server, 3), events(6_000)
+    thirds = [whole.iloc[i * 2_000 : (i + 1) * 2_000] for i in range(3)]  # one partition has to wait for the other
+    for partition, third in enumerate(thirds):
+        send(kafka_server, made, bodies(third), partition)
+    reader = KafkaRange(made, kafka_server.address, SCHEMA, client=client, order="arrival")
+    for piece in sorted(reader.pieces(500)[1], key=lambda piece: (piece.number > 0, piece)):  # all begin, then one after the other
+        offsets = [o for rows, _ in reader.piece(piece) for o in rows["offset"].tolist()]
+        assert list(range(piece.first, piece.last)) == offsets, piece
+    reader.close()
+    for reader, n in (
+        (KafkaRange(made, kafka_server.address, SCHEMA, client=client), None),
+        (live(kafka_server, made, client=client), 6_000),
+    ):
+        rows = drain(reader, n)
+        reader.close()
+        assert [2_000, 2_000, 2_000] == rows.groupby("partition")["offset"].nunique().tolist()
 
 
 @pytest.mark.parametrize("client", CLIENTS)
