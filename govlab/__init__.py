@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from govlab.access import Access
     from govlab.engines.queues import from_kafka, from_rabbitmq
     from govlab.engines.streams import from_reader, from_replay, run
+    from govlab.evaluation.backtesting import backtest, compare
+    from govlab.evaluation.tuning import tune
     from govlab.frames import Schema, event_frame
     from govlab.pipeline import Pipeline, Result
     from govlab.sharded import Sharded
@@ -46,12 +48,15 @@ _NAMES = {
     "Sharded": "govlab.sharded",
     "Step": "govlab.step",
     "Summary": "govlab.summary",
+    "backtest": "govlab.evaluation.backtesting",
+    "compare": "govlab.evaluation.backtesting",
     "event_frame": "govlab.frames",
     "from_kafka": "govlab.engines.queues",
     "from_rabbitmq": "govlab.engines.queues",
     "from_reader": "govlab.engines.streams",
     "from_replay": "govlab.engines.streams",
     "run": "govlab.engines.streams",
+    "tune": "govlab.evaluation.tuning",
 }
 _ROOMS = (
     "alerts", "clock", "datasets", "detectors", "engines", "errors", "evaluation", "features", "plots", "prepare", "registry",
@@ -59,9 +64,10 @@ _ROOMS = (
 )  # fmt: skip
 
 __all__ = [
-    "Access", "Detector", "Pipeline", "Result", "Schema", "Sharded", "Step", "Summary", "__version__", "alerts", "clock",
-    "datasets", "detectors", "engines", "errors", "evaluation", "event_frame", "features", "from_kafka", "from_rabbitmq",
-    "from_reader", "from_replay", "plots", "prepare", "registry", "run", "services", "sinks", "sources", "stores", "testing",
+    "Access", "Detector", "Pipeline", "Result", "Schema", "Sharded", "Step", "Summary", "__version__", "alerts", "backtest",
+    "clock", "compare", "datasets", "detectors", "engines", "errors", "evaluation", "event_frame", "features", "from_kafka",
+    "from_rabbitmq", "from_reader", "from_replay", "plots", "prepare", "registry", "run", "services", "sinks", "sources",
+    "stores", "testing", "tune",
 ]  # fmt: skip
 
 

@@ -82,14 +82,14 @@ class Pipeline(Step):
         """The hash of the recipe, which alerts carry."""
         return recipe_hash(self.recipe())
 
-    def process(self, frame: pd.DataFrame, first: int = 0) -> pd.DataFrame:
-        """Pass the rows through the steps, from the ``first`` on."""
-        out = self._through(frame, first)
-        self._shape = out.iloc[:0]
+    def process(self, frame: pd.DataFrame, first: int = 0, last: int | None = None) -> pd.DataFrame:
+        """Pass the rows through the steps, from the ``first`` on, and before the ``last``."""
+        out = self._through(frame, first, last)
+        self._shape = out.iloc[:0] if last is None else self._shape
         return out
 
-    def _through(self, frame: pd.DataFrame, first: int) -> pd.DataFrame:
-        for i in range(first, len(self.steps)):
+    def _through(self, frame: pd.DataFrame, first: int, last: int | None = None) -> pd.DataFrame:
+        for i in range(first, len(self.steps) if last is None else last):
             taken = frame
             try:
                 frame = self.steps[i].process(taken)
@@ -114,10 +114,10 @@ class Pipeline(Step):
             return StepError(where + inner, error.positions, error.cause)
         return StepError(where, frames.positions(taken), error)
 
-    def finish(self, first: int = 0) -> pd.DataFrame:
-        """Let each step, from the ``first`` on, give on what it held, through all that come after it."""
+    def finish(self, first: int = 0, last: int | None = None) -> pd.DataFrame:
+        """Let each step, from the ``first`` on and before the ``last``, give on what it held, through all that come after it."""
         tails = []
-        for i in range(first, len(self.steps)):
+        for i in range(first, len(self.steps) if last is None else last):
             step = self.steps[i]
             try:
                 tail = step.finish()
@@ -125,8 +125,8 @@ class Pipeline(Step):
                 raise self._failure(i, frames.empty(), error) from error
             self.count(i, 0, tail)
             if len(tail):
-                tails.append(self._through(tail, i + 1))
-        return frames.concat([*tails, self._shape])
+                tails.append(self._through(tail, i + 1, last))
+        return frames.concat([*tails, self._shape] if last is None else tails)
 
     def held(self) -> int:
         """Count the rows that the steps hold."""

@@ -11,6 +11,7 @@ _NAMES = {
     "check_reader": "govlab.testing.readers:check_reader",
     "check_step": "govlab.testing.steps:check_step",
     "check_store": "govlab.testing.stores:check_store",
+    "leak_check": "govlab.testing.leaks:leak_check",
     "sample_events": "govlab.testing.samples:sample_events",
 }
 

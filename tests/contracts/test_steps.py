@@ -21,6 +21,11 @@ def test_a_registered_step_keeps_the_contract_of_a_step_and_a_detector_that_of_a
     check(kind.example())
 
 
+@pytest.mark.parametrize(("room", "name"), STEPS)
+def test_a_registered_step_does_not_look_ahead(room, name):
+    testing.leak_check(registry.load(room, name).example())
+
+
 @cache
 def whole(room, name):
     return play(registry.load(room, name).example(), EVENTS)

@@ -1,0 +1,117 @@
+"""Figures with intervals: block bootstrap over incidents and days, and the time to detect with misses censored."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["detection_curve", "median_of", "ratio", "ratio_difference", "ratio_interval"]
+
+LEAST_BLOCKS = 5
+"""With fewer incidents or days than this an interval would say more about them than about the detector: None."""
+Interval = tuple[float, float] | None
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> float | None:
+    """Give the sum of the parts over the sum of the wholes; None where there is no whole.
+
+    Examples
+    --------
+    >>> ratio(np.array([1, 0]), np.array([2, 2])), ratio(np.array([0]), np.array([0]))
+    (0.25, None)
+    """
+    return float(part.sum() / whole.sum()) if whole.sum() > 0 else None
+
+
+def _draws(n: int, seed: int, resamples: int) -> np.ndarray:
+    # the same for all that are compared, so that differences are paired; few at a time would save memory that is not short
+    return np.random.default_rng(seed).integers(0, n, (resamples, n))
+
+
+def ratio_interval(part: np.ndarray, whole: np.ndarray, seed: int = 0, resamples: int = 1_000) -> Interval:
+    """Give the 95 % interval of a ratio, by drawing whole blocks (incidents, days) anew, as many as there are.
+
+    Parameters
+    ----------
+    part, whole : ndarray of float64, shape (blocks,)
+        Of each block: right alerts and alerts, say.
+    seed, resamples : int
+        How the blocks are drawn, and how often.
+
+    Returns
+    -------
+    (float, float) or None
+        None with fewer than five blocks, or where the ratio is not defined.
+
+    References
+    ----------
+    Efron, B. (1979). Bootstrap methods: another look at the jackknife. doi:10.1214/aos/1176344552.
+    """
+    if part.size < LEAST_BLOCKS or whole.sum() <= 0:
+        return None
+    drawn = _draws(part.size, seed, resamples)
+    top, bottom = part[drawn].sum(axis=1), whole[drawn].sum(axis=1)
+    low, high = np.percentile(top[bottom > 0] / bottom[bottom > 0], [2.5, 97.5])
+    return float(low), float(high)
+
+
+def ratio_difference(
+    one: tuple[np.ndarray, np.ndarray], two: tuple[np.ndarray, np.ndarray], seed: int = 0, resamples: int = 1_000
+) -> tuple[float | None, Interval]:
+    """Give by how much the second ratio is above the first, with its 95 % interval, both over the same blocks (paired)."""
+    first, second = ratio(*one), ratio(*two)
+    if first is None or second is None:
+        return None, None
+    if one[0].size < LEAST_BLOCKS:
+        return second - first, None
+    drawn = _draws(one[0].size, seed, resamples)
+    sums = [values[drawn].sum(axis=1) for values in (*one, *two)]
+    good = (sums[1] > 0) & (sums[3] > 0)
+    low, high = np.percentile(sums[2][good] / sums[3][good] - sums[0][good] / sums[1][good], [2.5, 97.5])
+    return second - first, (float(low), float(high))
+
+
+def detection_curve(delay_s: np.ndarray, missed_after_s: np.ndarray) -> pd.DataFrame:
+    """Give the share of incidents not yet detected as time goes by (Kaplan-Meier).
+
+    A miss counts as "not detected until it was over", never as a delay, and never as nothing: a detector that finds one
+    incident in ten at once and misses nine stays at 0.9.
+
+    Parameters
+    ----------
+    delay_s : ndarray of float64, shape (n,)
+        From the start of an incident to its first alert; NaN where it was missed.
+    missed_after_s : ndarray of float64, shape (n,)
+        How long it could have been found.
+
+    Returns
+    -------
+    DataFrame
+        ``after_s`` (increasing, from 0) and ``undetected`` (from 1 downwards).
+
+    References
+    ----------
+    Kaplan, E. L., Meier, P. (1958). Nonparametric estimation from incomplete observations.
+    doi:10.1080/01621459.1958.10501452.
+
+    Examples
+    --------
+    >>> detection_curve(np.array([0.0, 30.0, np.nan, np.nan]), np.array([60.0, 60.0, 10.0, 60.0])).to_numpy().tolist()
+    [[0.0, 0.75], [30.0, 0.375]]
+    """
+    missed = np.isnan(delay_s)
+    when = np.where(missed, missed_after_s, delay_s)
+    rows, left = [], 1.0
+    for t in np.unique(delay_s[~missed]):
+        at_risk = int((when >= t).sum())
+        left *= 1.0 - int((delay_s == t).sum()) / at_risk
+        rows.append((float(t), left))
+    if not rows or rows[0][0] > 0:
+        rows.insert(0, (0.0, 1.0))
+    return pd.DataFrame(rows, columns=["after_s", "undetected"])
+
+
+def median_of(curve: pd.DataFrame) -> float | None:
+    """Give when half of the incidents are detected; None where that never comes."""
+    half = curve["after_s"][curve["undetected"] <= 0.5]
+    return float(half.iloc[0]) if len(half) else None

@@ -1,0 +1,235 @@
+"""What a backtest found, as tables and pictures in a notebook, as HTML and JSON outside."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["Report"]
+
+_SHOWN = {
+    "caught": "caught",
+    "recall": "recall",
+    "precision": "precision",
+    "alerts_a_day": "alerts a day",
+    "false_alarms_a_day": "false alarms a quiet day",
+    "median_delay_s": "half found after",
+    "auc_roc": "AUC-ROC",
+    "auc_pr": "AUC-PR",
+}
+_STYLE = (
+    "<style>.govlab-report td,.govlab-report th{padding:.15em .7em;text-align:right}.govlab-report caption{text-align:left}</style>"
+)
+
+
+@dataclass(frozen=True, repr=False)
+class Report:
+    """What pipelines and baselines were worth over a stretch of history.
+
+    Attributes
+    ----------
+    table : DataFrame
+        A row a pipeline and a baseline. ``incidents``; ``caught``; ``alerts`` (all); ``recall`` (incidents caught, or positive
+        events alerted on); ``precision`` (right of the alerts looked at); ``alerts_a_day`` (looked at); ``false_alarms_a_day``
+        (on time, or days, without any incident); each with its 95 % ``..._interval``; ``median_delay_s`` (misses censored);
+        ``auc_roc``, ``auc_pr`` and ``scored`` (the share of rows with a score) where labels are of single events. None where
+        something is not defined.
+    differences : DataFrame
+        Each further pipeline beside the first: incidents ``gained`` and ``lost``, and differences with paired intervals.
+    incidents : DataFrame
+        Who caught what: an incident a row.
+    curves : dict of str to DataFrame
+        The share of incidents not yet detected, by time (Kaplan-Meier).
+    days : dict of str to DataFrame
+        Day by day, quiet and empty days included.
+    alerts : dict of str to DataFrame
+        All alerts, with ``looked_at`` and ``right``.
+    per_day : int
+        The budget.
+    oracle : bool
+        Whether thresholds were chosen on the labels.
+    by_event : bool
+        Whether the labels are of single events.
+    span : (Timestamp, Timestamp)
+        First and last event.
+    """
+
+    table: pd.DataFrame
+    differences: pd.DataFrame
+    incidents: pd.DataFrame
+    curves: Mapping[str, pd.DataFrame]
+    days: Mapping[str, pd.DataFrame]
+    alerts: Mapping[str, pd.DataFrame]
+    per_day: int
+    oracle: bool
+    by_event: bool
+    span: tuple[pd.Timestamp, pd.Timestamp]
+
+    @property
+    def title(self) -> str:
+        """One line that says what was judged."""
+        days = len(next(iter(self.days.values())))
+        what = f"{len(self.incidents):,} {'positive events' if self.by_event else 'incidents'}"
+        oracle = " ORACLE: the thresholds were chosen on these labels, which no detector knows." if self.oracle else ""
+        return f"{what} in {days:,} day{'s' * (days != 1)}, {self.per_day} alerts a day looked at.{oracle}"
+
+    def shown(self) -> pd.DataFrame:
+        """Give the table as text, with intervals beside the figures, as a person wants to read it."""
+        out = {}
+        for key, title in _SHOWN.items():
+            column = self.table[key]
+            if key == "caught":
+                texts = [f"{_number(value)}/{n:,.0f}" for value, n in zip(column, self.table["incidents"], strict=True)]
+            elif key == "median_delay_s":
+                texts = [_duration(value) for value in column]
+            else:
+                between = self.table[f"{key}_interval"] if f"{key}_interval" in self.table else [None] * len(column)
+                texts = [_figure(value, interval) for value, interval in zip(column, between, strict=True)]
+            if any(text != "-" for text in texts):
+                out[title] = texts
+        names = [f"{name} (oracle)" if self.oracle and name in self.curves else name for name in self.table.index]
+        return pd.DataFrame(out, index=names)
+
+    def text(self) -> str:
+        """Say it in lines."""
+        parts = [self.title, self.shown().to_string()]
+        if len(self.differences):
+            parts.append(f"beside {next(iter(self.curves))!r}:\n" + self._differences().to_string())
+        return "\n\n".join(parts)
+
+    def _differences(self) -> pd.DataFrame:
+        rows = {}
+        for name, row in self.differences.iterrows():
+            rows[name] = {"gained": row["gained"], "lost": row["lost"]} | {
+                _SHOWN[key]: _figure(row[key], row[f"{key}_interval"], "+")
+                for key in ("recall", "precision", "alerts_a_day", "false_alarms_a_day")
+            }
+        return pd.DataFrame(rows).T
+
+    def _repr_html_(self) -> str:
+        parts = [_STYLE, f"<p>{html.escape(self.title)}</p>", _html(self.shown())]
+        if len(self.differences):
+            parts += [f"<p>Beside {html.escape(repr(next(iter(self.curves))))}:</p>", _html(self._differences())]
+        return f"<div class='govlab-report'>{''.join(parts)}</div>"
+
+    def __repr__(self) -> str:
+        return f"Report({', '.join(self.curves)}: {self.title})"
+
+    def plot(self) -> Any:
+        """Draw how fast incidents are found, and what a person saw day by day (a HoloViews layout)."""
+        import holoviews as hv
+
+        from govlab.plots import theme
+
+        theme.look()
+        colours = dict(zip(self.curves, theme.COLOURS * (1 + len(self.curves) // len(theme.COLOURS)), strict=False))
+        unit, name = _unit(max((float(curve["after_s"].iloc[-1]) for curve in self.curves.values()), default=0.0))
+        lines = hv.Overlay(
+            [
+                hv.Curve((curve["after_s"] / unit, curve["undetected"]), f"after ({name})", "not yet found", label=label).opts(
+                    color=colours[label], interpolation="steps-post", ylim=(-0.02, 1.02)
+                )
+                for label, curve in self.curves.items()
+            ]
+        ).opts(title="Incidents not yet found", legend_position="top_right", width=420, height=280)
+        first, days = next(iter(self.days.items()))
+        wrong = days.assign(right=days["right"], wrong=days["looked_at"] - days["right"])
+        stacked = wrong.melt("day", ["right", "wrong"], "alerts", "a day").assign(day=lambda t: t["day"].dt.strftime("%m-%d"))
+        bars = hv.Bars(stacked, ["day", "alerts"], "a day").opts(
+            stacked=True, cmap={"right": theme.COLOURS[2], "wrong": theme.COLOURS[5]}, xrotation=60, width=420, height=280,
+            title=f"Alerts looked at, {first}", xaxis=None if len(days) > 40 else "bottom",
+        )  # fmt: skip
+        return (lines + bars).opts(shared_axes=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give all of it as plain values, None where something is not defined."""
+        return {
+            "title": self.title,
+            "per_day": self.per_day,
+            "oracle": self.oracle,
+            "labels": "events" if self.by_event else "incidents",
+            "first": self.span[0].isoformat(),
+            "last": self.span[1].isoformat(),
+            "table": [{"name": name, **_plain(row)} for name, row in self.table.iterrows()],
+            "differences": [{"name": name, **_plain(row)} for name, row in self.differences.iterrows()],
+            "incidents": [_plain(row) for _, row in self.incidents.iterrows()],
+            "curves": {name: curve.to_dict("list") for name, curve in self.curves.items()},
+            "days": {name: [_plain(row) for _, row in days.iterrows()] for name, days in self.days.items()},
+        }
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write it to a file: JSON if its name ends so, else an HTML page that needs no network.
+
+        Returns
+        -------
+        pathlib.Path
+        """
+        target = Path(path)
+        if target.suffix == ".json":
+            target.write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False), encoding="utf-8")
+            return target
+        from govlab.plots import fragment
+
+        caught = self.incidents.astype(str).to_html(index=False, escape=True, border=0)
+        page = (
+            "<!doctype html><meta charset='utf-8'><title>govlab backtest</title>"
+            "<style>body{font:15px/1.5 system-ui;margin:2em auto;max-width:75em}</style>"
+            f"<h1>Backtest</h1>{self._repr_html_()}{fragment(self.plot())}"
+            f"<h2>Who caught what</h2><div class='govlab-report'>{caught}</div>"
+        )
+        target.write_text(page, encoding="utf-8")
+        return target
+
+
+def _unit(most_s: float) -> tuple[float, str]:
+    return (86_400.0, "days") if most_s > 172_800 else (3_600.0, "hours") if most_s > 7_200 else (60.0, "minutes")
+
+
+def _html(table: pd.DataFrame) -> str:
+    return table.to_html(escape=True, border=0)
+
+
+def _known(value: Any) -> bool:
+    return value is not None and not (isinstance(value, float) and math.isnan(value))
+
+
+def _number(value: Any, sign: str = "") -> str:
+    if not _known(value):
+        return "-"
+    return f"{value:{sign},.0f}" if float(value).is_integer() and abs(value) >= 1 else f"{value:{sign}.3g}"
+
+
+def _figure(value: Any, interval: Any, sign: str = "") -> str:
+    if not isinstance(interval, tuple):
+        return _number(value, sign)
+    return f"{_number(value, sign)} ({_number(interval[0], sign)} to {_number(interval[1], sign)})"
+
+
+def _duration(seconds: Any) -> str:
+    if not _known(seconds):
+        return "-"
+    unit, name = _unit(float(seconds))
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / unit:.3g} {name}"
+
+
+def _plain(row: pd.Series) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, value in row.items():
+        if isinstance(value, pd.Timestamp) or value is pd.NaT:
+            out[str(key)] = None if value is pd.NaT else value.isoformat()
+        elif isinstance(value, tuple):
+            out[str(key)] = list(value)
+        elif isinstance(value, np.generic):
+            out[str(key)] = None if value != value else value.item()
+        else:
+            out[str(key)] = value if _known(value) else None
+    return out

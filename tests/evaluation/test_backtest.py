@@ -1,0 +1,176 @@
+"""Backtests of tiny histories, counted by hand, and what cannot be got from a backtest."""
+
+import inspect
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import govlab as gl
+from govlab.errors import ArgumentError
+from govlab.testing import sample_events
+
+DAY = 1_440
+
+
+def at(*minutes):
+    return pd.Timestamp("2026-03-02", tz="UTC") + pd.to_timedelta(list(minutes), "min")
+
+
+def history(*loud, days=3, every=60):
+    """An event an hour with value 0, and loud ones (minute, value)."""
+    minutes = sorted([(m, 0.0) for m in range(0, days * DAY, every)] + list(loud))
+    return gl.event_frame(
+        {"time": at(*(m for m, _ in minutes)), "value": [v for _, v in minutes], "id": [f"e{m}" for m, _ in minutes]}
+    )
+
+
+def incidents(*rows, **more):
+    return pd.DataFrame({"start": at(*(a for a, _ in rows)), "end": at(*(b for _, b in rows)), **more})
+
+
+LOUD = gl.Pipeline(gl.detectors.Volume("value"), gl.alerts.Threshold(5))
+
+
+def row(report, name="pipeline"):
+    return report.table.loc[name]
+
+
+def test_incidents_caught_precision_and_false_alarms_are_counted_by_hand():
+    # found after 15 minutes, with one more alert; missed; one false alarm on the third day
+    report = gl.backtest(LOUD, history((615, 9), (620, 9), (3000, 9)), incidents((600, 660), (1500, 1560)), per_day=5)
+    told = row(report)
+    assert (2, 1, 3) == (told["incidents"], told["caught"], told["alerts"])
+    assert (0.5, 2 / 3) == (told["recall"], told["precision"])
+    quiet_days = report.days["pipeline"]["quiet_s"].sum() / 86_400
+    assert pytest.approx(1 / quiet_days) == told["false_alarms_a_day"]
+    assert [2, 0, 1] == report.days["pipeline"]["alerts"].tolist()
+    assert [[0.0, 1.0], [900.0, 0.5]] == report.curves["pipeline"].to_numpy().tolist()
+    assert 900.0 == told["median_delay_s"]
+
+
+def test_only_the_alerts_that_a_person_gets_to_count():
+    noisy = history(*[(m, 9) for m in range(1, 30)], (615, 9))
+    few, many = (row(gl.backtest(LOUD, noisy, incidents((600, 660)), per_day=n)) for n in (10, 100))
+    assert (0, 1) == (few["caught"], many["caught"])
+    assert (0.0, 1 / 30) == (few["precision"], many["precision"])
+
+
+def test_a_silent_detector_never_looks_good():
+    told = row(gl.backtest(gl.detectors.Never(), history(), incidents((600, 660)), per_day=5))
+    assert (0, 0.0, None, None, 0.0) == tuple(told[["caught", "recall", "precision", "median_delay_s", "false_alarms_a_day"]])
+
+
+def test_baselines_stand_beside_every_figure():
+    table = gl.backtest(LOUD, history((615, 9)), incidents((600, 660))).table
+    assert ["pipeline", "never", "always", "random", "volume"] == table.index.tolist()
+    assert 0 == table.loc["never", "alerts"]
+    assert 73 == table.loc["always", "alerts"]
+
+
+def test_verdicts_on_events_give_ranks_as_well():
+    events = history((615, 9), (3010, 9), (3100, 4))
+    labels = pd.DataFrame({"id": events["id"], "bad": events["id"].isin(["e615", "e3100"]).astype(int)})
+    told = row(gl.backtest(LOUD, events, labels, per_day=5))
+    assert (2, 1, 2, 0.5, 0.5) == tuple(told[["incidents", "caught", "alerts", "recall", "precision"]])
+    assert pytest.approx((72.5 + 72) / (2 * 73)) == told["auc_roc"]  # e615 ties with e3010, e3100 is below it
+    assert 1.0 == told["scored"]
+
+
+def test_an_alert_on_a_window_is_right_if_the_window_of_its_entity_has_a_positive():
+    events = sample_events(300, seed=3)
+    events["event_id"] = [f"e{i}" for i in range(300)]
+    watch = gl.Pipeline(
+        gl.features.WindowCount("actor", every="5min", lateness="10min"), gl.detectors.Volume("count"), gl.alerts.Threshold(3)
+    )
+    report = gl.backtest(watch, events, pd.DataFrame({"event_id": ["e50", "e60"]}), per_day=1_000)
+    alerts, positive = report.alerts["pipeline"], events.iloc[[50, 60]].dropna(subset="actor")
+    expected = [
+        any(a["start"] <= e["time"] < a["time"] and a["entity"] == str(e["actor"]) for _, e in positive.iterrows())
+        for _, a in alerts.iterrows()
+    ]
+    assert expected == alerts["right"].tolist()
+
+
+def test_rows_without_a_score_rank_lowest():
+    events = history((615, 9))
+    events.loc[:10, "value"] = np.nan
+    labels = pd.DataFrame({"id": events["id"], "bad": (events["id"] == "e0").astype(int)})
+    told = row(gl.backtest(LOUD, events, labels))
+    assert told["auc_roc"] < 0.1
+    assert told["scored"] < 1
+
+
+def test_thresholds_chosen_on_the_labels_are_marked_in_every_output(tmp_path):
+    events, known = history((615, 3), (3000, 2)), incidents((600, 660))
+    blind = gl.backtest(LOUD, events, known)
+    report = gl.backtest(LOUD, events, known, oracle=True)
+    assert (0, 1) == (row(blind)["caught"], row(report)["caught"])
+    assert 1.0 == row(report)["precision"]
+    assert "ORACLE" in report.text()
+    assert "pipeline (oracle)" in report.text()
+    assert "ORACLE" in report._repr_html_()
+    assert "ORACLE" in report.save(tmp_path / "r.html").read_text()
+    assert json.loads(report.save(tmp_path / "r.json").read_text())["oracle"] is True
+    assert "ORACLE" not in blind.text()
+
+
+def test_a_comparison_tells_what_was_gained_and_lost_and_by_how_much():
+    events = history(*[(d * DAY + 615, 9 if d % 2 else 6) for d in range(8)], days=8)
+    known = incidents(*[(d * DAY + 600, d * DAY + 660) for d in range(8)])
+    old = gl.Pipeline(gl.detectors.Volume("value"), gl.alerts.Threshold(8))
+    report = gl.compare({"old": old, "new": LOUD}, events, known)
+    told = report.differences.loc["new"]
+    assert (4, 0, 0.5) == (told["gained"], told["lost"], told["recall"])
+    assert told["recall_interval"][0] > 0
+    assert [False, True] * 4 == report.incidents["old: caught"].tolist()
+    assert [True] * 8 == report.incidents["new: caught"].tolist()
+
+
+def test_what_is_not_defined_is_null_in_json_and_a_dash_on_the_screen(tmp_path):
+    report = gl.backtest(gl.detectors.Never(), history(), incidents((600, 660)))
+    told = json.loads(report.save(tmp_path / "r.json").read_text())["table"][0]
+    assert (None, None, None) == (told["precision"], told["auc_roc"], told["precision_interval"])
+    assert "-" in report.shown().loc["pipeline", "precision"]
+
+
+def test_names_are_escaped_where_they_are_shown():
+    report = gl.compare({"<script>alert(1)</script>": LOUD}, history((615, 9)), incidents((600, 660)))
+    assert "<script>alert" not in report._repr_html_()
+
+
+def test_the_answer_does_not_depend_on_how_the_events_are_cut_or_where_they_come_from(tmp_path):
+    events, known = history((615, 9), (3000, 9)), incidents((600, 660))
+    events.drop(columns=["partition", "offset"]).to_parquet(tmp_path / "e.parquet", index=False)
+    reports = [
+        gl.backtest(LOUD, source, known).to_dict()
+        for source in (
+            events,
+            [events.iloc[:7], events.iloc[7:]],
+            str(tmp_path / "e.parquet"),
+            gl.from_replay(tmp_path / "e.parquet"),
+        )
+    ]
+    assert 4 * [reports[0]] == reports
+
+
+def test_point_adjustment_cannot_be_asked_for():
+    for function in (gl.backtest, gl.compare):
+        assert not [name for name in inspect.signature(function).parameters if "adjust" in name or "point" in name]
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: gl.backtest(LOUD, history(), incidents((600, 660)), per_day=0), "per_day=0; expected a whole number"),
+        (lambda: gl.backtest(LOUD, iter([history()]), incidents((600, 660))), "more than once"),
+        (lambda: gl.backtest(LOUD, history().iloc[:0], incidents((600, 660))), "there are no events"),
+        (lambda: gl.compare({}, history(), incidents((600, 660))), "give pipelines by name"),
+        (lambda: gl.compare({"never": LOUD}, history(), incidents((600, 660))), "the name of a baseline"),
+        (lambda: gl.backtest(LOUD, history(), incidents((600, 660)), unknown="drop"), "expected 'error' or 'ignore'"),
+    ],
+)
+def test_mistakes_say_what_to_do(call, said):
+    with pytest.raises(ArgumentError, match=said):
+        call()

@@ -1,0 +1,84 @@
+"""Labels: what is taken, and what is said of bad ones."""
+
+import pandas as pd
+import pytest
+
+import govlab as gl
+from govlab.errors import ArgumentError
+from govlab.evaluation.labels import Labels, Truth
+
+
+def at(*minutes):
+    return pd.Timestamp("2026-03-02", tz="UTC") + pd.to_timedelta(list(minutes), "min")
+
+
+EVENTS = gl.event_frame({"time": at(*range(60)), "id": [f"e{i}" for i in range(60)], "actor": [f"u{i % 5}" for i in range(60)]})
+
+
+def incidents(*rows, **more):
+    return pd.DataFrame({"start": at(*(a for a, _ in rows)), "end": at(*(b for _, b in rows)), **more})
+
+
+def test_a_table_with_start_and_end_is_of_incidents_and_any_other_is_of_events():
+    assert None is Labels.of(incidents((1, 2))).id
+    made = Labels.of(pd.DataFrame({"id": ["e1", "e2"], "bad": [1, 0]}))
+    assert ("id", False, [1, 0]) == (made.id, made.whole, made.table["label"].tolist())
+    listed = Labels.of(pd.DataFrame({"id": ["e1", "e2"], "ring": ["a", "b"]}))
+    assert (True, [1, 1]) == (listed.whole, listed.table["label"].tolist())
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (incidents((5, 4)), "ends before it begins"),
+        (incidents((5, 9), known_at=at(4)), "known before it began"),
+        (incidents((1, 5), (4, 9)), "incidents 0 and 1 of the same entities overlap"),
+        (incidents((1, 5)).assign(start=lambda t: t["start"].dt.tz_localize(None)), "without a time zone"),
+        (incidents((1, 5), (7, 8)).assign(end=[at(5)[0], pd.NaT]), "end is missing in row 1"),
+        (incidents((1, 5)).iloc[:0], "there is no incident"),
+        (incidents((1, 5)).drop(columns="end"), "need both start and end"),
+        (pd.DataFrame({"id": ["e1", "e1"], "bad": [0, 1]}), "'e1' has two different labels"),
+        (pd.DataFrame({"id": ["e1", "e2"], "bad": [0, 1], "worse": [1, 1]}), "say which one counts"),
+        ("labels.csv", "expected a DataFrame"),
+    ],
+)
+def test_bad_labels_say_what_is_wrong(table, said):
+    with pytest.raises(ArgumentError, match=said):
+        Labels.of(table)
+
+
+def test_incidents_of_different_entities_may_overlap():
+    assert 2 == len(Labels.of(incidents((1, 5), (4, 9), entities=[["u1"], ["u2"]])).table)
+
+
+def test_a_verdict_must_be_0_or_1():
+    with pytest.raises(ArgumentError, match="one is 2"):
+        Labels.events_of(pd.DataFrame({"id": ["e1"], "bad": [2]}), "id", "bad")
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (pd.DataFrame({"id": ["e1", "x9"], "bad": [1, 0]}), "1 of 2 events with a label do not occur, such as id 'x9'"),
+        (pd.DataFrame({"id": ["e7"], "bad": [1], "known_at": at(3)}), "'e7' was known before it happened"),
+        (pd.DataFrame({"ids": ["e7"], "bad": [1]}), "no column 'ids' to find them by. Did you mean 'id'"),
+        (incidents((1, 5), entities=[["zoe"]]), "of zoe, which no event names"),
+        (incidents((100, 105)), "no incident lies between the first event"),
+    ],
+)
+def test_labels_that_do_not_fit_the_events_say_so(labels, said):
+    with pytest.raises(ArgumentError, match=said):
+        Truth.of(Labels.of(labels), [EVENTS])
+
+
+def test_labels_of_other_events_can_be_left_out():
+    truth = Truth.of(Labels.of(pd.DataFrame({"id": ["e1", "x9"], "bad": [1, 0]})), [EVENTS], unknown="ignore")
+    assert ["e1"] == truth.incidents["incident"].tolist()
+    assert 1 == len(Truth.of(Labels.of(incidents((1, 5), (7, 8), entities=[["zoe"], ["u1"]])), [EVENTS], "ignore").incidents)
+
+
+def test_events_that_are_not_listed_are_unknown_beside_verdicts_and_ordinary_beside_a_list():
+    verdicts = Truth.of(Labels.of(pd.DataFrame({"id": ["e1", "e2"], "bad": [1, 0]})), [EVENTS])
+    listed = Truth.of(Labels.of(pd.DataFrame({"id": ["e1", "e2"]})), [EVENTS.iloc[:30], EVENTS.iloc[30:]])
+    assert (2, 1) == (len(verdicts.labelled), len(verdicts.positives))
+    assert (60, 2) == (len(listed.labelled), len(listed.positives))
