@@ -1,4 +1,4 @@
-"""Judging alerts against what is known: incidents caught, delay, precision; the scoring of NAB."""
+"""Judging alerts against what is known: incidents caught, delay, precision; change points; the scoring of NAB."""
 
 from govlab.registry import lazy_room
 
@@ -7,6 +7,8 @@ __getattr__, __dir__ = lazy_room(
     {},
     {
         "caught": "govlab.evaluation.incidents:caught",
+        "change_point_f1": "govlab.evaluation.change_points:change_point_f1",
+        "covering": "govlab.evaluation.change_points:covering",
         "nab_score": "govlab.evaluation.nab:nab_score",
         "precision": "govlab.evaluation.incidents:precision",
     },
