@@ -10,6 +10,7 @@ from numba import njit
 
 from govlab.detectors.burst_gate import WIDTH, close_gate, lets_in
 from govlab.entities import Entities
+from govlab.errors import ArgumentError
 from govlab.frames import duration_us, numbers, put, require, time_us
 from govlab.keys import grow
 from govlab.step import Detector, Step, above, at_least
@@ -121,9 +122,6 @@ class Bocpd(Detector):
     first ``warm`` values; NaN for a missing or infinite value, and for one that the gate holds out, which are not learned.
     About 9 us a row, 32 * ``runs`` bytes an entity.
 
-    Adds also ``run_length``: the most probable number of values learned since the last change, this one included. A change
-    that is told began so many values ago, and ``hold`` - 1 more if the gate held the first ones out.
-
     Parameters
     ----------
     column : str
@@ -143,6 +141,9 @@ class Bocpd(Detector):
     hold : int
         A run of outliers (5 deviations) shorter than this is a burst, not a change, and is held out; 0 = no gate. A stream
         of nothing but 0 and 1 has no outliers.
+    run_length : bool
+        Whether to add also a column ``run_length``: the most probable number of values learned since the last change, this
+        one included. A change began so many values ago, and ``hold`` - 1 more if the gate held the first ones out.
     max_entities : int
         So many entities are known at once; one more takes the place of the one unseen for the longest.
     expire : str
@@ -157,7 +158,7 @@ class Bocpd(Detector):
     --------
     >>> import govlab as gl
     >>> events = gl.event_frame({"time": ["2026-03-02T00:00:00Z"] * 90, "value": [i % 3 + 9 * (i >= 60) for i in range(90)]})
-    >>> rows = gl.detectors.Bocpd("value", hold=0).process(events)
+    >>> rows = gl.detectors.Bocpd("value", hold=0, run_length=True).process(events)
     >>> at = int((rows["score"] > 0.5).idxmax())
     >>> at, int(at + 1 - rows["run_length"][at])
     (60, 60)
@@ -171,6 +172,7 @@ class Bocpd(Detector):
     memory: int = 5_000
     warm: int = 10
     hold: int = 5
+    run_length: bool = False
     max_entities: int = 1_000
     expire: str = "30d"
 
@@ -185,6 +187,8 @@ class Bocpd(Detector):
         for field, least in (("lag", 1), ("runs", 2), ("memory", 2), ("hold", 0), ("max_entities", 1)):
             at_least(self, field, least)
         at_least(self, "warm", self.lag + 1)  # else the beginning is a change
+        if not isinstance(self.run_length, bool):
+            raise ArgumentError(f"Bocpd: run_length={self.run_length!r}; expected True or False.")
         duration_us(self.expire, "Bocpd: expire")
 
     def start(self) -> None:
@@ -193,9 +197,9 @@ class Bocpd(Detector):
         self._state, self._gate, self._runs = np.zeros((0, 4)), np.zeros((0, WIDTH)), np.zeros((0, self.runs + 1, 4))
 
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Give on the rows with their ``score`` and ``run_length``."""
+        """Give on the rows with their ``score``, and ``run_length`` if asked for."""
         scores, lengths = self._both(frame)
-        return put(frame, score=scores, run_length=lengths)
+        return put(frame, score=scores, run_length=lengths) if self.run_length else put(frame, score=scores)
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row and then learn it, shape (n,)."""

@@ -145,7 +145,7 @@ class InputDrift(Detector):
     into 64 cells, and a missing value is a bin of its own. A burst counts for no more than its rows, however extreme
     they are. A score above 1 is a drift; the detector then starts afresh. Range: at least 0; checked every ``every`` rows,
     and between checks a row has the score of the last one. Cold start: NaN for the first ``reference + window - 1`` rows,
-    also after a drift. About 2 us a row and column, 12 bytes a column and row of ``reference`` and 2 of ``window``.
+    also after a drift. About 2 us a row, 10 bytes a column and row of ``reference`` and 2 of ``window``.
 
     The permutations take rows as independent: where values stick for many rows, the score is too high.
 

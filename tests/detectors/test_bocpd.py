@@ -17,7 +17,7 @@ SHIFT = np.concatenate([NOISE[:500], NOISE[500:] + 5])
 
 def scored(values, **recipe):
     drawn = [{"time": START, "key": None, "value": v, "item": None, "partition": 0, "offset": 0} for v in values]
-    out = run(Bocpd(**recipe), frame_of(drawn))[0]
+    out = run(Bocpd(**recipe, run_length=True), frame_of(drawn))[0]
     return out["score"].to_numpy(), out["run_length"].to_numpy()
 
 
@@ -25,7 +25,7 @@ def scored(values, **recipe):
 @settings(max_examples=25, deadline=None)
 def test_it_scores_as_the_naive_twin_does(drawn, cuts, every, lag, memory, hold):
     recipe = {"every": every, "lag": lag, "memory": memory, "warm": 4, "hold": hold}
-    out = run(Bocpd("value", "key", **recipe, max_entities=3, expire="200s"), frame_of(drawn), cuts)[0]
+    out = run(Bocpd("value", "key", **recipe, run_length=True, max_entities=3, expire="200s"), frame_of(drawn), cuts)[0]
     twin = [known if isinstance(known, tuple) else (known, known) for known in bocpd(drawn, **recipe, most=3, expire=200 * S)]
     assert [known[0] for known in twin] == pytest.approx(out["score"].tolist(), rel=1e-4, abs=1e-6, nan_ok=True)
     gone = [math.isnan(known[1]) for known in twin]
@@ -83,7 +83,7 @@ def test_a_gap_scores_nan_and_is_not_learned(gap):
 @pytest.mark.parametrize(
     ("recipe", "says"),
     [({"every": 1}, "every"), ({"lag": 0}, "lag"), ({"lag": 10}, "warm"), ({"runs": 1}, "runs"), ({"memory": 1}, "memory"),
-     ({"hold": -1}, "hold")],
+     ({"hold": -1}, "hold"), ({"run_length": "run"}, "run_length")],
 )  # fmt: skip
 def test_a_recipe_that_is_wrong_is_named(recipe, says):
     with pytest.raises(ArgumentError, match=says):
