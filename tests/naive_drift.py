@@ -216,7 +216,9 @@ def psi(reference, recent):
     return total
 
 
-def input_drift(rows, window, reference, memory, every, bins=10, level=0.001, seed=0, numeric=("value",), categories=("item",)):
+def input_drift(
+    rows, window, reference, memory, every, block=1, bins=10, level=0.001, seed=0, numeric=("value",), categories=("item",)
+):
     """Rows are dicts with the columns."""
     chance = [int(np.random.default_rng(seed).integers(0, 2**63))]
 
@@ -241,9 +243,9 @@ def input_drift(rows, window, reference, memory, every, bins=10, level=0.001, se
         actual = [psi(column[len(last) :], column[: len(last)]) for column in columns]
         null = []
         for _ in range(40):
-            chosen = []
-            for i in range(len(rows)):
-                chosen.append(draw() * (len(rows) - i) < len(last) - sum(chosen))
+            blocks, chosen = len(rows) // block, []
+            for b in range(blocks):
+                chosen += [draw() * (blocks - b) < (len(last) - sum(chosen)) // block] * block
             parts = [
                 [[c for c, k in zip(column, chosen, strict=True) if k is side] for side in (False, True)] for column in columns
             ]
@@ -268,9 +270,10 @@ def input_drift(rows, window, reference, memory, every, bins=10, level=0.001, se
             continue
         n += 1
         if len(last) == window:
-            gone = last.pop(0)
-            if draw() < reference / memory:
-                past[int(draw() * reference)] = gone
+            if (n - 1) % window % block == 0 and draw() < reference / memory:
+                to = int(draw() * (reference // block)) * block
+                past[to : to + block] = last[:block]
+            last.pop(0)
         last.append(coded(row, edges))
         # the order of the recent rows is that of their places in a ring
         ring = [last[(p - n) % window] for p in range(window)] if len(last) == window else last

@@ -65,7 +65,7 @@ def _psi(counts, whole, recent, rows):
 
 
 @njit(cache=True, nogil=True)
-def _check(past, last, codes, z, chance):
+def _check(past, last, codes, block, z, chance):
     """Give the greatest PSI of a column as a share of its threshold, the gamma quantile that fits the permuted ones."""
     recent, dims = last.shape
     rows = recent + past.shape[0]
@@ -81,12 +81,13 @@ def _check(past, last, codes, z, chance):
         actual[d] = _psi(counts[d], whole[d], recent, rows)
     for t in range(_TRIES):
         counts[:] = 0
-        need = recent
-        for i in range(rows):
-            if _draw(chance) * (rows - i) < need:
+        need = recent // block
+        for b in range(rows // block):
+            if _draw(chance) * (rows // block - b) < need:
                 need -= 1
-                for d in range(dims):
-                    counts[d, last[i, d] if i < recent else past[i - recent, d]] += 1
+                for i in range(b * block, (b + 1) * block):
+                    for d in range(dims):
+                        counts[d, last[i, d] if i < recent else past[i - recent, d]] += 1
         for d in range(dims):
             psi = _psi(counts[d], whole[d], recent, rows)
             off = psi - mean[d]
@@ -103,8 +104,8 @@ def _check(past, last, codes, z, chance):
 
 
 @njit(cache=True, nogil=True)
-def _score(points, cells, every, swap, z, codes, state, held, chance, first, edges, past, last, scores):
-    """``state`` = [rows since the start or the last drift]; ``swap``: chance that a row that has left enters the reference."""
+def _score(points, cells, every, block, swap, z, codes, state, held, chance, first, edges, past, last, scores):
+    """``state`` = [rows since the start or the last drift]; ``swap``: chance that a block that leaves enters the reference."""
     numeric, dims = points.shape[1], past.shape[1]
     row = np.zeros(dims, past.dtype)
     for i in range(points.shape[0]):
@@ -125,11 +126,12 @@ def _score(points, cells, every, swap, z, codes, state, held, chance, first, edg
             row[d] = _code(points[i, d], edges[d])
         at = n - past.shape[0]
         place = at % last.shape[0]
-        if at >= last.shape[0] and _draw(chance) < swap:
-            past[int(_draw(chance) * past.shape[0])] = last[place]
+        if at >= last.shape[0] and place % block == 0 and _draw(chance) < swap:
+            to = int(_draw(chance) * (past.shape[0] // block)) * block
+            past[to : to + block] = last[place : place + block]
         last[place] = row
         if at + 1 >= last.shape[0] and (at + 1 - last.shape[0]) % every == 0:
-            held[0] = _check(past, last, codes, z, chance)
+            held[0] = _check(past, last, codes, block, z, chance)
         scores[i] = held[0]
         if held[0] > 1.0:
             state[0] = 0
@@ -147,7 +149,7 @@ class InputDrift(Detector):
     and between checks a row has the score of the last one. Cold start: NaN for the first ``reference + window - 1`` rows,
     also after a drift. About 2 us a row, 10 bytes a column and row of ``reference`` and 2 of ``window``.
 
-    The permutations take rows as independent: where values stick for many rows, the score is too high.
+    The permutations take blocks of ``block`` rows as independent: where values stick for longer, the score is too high.
 
     Parameters
     ----------
@@ -163,6 +165,9 @@ class InputDrift(Detector):
         Rows over which the sample forgets; at least ``reference``.
     every : int
         So many rows between checks.
+    block : int
+        So many rows in a row are permuted as one: 1 for independent events, the length of a day for a metric with a daily
+        cycle. ``window`` and ``reference`` must be multiples of it, and many times as long.
     bins : int
         Bins of a number, from 2 to 100.
     level : float
@@ -190,6 +195,7 @@ class InputDrift(Detector):
     reference: int = 1_000
     memory: int = 10_000
     every: int = 250
+    block: int = 1
     bins: int = 10
     level: float = 0.001
     seed: int = 0
@@ -207,8 +213,19 @@ class InputDrift(Detector):
             setattr(self, field, tuple(getattr(self, field)))
         if not self.columns and not self.categories:
             raise ArgumentError("InputDrift: columns=() and categories=(); expected at least one column to watch.")
-        for field, least in (("window", 10), ("reference", 10), ("memory", self.reference), ("every", 1), ("bins", 2)):
+        for field, least in (
+            ("window", 10),
+            ("reference", 10),
+            ("memory", self.reference),
+            ("every", 1),
+            ("block", 1),
+            ("bins", 2),
+        ):
             at_least(self, field, least)
+        if self.window % self.block or self.reference % self.block:
+            raise ArgumentError(
+                f"InputDrift: block={self.block!r}; expected a divisor of window={self.window} and reference={self.reference}."
+            )
         above(self, "bins", 1, most=100)
         above(self, "level", 0, most=0.5)
 
@@ -233,7 +250,7 @@ class InputDrift(Detector):
         # one level for all columns together (Bonferroni)
         z = NormalDist().inv_cdf(1.0 - self.level / self._past.shape[1])
         _score(
-            points, cells, self.every, self.reference / self.memory, z, max(2 * self.bins, _CELLS), self._state, self._held,
-            self._chance, self._first, self._edges, self._past, self._last, scores,
+            points, cells, self.every, self.block, self.reference / self.memory, z, max(2 * self.bins, _CELLS), self._state,
+            self._held, self._chance, self._first, self._edges, self._past, self._last, scores,
         )  # fmt: skip
         return scores

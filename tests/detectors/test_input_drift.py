@@ -26,10 +26,19 @@ def told(frame, **recipe):
     return np.flatnonzero(scored(frame, **recipe) > 1).tolist()
 
 
-@given(rows(values=small), cuts, st.integers(2, 4), st.integers(1, 4), st.integers(0, 3))
+@given(rows(values=small), cuts, st.integers(2, 4), st.integers(1, 4), st.integers(0, 3), st.sampled_from([1, 2]))
 @settings(max_examples=25, deadline=None)
-def test_it_scores_as_the_naive_twin_does(drawn, cuts, bins, every, seed):
-    recipe = {"window": 10, "reference": 12, "memory": 24, "every": every, "bins": bins, "level": 0.05, "seed": seed}
+def test_it_scores_as_the_naive_twin_does(drawn, cuts, bins, every, seed, block):
+    recipe = {
+        "window": 10,
+        "reference": 12,
+        "memory": 24,
+        "every": every,
+        "bins": bins,
+        "level": 0.05,
+        "seed": seed,
+        "block": block,
+    }
     actual = column(InputDrift(["value"], ["item"], **recipe), frame_of(drawn), "score", cuts)
     assert input_drift(drawn, **recipe) == pytest.approx(actual, rel=1e-6, abs=1e-9, nan_ok=True)
 
@@ -68,6 +77,14 @@ def test_a_burst_of_20_extreme_values_is_no_drift():
     assert [] == told({"x": burst}, columns=["x"])
 
 
+def test_a_daily_cycle_is_no_drift_if_days_are_permuted_whole():
+    cycle = np.sin(np.arange(12_000) * 2 * np.pi / 48) + 0.3 * NOISE + 0.4 * np.repeat(NOISE[:250], 48)
+    days = {"window": 960, "reference": 1_920, "every": 480}
+    assert told({"x": cycle}, columns=["x"], **days)
+    assert [] == told({"x": cycle}, columns=["x"], **days, block=48)
+    assert told({"x": np.append(cycle[:6_000], cycle[6_000:] + 2)}, columns=["x"], **days, block=48)
+
+
 def test_the_unit_does_not_matter():
     drift = np.append(NOISE[:3_000], NOISE[3_000:6_000] + 0.3)
     np.testing.assert_array_equal(scored({"x": drift}, columns=["x"]), scored({"x": drift * 1024}, columns=["x"]))
@@ -84,7 +101,7 @@ def test_it_gives_nan_until_the_reference_and_the_window_are_full_and_again_afte
     [
         ({}, "at least one column"), ({"columns": "x"}, "list of columns"), ({"columns": ["x"], "window": 1}, "window"),
         ({"columns": ["x"], "memory": 10}, "memory"), ({"columns": ["x"], "bins": 101}, "bins"),
-        ({"columns": ["x"], "level": 0.6}, "level"), ({"columns": ["x"], "every": 0}, "every"),
+        ({"columns": ["x"], "block": 3}, "block=3"), ({"columns": ["x"], "level": 0.6}, "level"), ({"columns": ["x"], "every": 0}, "every"),
     ],
 )  # fmt: skip
 def test_a_recipe_that_is_wrong_is_named(recipe, says):
