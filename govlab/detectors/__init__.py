@@ -3,13 +3,18 @@
 from govlab.registry import lazy_room
 
 TABLE = {
+    "adwin": ("govlab.detectors.adwin:Adwin", "pip install govlab"),
     "always": ("govlab.detectors.constant:Always", "pip install govlab"),
+    "bocpd": ("govlab.detectors.bocpd:Bocpd", "pip install govlab"),
     "calibrated": ("govlab.detectors.calibrated:Calibrated", "pip install govlab"),
     "callable": ("govlab.detectors.adapters:Callable", "pip install govlab"),
     "conformal_knn": ("govlab.detectors.conformal_knn:ConformalKnn", "pip install govlab"),
     "ewma_z": ("govlab.detectors.ewma_z:EwmaZ", "pip install govlab"),
     "half_space_trees": ("govlab.detectors.half_space_trees:HalfSpaceTrees", "pip install govlab"),
+    "hddm": ("govlab.detectors.hddm:Hddm", "pip install govlab"),
+    "input_drift": ("govlab.detectors.input_drift:InputDrift", "pip install govlab"),
     "never": ("govlab.detectors.constant:Never", "pip install govlab"),
+    "page_hinkley": ("govlab.detectors.page_hinkley:PageHinkley", "pip install govlab"),
     "random": ("govlab.detectors.constant:Random", "pip install govlab"),
     "river": ("govlab.detectors.adapters:River", "pip install 'govlab[river]'"),
     "robust_z": ("govlab.detectors.robust_z:RobustZ", "pip install govlab"),

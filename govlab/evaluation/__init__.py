@@ -1,4 +1,4 @@
-"""Judging pipelines against what is known: what a person with so many alerts a day would have caught; the scoring of NAB."""
+"""Judging pipelines against what is known, with so many alerts a day to look at; the scoring of NAB and of change points."""
 
 from govlab.registry import lazy_room
 
@@ -10,7 +10,9 @@ __getattr__, __dir__ = lazy_room(
         "Report": "govlab.evaluation.report:Report",
         "backtest": "govlab.evaluation.backtesting:backtest",
         "caught": "govlab.evaluation.incidents:caught",
+        "change_point_f1": "govlab.evaluation.change_points:change_point_f1",
         "compare": "govlab.evaluation.backtesting:compare",
+        "covering": "govlab.evaluation.change_points:covering",
         "detection_curve": "govlab.evaluation.intervals:detection_curve",
         "nab_score": "govlab.evaluation.nab:nab_score",
         "precision": "govlab.evaluation.incidents:precision",

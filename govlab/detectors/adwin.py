@@ -1,0 +1,191 @@
+"""ADWIN: a window that grows while its mean holds."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from numba import njit
+
+from govlab.detectors.burst_gate import WIDTH, close_gate, lets_in
+from govlab.entities import Entities
+from govlab.errors import ArgumentError
+from govlab.frames import duration_us, numbers, require, time_us
+from govlab.keys import grow
+from govlab.step import Detector, Step, above, at_least
+
+_LEVELS = 32  # a bucket of level l holds 2^l values: more than any stream
+_LEAST = 5  # values in the smaller part of a cut
+COUNT, TOTAL, SQUARE, LOW, HIGH, HELD = range(6)
+
+
+@njit(cache=True, nogil=True)
+def _insert(x, m, filled, sums, squares):
+    """Put a value into the newest bucket, and merge the two oldest of a level that has one too many."""
+    if m[COUNT] > 0.0:
+        off = x - m[TOTAL] / m[COUNT]
+        m[SQUARE] += m[COUNT] * off * off / (m[COUNT] + 1.0)
+    m[COUNT] += 1.0
+    m[TOTAL] += x
+    most = sums.shape[1] - 1
+    total, square = x, 0.0
+    for level in range(_LEVELS):
+        k = filled[level]
+        sums[level, k], squares[level, k] = total, square
+        filled[level] = k + 1
+        if k < most or level == _LEVELS - 1:
+            return
+        half = 2.0**level
+        off = sums[level, 0] / half - sums[level, 1] / half
+        total = sums[level, 0] + sums[level, 1]
+        square = squares[level, 0] + squares[level, 1] + 0.5 * half * off * off
+        for j in range(k - 1):
+            sums[level, j], squares[level, j] = sums[level, j + 2], squares[level, j + 2]
+        filled[level] = k - 1
+
+
+@njit(cache=True, nogil=True)
+def _forget(m, filled, gate):
+    """Start afresh."""
+    m[:], filled[:] = 0.0, 0
+    m[HELD], m[LOW], m[HIGH] = np.nan, np.inf, -np.inf
+    close_gate(gate)
+
+
+@njit(cache=True, nogil=True)
+def _worst(m, filled, sums, delta, span):
+    """Give the greatest difference of the means of two parts of the window, as a share of what chance allows; NaN without a cut."""
+    worst, n0, total = np.nan, 0.0, 0.0
+    n = m[COUNT]
+    doubt = math.log(2.0 * math.log(n) / delta)
+    for level in range(_LEVELS - 1, -1, -1):
+        for j in range(filled[level]):
+            n0 += 2.0**level
+            total += sums[level, j]
+            n1 = n - n0
+            if n0 < _LEAST or n1 < _LEAST:
+                continue
+            part = 1.0 / (n0 - _LEAST + 1.0) + 1.0 / (n1 - _LEAST + 1.0)
+            allowed = math.sqrt(2.0 * part * m[SQUARE] / n * doubt) + 2.0 / 3.0 * span * doubt * part
+            off = abs(total / n0 - (m[TOTAL] - total) / n1)
+            # a window without any spread has nothing to tell apart
+            ratio = off / allowed if allowed > 0.0 else 0.0
+            if not worst >= ratio:
+                worst = ratio
+    return worst
+
+
+@njit(cache=True, nogil=True)
+def _score(slots, fresh, values, delta, every, warm, span, hold, state, filled, sums, squares, gate, scores):
+    for i in range(slots.size):
+        x, s = values[i], slots[i]
+        m = state[s]
+        if fresh[i]:
+            _forget(m, filled[s], gate[s])
+        scores[i] = np.nan
+        if not np.isfinite(x) or not lets_in(x, hold, gate[s]):
+            continue
+        m[LOW], m[HIGH] = min(m[LOW], x), max(m[HIGH], x)
+        _insert(x, m, filled[s], sums[s], squares[s])
+        scores[i] = m[HELD]
+        if m[COUNT] % every != 0.0 or m[COUNT] <= warm:
+            continue
+        width = span if span > 0.0 else m[HIGH] - m[LOW]
+        scores[i] = m[HELD] = _worst(m, filled[s], sums[s], delta, width)
+        if scores[i] > 1.0:
+            _forget(m, filled[s], gate[s])
+
+
+class Adwin(Detector):
+    """Score a change of the mean between an older and a newer part of an adaptive window, as a share of what chance allows.
+
+    The window is kept as buckets of 1, 2, 4, ... values; every ``every`` values all cuts between buckets are tried. A score
+    above 1 is a drift; the detector then starts afresh, for a window that let go of its older part only would tell the same
+    drift at several checks. Range: at least 0; between checks a row has the score of the last check. Cold start: NaN until
+    the first check with more than ``warm`` values, also after a drift; NaN for a missing or infinite value, and for one that
+    the gate holds out, which are not learned. About 140 ns a row within a frame, 3.7 kB an entity.
+
+    Parameters
+    ----------
+    column : str
+        The number to watch: an error (0 or 1), a metric, a score.
+    by : str, optional
+        The column with the entity; None: all rows are one entity.
+    delta : float
+        Chance of a false alarm at a check, above 0 and below 1 (a bound: the true one is far lower).
+    every : int
+        So many values between checks.
+    buckets : int
+        So many buckets of a size before two are merged; more find the moment of change more exactly.
+    warm : int
+        So many values are learned before the first check.
+    span : float, optional
+        Greatest less least possible value. None: of those let in since the last drift, so that units do not matter.
+    hold : int
+        A run of outliers (5 deviations) shorter than this is a burst, not a drift, and is held out; 0 = no gate. A stream
+        of nothing but 0 and 1 has no outliers.
+    max_entities : int
+        So many entities are known at once; one more takes the place of the one unseen for the longest.
+    expire : str
+        An entity unseen for longer (event time) starts afresh.
+
+    References
+    ----------
+    Bifet, A., Gavalda, R. (2007). Learning from time-changing data with adaptive windowing. SDM.
+    doi:10.1137/1.9781611972771.42.
+
+    Examples
+    --------
+    >>> import govlab as gl
+    >>> events = gl.event_frame({"time": ["2026-03-02T00:00:00Z"] * 600, "value": [i % 2 + (i >= 400) for i in range(600)]})
+    >>> score = gl.detectors.Adwin("value").process(events)["score"]
+    >>> int((score > 1).idxmax())
+    447
+    """
+
+    column: str = "value"
+    by: str | None = None
+    delta: float = 0.002
+    every: int = 32
+    buckets: int = 5
+    warm: int = 10
+    span: float | None = None
+    hold: int = 30
+    max_entities: int = 10_000
+    expire: str = "30d"
+
+    @classmethod
+    def example(cls) -> Step:
+        """Make one for the contract checks."""
+        return cls("value", "actor", every=3, hold=3, max_entities=8)
+
+    def check(self) -> None:
+        """Check the recipe."""
+        above(self, "delta", 0, most=1)
+        if self.delta == 1:
+            raise ArgumentError(f"Adwin: delta={self.delta!r}; expected a number below 1.")
+        if self.span is not None:
+            above(self, "span", 0)
+        for field, least in (("every", 1), ("buckets", 2), ("warm", 2 * _LEAST), ("hold", 0), ("max_entities", 1)):
+            at_least(self, field, least)
+        duration_us(self.expire, "Adwin: expire")
+
+    def start(self) -> None:
+        """Forget all entities."""
+        self._entities = Entities(self.max_entities, duration_us(self.expire))
+        self._state, self._gate, self._filled = np.zeros((0, HELD + 1)), np.zeros((0, WIDTH)), np.zeros((0, _LEVELS), "int64")
+        self._sums, self._squares = (np.zeros((0, _LEVELS, self.buckets + 1)) for _ in range(2))
+
+    def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
+        """Score each row and then learn it, shape (n,)."""
+        require(frame, [self.column, self.by], "Adwin")
+        slots, fresh = self._entities.place(None if self.by is None else frame[self.by], time_us(frame))
+        for name in ("_state", "_gate", "_filled", "_sums", "_squares"):
+            setattr(self, name, grow(getattr(self, name), self._entities.size))
+        scores = np.empty(len(frame))
+        _score(
+            slots, fresh, numbers(frame, self.column), self.delta, self.every, self.warm, self.span or 0.0, self.hold, self._state,
+            self._filled, self._sums, self._squares, self._gate, scores,
+        )  # fmt: skip
+        return scores
