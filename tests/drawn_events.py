@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 small = st.one_of(st.integers(-3, 3).map(float), st.floats(-10, 10), st.sampled_from([0.0, 1e6, -1e12]), st.none())
 drawn_rows = rows(values=small)
 recipes = st.fixed_dictionaries(
-    {"halflife": st.sampled_from([3, 50]), "warm": st.integers(1, 12), "guard": st.sampled_from([0, 0.1, 0.5]), "patience": st.sampled_from([10, 20])}
+    {
+        "halflife": st.sampled_from([3, 50]),
+        "warm": st.integers(1, 12),
+        "guard": st.sampled_from([0, 0.1, 0.5]),
+        "patience": st.sampled_from([10, 20]),
+    }
 )
 
 
@@ -30,7 +35,14 @@ def events(drawn):
 def scored(step, values, other=None, key=None, step_s=1):
     """Score rows one ``step_s`` apart; gives the scores as an array."""
     drawn = [
-        {"time": START + i * step_s * S, "key": None if key is None else key[i], "value": v, "item": None, "partition": 0, "offset": i}
+        {
+            "time": START + i * step_s * S,
+            "key": None if key is None else key[i],
+            "value": v,
+            "item": None,
+            "partition": 0,
+            "offset": i,
+        }
         for i, v in enumerate(values)
     ]
     frame = frame_of(drawn)

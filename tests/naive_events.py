@@ -72,6 +72,34 @@ class Scale:
         self.n += 1
 
 
+class Extremes:
+    """Places values between the extremes of the past; from 30 rows on, one value widens a range to its double at most."""
+
+    def __init__(self):
+        self.n, self.low, self.high = 0, [], []
+
+    def place(self, point):
+        if self.n == 0:
+            return [0.0] * len(point)
+        out = []
+        for x, low, high in zip(point, self.low, self.high, strict=True):
+            if high > low:
+                out.append(max(-1e3, min(1e3, (x - low) / (high - low))))
+            else:
+                out.append(0.0 if x == low else 2.0)
+        return out
+
+    def learn(self, point):
+        if self.n == 0:
+            self.low, self.high = [*point], [*point]
+        for d, x in enumerate(point):
+            low, high = self.low[d], self.high[d]
+            if self.n >= 30 and high > low:
+                x = max(low - (high - low), min(high + (high - low), x))
+            self.low[d], self.high[d] = min(low, x), max(high, x)
+        self.n += 1
+
+
 class Histogram:
     """129 bins, a quarter wide; a mass lies between the two nearest."""
 
@@ -104,14 +132,14 @@ class Sketch:
         return [(row, mix((code + (r + 1) * GOLDEN) & MASK) % self.slots) for r, row in enumerate(self.rows)]
 
     def count(self, code):
-        return min(row.get(place, 0.0) for row, place in self.places(code))
+        return min(row.get(at, 0.0) for row, at in self.places(code))
 
     def add(self, code, weight=1.0):
-        for row, place in self.places(code):
-            row[place] = row.get(place, 0.0) + weight
+        for row, at in self.places(code):
+            row[at] = row.get(at, 0.0) + weight
 
     def decay(self, factor):
-        self.rows = [{place: count * factor for place, count in row.items()} for row in self.rows]
+        self.rows = [{at: count * factor for at, count in row.items()} for row in self.rows]
 
 
 def loda(points, projections=100, halflife=10_000, warm=250, guard=0.01, patience=5_000, seed=0):
@@ -224,7 +252,7 @@ def mstream(
         z = scale.stretched(point)
         bits = 0
         for row in signs:
-            bits = 2 * bits + (sum(s * x for s, x in zip(row, z, strict=True)) > 0)
+            bits = 2 * bits + int(sum(s * x for s, x in zip(row, z, strict=True)) > 0)
         joint = mix(bits)
         for k in kind:
             joint = mix(joint ^ hash_value(k))
@@ -323,7 +351,9 @@ def clusters(distance, most):
         _, _, a, b = min(
             (distance[i][j], (i, j), a, b)
             for a, b in itertools.combinations(range(len(branches)), 2)
-            for i, j in [min(((min(i, j), max(i, j)) for i in branches[a] for j in branches[b]), key=lambda p: (distance[p[0]][p[1]], p))]
+            for i, j in [
+                min(((min(i, j), max(i, j)) for i in branches[a] for j in branches[b]), key=lambda p: (distance[p[0]][p[1]], p))
+            ]
         )
         one, two = branches[a], branches[b]
         both = one | two
@@ -335,14 +365,13 @@ def clusters(distance, most):
     return sorted(sorted(group) for group in kept)
 
 
-def kitnet(points, group=10, hidden=0.75, rate=0.1, mapping=500, warm=2_000, halflife=10_000, guard=0.01, patience=5_000, seed=0):
-    memory = halflife / math.log(2)
-    scale, told, watch, grace, net, scores = Scale(memory), Scale(memory), Guard(guard, patience), [], None, []
+def kitnet(points, group=10, hidden=0.75, rate=0.1, mapping=500, warm=2_000, guard=0.01, patience=5_000, seed=0):
+    scale, told, watch, grace, net, scores = Extremes(), Extremes(), Guard(guard, patience), [], None, []
     for point in points:
         scores.append(math.nan)
         if gap(point):
             continue
-        z = scale.stretched(point)
+        z = scale.place(point)
         if net is None:
             grace.append(z)
             scale.learn(point)
@@ -351,9 +380,9 @@ def kitnet(points, group=10, hidden=0.75, rate=0.1, mapping=500, warm=2_000, hal
                 rng = np.random.default_rng(seed)
                 net = [Autoencoder(len(g), hidden, rng) for g in [*groups, groups]]
             continue
-        inputs = [[0.5 + 0.25 * z[d] for d in g] for g in groups]
+        inputs = [[z[d] for d in g] for g in groups]
         found = [ae.error(x) for ae, x in zip(net[:-1], inputs, strict=True)]
-        inputs.append([0.5 + 0.25 * v for v in told.stretched(found)])
+        inputs.append(told.place(found))
         if scale.n >= warm:
             scores[-1] = net[-1].error(inputs[-1])
         if watch.admits(scores[-1]):

@@ -140,7 +140,7 @@ class DecayedHistogram(Detector):
         rows, scores = matrix(frame, self.columns, "DecayedHistogram"), np.empty(len(frame))
         _score(
             rows, codes(frame, self.categories, "DecayedHistogram"), 2.0 ** (1.0 / self.halflife), self.warm,
-            self.halflife / np.log(2.0), self.guard, self._state, self._mean, self._variance, self._bins, self._sketches,
+            self.halflife / np.log(2.0), float(self.guard), self._state, self._mean, self._variance, self._bins, self._sketches,
             self._ring, self._watch, scores,
         )  # fmt: skip
         return scores

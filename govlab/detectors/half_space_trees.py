@@ -162,7 +162,7 @@ class HalfSpaceTrees(Detector):
         """Score each row and then learn it, shape (n,)."""
         rows, scores = matrix(frame, self.columns, "HalfSpaceTrees"), np.empty(len(frame))
         _score(
-            rows, self._features, self._splits, self.depth, self.window, self.guard, self._state, self._mean, self._square,
+            rows, self._features, self._splits, self.depth, self.window, float(self.guard), self._state, self._mean, self._square,
             self._now, self._past, self._ring, self._watch, scores,
         )  # fmt: skip
         return scores

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.detectors.rows import admit, check_columns, check_guard, learn_scale, matrix, new_guard, place, whole
+from govlab.detectors.rows import admit, check_columns, check_guard, matrix, new_guard, whole
 from govlab.step import Detector, Step, above, at_least
 
 
@@ -53,7 +53,30 @@ def _train(x, weights, hidden_bias, bias, size, units, rate, hidden, errors, bac
 
 
 @njit(cache=True, nogil=True)
-def _map(rows, first, mapping, memory, state, mean, variance, sums, products):
+def _place(rows, i, learned, low, high, point):
+    """Put where the values lie between the extremes of the past, 0 to 1, in ``point``; at most 1,000 ranges off."""
+    for d in range(rows.shape[1]):
+        x, reach = rows[i, d], high[d] - low[d]
+        if reach > 0.0:
+            point[d] = max(-1e3, min(1e3, (x - low[d]) / reach))
+        else:
+            point[d] = 0.0 if x == low[d] or learned == 0 else 2.0
+
+
+@njit(cache=True, nogil=True)
+def _reach(rows, i, learned, low, high):
+    """Widen the extremes; from 30 rows on by no more than their range, so that one wild value does not ruin the scale."""
+    for d in range(rows.shape[1]):
+        x = rows[i, d]
+        if learned == 0:
+            low[d] = high[d] = x
+        reach = high[d] - low[d] if learned >= 30 and high[d] > low[d] else np.inf
+        low[d] = min(low[d], max(x, low[d] - reach))
+        high[d] = max(high[d], min(x, high[d] + reach))
+
+
+@njit(cache=True, nogil=True)
+def _map(rows, first, mapping, state, low, high, sums, products):
     """Learn which columns go together; gives the row after the last that was taken. State = [rows learned]."""
     dims = rows.shape[1]
     point = np.empty(dims)
@@ -62,20 +85,20 @@ def _map(rows, first, mapping, memory, state, mean, variance, sums, products):
             return i
         if not whole(rows, i):
             continue
-        place(rows, i, state[0], mean, variance, point)
+        _place(rows, i, state[0], low, high, point)
         for d in range(dims):
             sums[d] += point[d]
             for e in range(dims):
                 products[d, e] += point[d] * point[e]
-        learn_scale(rows, i, state[0], memory, mean, variance)
+        _reach(rows, i, state[0], low, high)
         state[0] += 1
     return rows.shape[0]
 
 
 @njit(cache=True, nogil=True)
 def _score(
-    rows, first, members, sizes, units, weights, hidden_bias, bias, rate, warm, memory, guard, state, mean, variance, error_mean,
-    error_variance, ring, watch, scores,
+    rows, first, members, sizes, units, weights, hidden_bias, bias, rate, warm, guard, state, low, high, error_low,
+    error_high, ring, watch, scores,
 ):  # fmt: skip
     dims, groups = rows.shape[1], sizes.size - 1
     mapping = state[1]
@@ -86,24 +109,23 @@ def _score(
     for i in range(first, rows.shape[0]):
         if not whole(rows, i):
             continue
-        place(rows, i, state[0], mean, variance, point)
+        _place(rows, i, state[0], low, high, point)
         for g in range(groups):
             for k in range(sizes[g]):
-                inputs[g, k] = 0.5 + 0.25 * point[members[g, k]]
+                inputs[g, k] = point[members[g, k]]
             found[0, g] = _error(inputs[g], weights[g], hidden_bias[g], bias[g], sizes[g], units[g], hidden, errors)
-        for k in range(groups):
-            told[k] = np.log1p(found[0, k] / error_mean[k]) if state[0] > mapping else 0.0
+        _place(found, 0, state[0] - mapping, error_low, error_high, told)
         g = groups
         for k in range(groups):
-            inputs[g, k] = 0.25 * told[k]
+            inputs[g, k] = told[k]
         if state[0] >= warm:
             scores[i] = _error(inputs[g], weights[g], hidden_bias[g], bias[g], groups, units[g], hidden, errors)
         if not admit(scores[i], guard, ring, watch):
             continue
         for g in range(groups + 1):
             _train(inputs[g], weights[g], hidden_bias[g], bias[g], sizes[g], units[g], rate, hidden, errors, back)
-        learn_scale(found, 0, state[0] - mapping, memory, error_mean, error_variance)
-        learn_scale(rows, i, state[0], memory, mean, variance)
+        _reach(found, 0, state[0] - mapping, error_low, error_high)
+        _reach(rows, i, state[0], low, high)
         state[0] += 1
 
 
@@ -130,10 +152,10 @@ class Kitnet(Detector):
     """Score a row by how badly small autoencoders, that have learned the past, rebuild it.
 
     Columns that go together share an autoencoder; one more rebuilds their errors, and its root mean square error is the
-    score. Columns and errors are scaled inside, from rows before only (z, stretched by sign(z) log(1 + |z|), then 0.5 + a
-    quarter of it), so their units do not matter. Range: 0 to about 4. Cold start: NaN for the first ``warm`` rows; NaN for
-    a row with a missing value, which is not learned. It goes on learning all the time, unlike the published one.
-    About COST us a row with 9 columns, and about 8 bytes a weight and 20 bytes a row of ``patience``.
+    score. Columns and errors are scaled inside by the extremes of the rows learned before, so their units do not matter; a
+    wild value widens a range to its double at most. Range: 0 to about 1,000, mostly below 1. Cold start: NaN for the first
+    ``warm`` rows; NaN for a row with a missing value, which is not learned. It goes on learning all the time, unlike the
+    published one. About COST us a row with 9 columns; 8 bytes a weight, and 20 bytes a row of ``patience``.
 
     Parameters
     ----------
@@ -149,8 +171,6 @@ class Kitnet(Detector):
         So many rows are learned to see which columns go together, at least 2.
     warm : int
         So many rows are learned, those of the mapping among them, before the first is scored; more than ``mapping``.
-    halflife : int
-        After so many rows learned, a row counts half for the scales.
     guard : float
         From 0 (all rows are learned) to 0.5: a row whose score is among the highest ``guard`` share of the past is not
         learned, so that a burst cannot make itself normal.
@@ -162,7 +182,7 @@ class Kitnet(Detector):
     References
     ----------
     Mirsky, Y., Doitshman, T., Elovici, Y., Shabtai, A. (2018). Kitsune: an ensemble of autoencoders for online network
-    intrusion detection. NDSS. doi:10.14722/ndss.2018.23204. There features are scaled by the extremes seen in training.
+    intrusion detection. NDSS. doi:10.14722/ndss.2018.23204.
 
     Examples
     --------
@@ -181,7 +201,6 @@ class Kitnet(Detector):
     rate: float = 0.1
     mapping: int = 500
     warm: int = 2_000
-    halflife: int = 10_000
     guard: float = 0.01
     patience: int = 5_000
     seed: int = 0
@@ -189,14 +208,14 @@ class Kitnet(Detector):
     @classmethod
     def example(cls) -> Step:
         """Make one for the contract checks."""
-        return cls(["value", "words", "count"], group=2, mapping=20, warm=40, halflife=60, guard=0.1, patience=30)
+        return cls(["value", "words", "count"], group=2, mapping=20, warm=40, guard=0.1, patience=30)
 
     def check(self) -> None:
         """Check the recipe."""
         check_columns(self)
         for field in ("hidden", "rate"):
             above(self, field, 0, most=1)
-        for field, least in (("group", 1), ("mapping", 2), ("halflife", 1), ("seed", 0)):
+        for field, least in (("group", 1), ("mapping", 2), ("seed", 0)):
             at_least(self, field, least)
         at_least(self, "warm", self.mapping + 1)
         check_guard(self)
@@ -205,7 +224,7 @@ class Kitnet(Detector):
         """Forget all rows."""
         dims = len(self.columns)
         self._state = np.array([0, self.mapping])
-        self._mean, self._variance, self._sums, self._products = (np.zeros(s) for s in (dims, dims, dims, (dims, dims)))
+        self._low, self._high, self._sums, self._products = (np.zeros(s) for s in (dims, dims, dims, (dims, dims)))
         self._net: tuple[np.ndarray, ...] = ()
         self._ring, self._watch = new_guard(self)
 
@@ -230,19 +249,19 @@ class Kitnet(Detector):
             weights[g, :size, : units[g]] = rng.uniform(-1.0 / size, 1.0 / size, (size, units[g]))
         hidden_bias, bias = np.zeros((len(sizes), units.max())), np.zeros((len(sizes), sizes.max()))
         self._net = members, sizes, units, weights, hidden_bias, bias
-        self._error_mean, self._error_variance = np.zeros(len(groups)), np.zeros(len(groups))
+        self._error_low, self._error_high = np.zeros(len(groups)), np.zeros(len(groups))
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row and then learn it, shape (n,)."""
         rows, scores = matrix(frame, self.columns, "Kitnet"), np.full(len(frame), np.nan)
-        memory, first = self.halflife / np.log(2.0), 0
+        first = 0
         if not self._net:
-            first = _map(rows, 0, self.mapping, memory, self._state, self._mean, self._variance, self._sums, self._products)
+            first = _map(rows, 0, self.mapping, self._state, self._low, self._high, self._sums, self._products)
             if self._state[0] < self.mapping:
                 return scores
             self._build()
         _score(
-            rows, first, *self._net, self.rate, self.warm, memory, self.guard, self._state, self._mean, self._variance,
-            self._error_mean, self._error_variance, self._ring, self._watch, scores,
+            rows, first, *self._net, float(self.rate), self.warm, float(self.guard), self._state, self._low, self._high,
+            self._error_low, self._error_high, self._ring, self._watch, scores,
         )  # fmt: skip
         return scores

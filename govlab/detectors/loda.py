@@ -140,7 +140,7 @@ class Loda(Detector):
         """Score each row and then learn it, shape (n,)."""
         rows, scores = matrix(frame, self.columns, "Loda"), np.empty(len(frame))
         _score(
-            rows, self._features, self._weights, 2.0 ** (1.0 / self.halflife), self.warm, self.halflife / np.log(2.0), self.guard,
-            self._state, self._mean, self._variance, self._bins, self._ring, self._watch, scores,
+            rows, self._features, self._weights, 2.0 ** (1.0 / self.halflife), self.warm, self.halflife / np.log(2.0),
+            float(self.guard), self._state, self._mean, self._variance, self._bins, self._ring, self._watch, scores,
         )  # fmt: skip
         return scores

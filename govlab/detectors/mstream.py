@@ -188,8 +188,8 @@ class Mstream(Detector):
         """Score each row and then learn it, shape (n,)."""
         rows, scores = matrix(frame, self.columns, "Mstream"), np.empty(len(frame))
         _score(
-            time_us(frame), rows, codes(frame, self.categories, "Mstream"), self._signs, duration_us(self.every), self.alpha,
-            self.warm, self.halflife / np.log(2.0), self.guard, self._state, self._ticked, self._mean, self._variance, self._bins,
-            self._sketches, self._ring, self._watch, scores,
+            time_us(frame), rows, codes(frame, self.categories, "Mstream"), self._signs, duration_us(self.every), float(self.alpha),
+            self.warm, self.halflife / np.log(2.0), float(self.guard), self._state, self._ticked, self._mean, self._variance,
+            self._bins, self._sketches, self._ring, self._watch, scores,
         )  # fmt: skip
         return scores

@@ -160,7 +160,7 @@ class RsHash(Detector):
         rows, scores = matrix(frame, self.columns, "RsHash"), np.empty(len(frame))
         _score(
             rows, codes(frame, self.categories, "RsHash"), self._widths, self._sizes, self._features, self._shifts,
-            2.0 ** (1.0 / self.halflife), self.warm, self.halflife / np.log(2.0), self.guard, self._state, self._mean,
+            2.0 ** (1.0 / self.halflife), self.warm, self.halflife / np.log(2.0), float(self.guard), self._state, self._mean,
             self._variance, self._sketches, self._ring, self._watch, scores,
         )  # fmt: skip
         return scores
