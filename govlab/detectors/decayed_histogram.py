@@ -73,13 +73,13 @@ class DecayedHistogram(Detector):
     rows, which decay. Numbers are scaled inside, from rows before only (z, stretched by sign(z) log(1 + |z|)), so their units
     do not matter; a missing category is a category. It is the plain yardstick for the others: what it does not see is a
     rare combination of ordinary values. Range: from 0, about 10 for each rare column. Cold start: NaN for the first ``warm``
-    rows; NaN for a row with a missing number, which is not learned. About COST us a row with 8 columns; 1 KiB a number,
+    rows; NaN for a row with a missing number, which is not learned. About 0.5 us a row with 8 columns; 1 KiB a number,
     16 KiB a category, and 20 bytes a row of ``patience``.
 
     Parameters
     ----------
     columns : list of str
-        The features, numbers; may be empty if there are categories.
+        The features, numbers, those with long tails (counts, amounts) best as logarithms; may be empty if there are categories.
     categories : list of str
         Further features, texts or other values, each counted in a sketch (count-min, 2 x 1,024).
     halflife : int

@@ -81,7 +81,7 @@ class HalfSpaceTrees(Detector):
     Parameters
     ----------
     columns : list of str
-        The features, numbers.
+        The features, numbers; those with long tails (counts, amounts) best as logarithms.
     trees : int
         Number of trees.
     depth : int

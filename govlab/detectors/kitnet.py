@@ -155,12 +155,12 @@ class Kitnet(Detector):
     score. Columns and errors are scaled inside by the extremes of the rows learned before, so their units do not matter; a
     wild value widens a range to its double at most. Range: 0 to about 1,000, mostly below 1. Cold start: NaN for the first
     ``warm`` rows; NaN for a row with a missing value, which is not learned. It goes on learning all the time, unlike the
-    published one. About COST us a row with 9 columns; 8 bytes a weight, and 20 bytes a row of ``patience``.
+    published one. About 1 us a row with 9 columns; 8 bytes a weight, and 20 bytes a row of ``patience``.
 
     Parameters
     ----------
     columns : list of str
-        The features, numbers.
+        The features, numbers; those with long tails (counts, amounts) best as logarithms.
     group : int
         So many columns at most share an autoencoder (10 as published).
     hidden : float
@@ -187,12 +187,12 @@ class Kitnet(Detector):
     Examples
     --------
     >>> import govlab as gl
-    >>> x = np.sin(np.arange(400))
-    >>> y = np.where(np.arange(400) == 399, -x, x)   # the last is no wild value, but the columns do not agree
-    >>> events = gl.event_frame({"time": ["2026-03-02T00:00:00Z"] * 400, "x": x, "y": y})
-    >>> score = gl.detectors.Kitnet(["x", "y"], mapping=50, warm=200).process(events)["score"]   # scored, then learned
-    >>> int(score.isna().sum()), int(score.idxmax())
-    (200, 399)
+    >>> x = np.sin(np.arange(3_000))
+    >>> y = np.where(np.arange(3_000) == 2_999, -x, x)   # the last is no wild value, but the columns do not agree
+    >>> events = gl.event_frame({"time": ["2026-03-02T00:00:00Z"] * 3_000, "x": x, "y": y})
+    >>> score = gl.detectors.Kitnet(["x", "y"], mapping=100, warm=1_000).process(events)["score"]   # scored, then learned
+    >>> int(score.isna().sum()), bool(score.iloc[2_999] > 3 * score.iloc[1_500:2_999].max())
+    (1000, True)
     """
 
     columns: Sequence[str] = ("count",)

@@ -67,12 +67,13 @@ class Loda(Detector):
     The mean of -log p over the projections (nats), p from a histogram of the past whose rows decay. Features are scaled
     inside, from rows before only (z, stretched by sign(z) log(1 + |z|)), so their units do not matter. Range: about 0 to 12,
     higher = emptier. Cold start: NaN for the first ``warm`` rows; NaN for a row with a missing value, which is not learned.
-    About COST us a row with 100 projections, and 1 KiB a projection and 20 bytes a row of ``patience``.
+    About 1.2 us a row with 100 projections, and 1 KiB a projection and 20 bytes a row of ``patience``.
 
     Parameters
     ----------
     columns : list of str
-        The features, numbers. A projection takes the square root of their number (rounded up), at random.
+        The features, numbers; those with long tails (counts, amounts) best as logarithms. A projection takes the square root
+        of their number (rounded up), at random.
     projections : int
         Number of projections. 100 leave the mean little noise (Pevny, section 3).
     halflife : int

@@ -110,13 +110,13 @@ class Mstream(Detector):
     ticks leads one to expect. So it finds bursts of alike rows, not single odd ones. Numbers are scaled inside, from rows
     before only (z, stretched by sign(z) log(1 + |z|)); a missing category is a category. Range: from 0, not bounded, about
     ln of the square of the excess in deviations. Cold start: NaN for the first ``warm`` ticks; NaN for a row with a missing
-    number, which is not learned. About COST us a row with 8 columns; 2 KiB a number, 32 KiB a category, and 20 bytes a
+    number, which is not learned. About 0.5 us a row with 8 columns; 2 KiB a number, 32 KiB a category, and 20 bytes a
     row of ``patience``.
 
     Parameters
     ----------
     columns : list of str
-        The features, numbers; may be empty if there are categories.
+        The features, numbers, those with long tails (counts, amounts) best as logarithms; may be empty if there are categories.
     categories : list of str
         Further features, texts or other values, each counted in a sketch (count-min, 2 x 1,024).
     every : str

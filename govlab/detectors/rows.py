@@ -4,10 +4,11 @@ The guard keeps a burst from making itself normal. A row is *extreme*, and is no
 highest ``guard`` share of a reference: a ring of the last ``2.5 * patience`` scores. All scores enter the reference, also
 extreme ones, since a reference of unremarkable scores alone would tighten for ever; but an extreme one enters only for a
 token. A row earns ``2 * guard`` tokens, up to ``guard * patience / 2`` of them (at least one). So in quiet times, when a
-share of ``guard`` is extreme, each enters. In a burst few do, and ``patience`` rows pass before these alone fill the
-highest share of the reference. From then on the new is the normal and is learned: this is what brings a detector back when
-the world has changed. The reference is read once in ``patience / 8`` rows, from the first ``patience / 2`` scores on; until
-then all is learned.
+share of ``guard`` is extreme, each enters. In a burst few do, and, once the reference is full, about ``patience`` rows pass
+before these alone fill its highest share. From then on the new is the normal and is learned: this is what brings a detector
+back when the world has changed. Refusing is better than learning with a small weight: a
+thousand small weights are large. The guard protects only from rows that stand out when they first come. The reference is
+read once in ``patience / 8`` rows, from the first ``patience / 2`` scores on; until then all is learned.
 """
 
 from __future__ import annotations

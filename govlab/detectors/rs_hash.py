@@ -75,13 +75,13 @@ class RsHash(Detector):
     The mean of -log2 of the share of the cell (bits). Each grid is over some columns only, so it also sees a rare combination
     of ordinary values. Numbers are scaled inside, from rows before only (a logistic of z), so their units do not matter; a
     category is a side of the cell by itself, a missing one too. Range: 0 to about 14, higher = emptier. Cold start: NaN for
-    the first ``warm`` rows; NaN for a row with a missing number, which is not learned. About COST us a row with 50 grids, and
+    the first ``warm`` rows; NaN for a row with a missing number, which is not learned. About 3 us a row with 50 grids, and
     32 KiB a grid and 20 bytes a row of ``patience``.
 
     Parameters
     ----------
     columns : list of str
-        The features, numbers; may be empty if there are categories.
+        The features, numbers, those with long tails (counts, amounts) best as logarithms; may be empty if there are categories.
     categories : list of str
         Further features, texts or other values.
     components : int

@@ -37,17 +37,13 @@ def test_columns_that_go_together_are_grouped():
     assert [[0], [1], [2], [3]] == _clusters(distance, 1)
 
 
-def pair(values, **recipe):
-    """Score rows of two columns that go together, but for row 1,800."""
-    other = list(values)
-    other[1_800] = -values[1_800]
-    return scored(Kitnet(["value", "other"], hidden=0.5, mapping=100, warm=600, **recipe), values, other)
-
-
 def test_columns_that_do_not_agree_score_high_though_no_value_is_wild():
-    values = [*normal[:1_800], 1.5, *normal[1_800:2_000]]
-    scores = pair(values)
-    assert (scores[600:] > scores[1_800]).mean() < 0.01
+    values = np.random.default_rng(0).uniform(-1, 1, 2_500)
+    other = values + np.random.default_rng(1).normal(size=2_500) / 20
+    values[2_400], other[2_400] = 0.7, -0.7
+    assert 2_400 == 1_500 + int(
+        np.argmax(scored(Kitnet(["value", "other"], mapping=100, warm=1_000), values.tolist(), other)[1_500:])
+    )
 
 
 def one(**recipe):
