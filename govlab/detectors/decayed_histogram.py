@@ -95,8 +95,8 @@ class DecayedHistogram(Detector):
     References
     ----------
     Goldstein, M., Dengel, A. (2012). Histogram-based outlier score (HBOS). KI-2012 poster track. There all rows are at hand;
-    here they decay, and the mass at a value lies between its two nearest bins (Scott, D. W. (1985). Frequency polygons.
-    doi:10.1080/01621459.1985.10478121).
+    here they decay, and the mass at a value lies between its two nearest bins (Scott, D. W. (1985). Frequency polygons:
+    theory and application. Journal of the American Statistical Association 80).
 
     Examples
     --------

@@ -75,7 +75,7 @@ class Loda(Detector):
         The features, numbers; those with long tails (counts, amounts) best as logarithms. A projection takes the square root
         of their number (rounded up), at random.
     projections : int
-        Number of projections. 100 leave the mean little noise (Pevny, section 3).
+        Number of projections. 100 leave the mean a tenth of the noise of one.
     halflife : int
         After so many rows learned, a row counts half. 10,000 fill the bins and forget within days on a busy platform.
     warm : int

@@ -85,7 +85,7 @@ class RsHash(Detector):
     categories : list of str
         Further features, texts or other values.
     components : int
-        Number of grids. 50 leave the mean a seventh of the noise of one, and 300 add little more (Sathe, section V).
+        Number of grids. 50 leave the mean a seventh of the noise of one.
     sample : int
         As if so many rows had filled the grids, at least 2: the more, the finer the cells and the more columns a grid has.
     halflife : int
