@@ -28,6 +28,9 @@ def durations(*names, zero=False, none=False):
 ALPHA = [("alpha", [0, -0.1, 1.1, "1", None, math.nan, True], "expected a number above 0 and at most 1")]
 FLOOR = [("floor", [0, -1, "1", None, math.nan, math.inf], "expected a number")]
 COLUMNS = [("columns", ["x", [], None], "expected a list of columns, such as")]
+CATEGORIES = [("categories", ["x", None, 3], "expected a list of columns, such as")]
+GUARD = [("guard", [-0.1, 0.6, "1", None, math.nan], "expected"), ("patience", [10], "expected a whole number of at least")]
+SEED = [("seed", [-1, 1.5, "1", None, True], "expected a whole number of at least")]
 
 # for each step: what more it needs, and (field, wrong values, what the message must say was expected)
 WRONG = {
@@ -38,15 +41,20 @@ WRONG = {
     "conform": ({}, [("schema", [{}, "int64"], "expected gl.Schema"), ("ranges", [{"x": 1}, {"x": (2, 1)}], "expected"), ("allowed", [{"x": "a"}], "expected a list")]),
     "conformal_knn": ({}, counts("k", "shape", "history", "calibration", "record", "warm", "max_entities")),
     "cooldown": ({}, durations("per")),
+    "decayed_histogram": ({}, counts("halflife", "warm", "patience") + COLUMNS + CATEGORIES + GUARD),
     "deduplicate": ({}, counts("max_entities") + durations("within")),
     "entity_rate": ({}, counts("max_entities") + durations("halflife", "per", "expire") + [("into", ["", "time"], "expected the name of a new column")]),
     "ewma_z": ({}, counts("warm", "max_entities") + ALPHA + FLOOR + TAIL + durations("expire")),
-    "half_space_trees": ({}, [*counts("trees", "depth", "window"), ("depth", [16], "expected at most 15"), *COLUMNS]),
+    "half_space_trees": ({}, [*counts("trees", "depth", "window"), ("depth", [16], "expected at most 15"), *COLUMNS, GUARD[0], *counts("patience")]),
+    "kitnet": ({}, counts("group", "mapping", "warm", "patience") + COLUMNS + GUARD + SEED + [(field, [0, -1, 1.5, "1", None, math.nan], "expected a number above 0 and at most 1") for field in ("hidden", "rate")]),
+    "loda": ({}, counts("projections", "halflife", "warm", "patience") + COLUMNS + GUARD + SEED),
     "merge": ({}, durations("within")),
+    "mstream": ({}, counts("halflife", "warm", "patience") + durations("every") + COLUMNS + CATEGORIES + GUARD + SEED + [("alpha", [0, 1, -0.1, "1", None, math.nan], "expected a number above 0 and at most 0.999")]),
     "never": ({}, []),
     "random": ({}, [("seed", [1.5, "1", None, True], "expected a whole number")]),
     "river": ({"model": type("Model", (), {"score_one": 0, "learn_one": 0})(), "columns": ["x"]}, counts("warm", wrong=[-1, 1.5, "3", None]) + COLUMNS + [("model", [None, 3], "expected score_one")]),
     "robust_z": ({}, counts("window", "warm", "max_entities") + FLOOR + TAIL + durations("expire")),
+    "rs_hash": ({}, counts("components", "sample", "halflife", "warm", "patience") + COLUMNS + CATEGORIES + GUARD + SEED),
     "seasonal_count": ({}, counts("warm", "max_entities") + ALPHA + TAIL + durations("expire")),
     "sklearn": ({"model": MODEL, "columns": ["x"]}, counts("refit", "window", "warm") + COLUMNS + [("model", [None, 3, IsolationForest()], "(expected one with fit|give it one)")]),
     "threshold": ({}, [("above", ["6", math.nan, True], "expected a number"), ("p_below", [0, 2, "1"], "expected a number above 0 and at most 1")]),
@@ -85,7 +93,7 @@ def test_an_argument_that_does_not_exist_is_refused_by_name(room, name):
 
 def needs(step):
     named = [getattr(step, field, None) for field in ("column", "by", "value", "distinct", "id", "score", "entity")]
-    return sorted({c for c in [*named, *getattr(step, "columns", ())] if isinstance(c, str)})
+    return sorted({c for c in [*named, *getattr(step, "columns", ()), *getattr(step, "categories", ())] if isinstance(c, str)})
 
 
 @pytest.mark.parametrize(("room", "name"), [step for step in STEPS if needs(registry.load(*step).example())])

@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
+from govlab.detectors.rows import admit, check_columns, check_guard, matrix, new_guard
 from govlab.errors import ArgumentError
-from govlab.frames import numbers, require
 from govlab.step import Detector, Step, at_least
 
 _LIMIT = 0.1  # a node with less than this share of the window is as good as empty (Tan's sizeLimit)
 
 
 @njit(cache=True, nogil=True)
-def _score(rows, features, splits, depth, window, state, mean, square, now, past, scores):
+def _score(rows, features, splits, depth, window, guard, state, mean, square, now, past, ring, watch, scores):
     """State = [rows learned, windows done]. ``now`` and ``past`` are the masses of the nodes, in heap order from 1."""
     trees, dims = features.shape[0], rows.shape[1]
     point = np.empty(dims)
@@ -46,6 +46,9 @@ def _score(rows, features, splits, depth, window, state, mean, square, now, past
                 if level < depth:
                     node = 2 * node + (1 if point[features[t, node]] > splits[t, node] else 0)
         scores[i] = 1.0 - total / (trees * window * 2.0**depth) if state[1] > 0 else np.nan
+        if not admit(scores[i], guard, ring, watch):
+            _forget(point, features, splits, depth, now)
+            continue
         for d in range(dims):
             off = rows[i, d] - mean[d]
             mean[d] += off / (n + 1)
@@ -55,6 +58,17 @@ def _score(rows, features, splits, depth, window, state, mean, square, now, past
             past[:] = now
             now[:] = 0
             state[1] += 1
+
+
+@njit(cache=True, nogil=True)
+def _forget(point, features, splits, depth, now):
+    """Take a row out of the masses again: seldom, and cheaper than to go down each tree twice for every row."""
+    for t in range(features.shape[0]):
+        node = 1
+        for level in range(depth + 1):
+            now[t, node] -= 1
+            if level < depth:
+                node = 2 * node + (1 if point[features[t, node]] > splits[t, node] else 0)
 
 
 class HalfSpaceTrees(Detector):
@@ -67,7 +81,7 @@ class HalfSpaceTrees(Detector):
     Parameters
     ----------
     columns : list of str
-        The features, numbers.
+        The features, numbers; those with long tails (counts, amounts) best as logarithms.
     trees : int
         Number of trees.
     depth : int
@@ -76,6 +90,12 @@ class HalfSpaceTrees(Detector):
         So many rows make the masses with which the next are scored.
     seed : int
         Another seed gives other trees.
+    guard : float
+        From 0 to 0.5: a row whose score is among the highest ``guard`` share of the past is not learned, so that a burst
+        cannot make itself normal. 0 (all rows are learned) is the published algorithm; 0.01 suits streams with bursts.
+    patience : int
+        What stays extreme for longer than so many rows is the new normal and is learned; at least 1 / ``guard``. With a guard,
+        20 bytes a row of it.
 
     References
     ----------
@@ -96,6 +116,8 @@ class HalfSpaceTrees(Detector):
     depth: int = 8
     window: int = 250
     seed: int = 0
+    guard: float = 0.0
+    patience: int = 5_000
 
     @classmethod
     def example(cls) -> Step:
@@ -104,15 +126,12 @@ class HalfSpaceTrees(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        if isinstance(self.columns, str) or not self.columns:
-            raise ArgumentError(
-                f"HalfSpaceTrees: columns={self.columns!r}; expected a list of columns, such as ['words', 'links']."
-            )
-        self.columns = tuple(self.columns)
+        check_columns(self)
         for field, least in (("trees", 1), ("depth", 1), ("window", 2)):
             at_least(self, field, least)
         if self.depth > 15:
             raise ArgumentError(f"HalfSpaceTrees: depth={self.depth!r}; expected at most 15.")
+        check_guard(self)
 
     def start(self) -> None:
         """Grow the trees, and forget all masses."""
@@ -127,6 +146,7 @@ class HalfSpaceTrees(Detector):
             self._split(tree, 1, centre - reach, centre + reach)
         self._now, self._past = np.zeros((self.trees, nodes)), np.zeros((self.trees, nodes))
         self._state, self._mean, self._square = np.zeros(2, "int64"), np.zeros(dims), np.zeros(dims)
+        self._ring, self._watch = new_guard(self)
 
     def _split(self, tree: int, node: int, low: np.ndarray, high: np.ndarray) -> None:
         feature = self._features[tree, node]
@@ -140,22 +160,9 @@ class HalfSpaceTrees(Detector):
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row and then learn it, shape (n,)."""
-        require(frame, self.columns, "HalfSpaceTrees")
-        rows = np.empty((len(frame), len(self.columns)))
-        for d, column in enumerate(self.columns):
-            rows[:, d] = numbers(frame, column)
-        scores = np.empty(len(frame))
+        rows, scores = matrix(frame, self.columns, "HalfSpaceTrees"), np.empty(len(frame))
         _score(
-            rows,
-            self._features,
-            self._splits,
-            self.depth,
-            self.window,
-            self._state,
-            self._mean,
-            self._square,
-            self._now,
-            self._past,
-            scores,
-        )
+            rows, self._features, self._splits, self.depth, self.window, float(self.guard), self._state, self._mean, self._square,
+            self._now, self._past, self._ring, self._watch, scores,
+        )  # fmt: skip
         return scores

@@ -1,5 +1,6 @@
 import math
 
+import naive_events
 import numpy as np
 import pytest
 from drawn import column, cuts, frame_of, rows
@@ -20,6 +21,17 @@ def test_it_scores_as_the_naive_twin_does(drawn, cuts, window, depth, seed):
     frame["other"] = [p[1] for p in points]
     twin = half_space_trees(points, 3, depth, window, seed)
     actual = column(HalfSpaceTrees(["value", "other"], 3, depth, window, seed), frame, "score", cuts)
+    assert twin == pytest.approx(actual, rel=1e-9, abs=1e-12, nan_ok=True)
+
+
+@given(rows(values=small), cuts, st.integers(2, 12), st.sampled_from([0.1, 0.5]), st.integers(0, 3))
+@settings(max_examples=40, deadline=None)
+def test_a_guarded_one_scores_as_its_naive_twin_does(drawn, cuts, window, guard, seed):
+    points = [[math.nan if row["value"] is None else row["value"], float(row["offset"] % 7)] for row in drawn]
+    frame = frame_of(drawn)
+    frame["other"] = [p[1] for p in points]
+    twin = naive_events.half_space_trees(points, 3, 3, window, seed, guard, 10)
+    actual = column(HalfSpaceTrees(["value", "other"], 3, 3, window, seed, guard, 10), frame, "score", cuts)
     assert twin == pytest.approx(actual, rel=1e-9, abs=1e-12, nan_ok=True)
 
 
@@ -54,3 +66,10 @@ def test_a_point_with_a_gap_scores_nan_and_is_not_learned(gap):
     scores = scored([*normal[:150], gap, *normal[150:300]], window=100)
     assert math.isnan(scores.pop(150))
     assert scored(normal[:300], window=100)[100:] == scores[100:]
+
+
+def test_a_guarded_one_calls_the_whole_of_a_burst_strange_and_an_unguarded_one_gets_used_to_it():
+    values = [*np.random.default_rng(1).normal(size=2_500), *[9.0] * 600]
+    guarded, unguarded = (scored(values, guard=g, patience=1_000)[2_500:] for g in (0.05, 0))
+    assert min(guarded) == max(guarded)
+    assert min(unguarded) < 0.9 * max(unguarded)

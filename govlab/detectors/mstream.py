@@ -1,0 +1,195 @@
+"""MStream: is there lately more of what this row is than there has been all along."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numba import njit
+
+from govlab.detectors.rows import (
+    BINS,
+    ROWS,
+    SLOTS,
+    add,
+    add_count,
+    admit,
+    check_columns,
+    check_guard,
+    codes,
+    count_of,
+    learn_scale,
+    matrix,
+    new_guard,
+    place,
+    position,
+    read,
+    whole,
+)
+from govlab.frames import duration_us, time_us
+from govlab.hashing import mix
+from govlab.step import Detector, Step, above, at_least
+
+_BITS = 8  # of the signature of the numbers in the joint hash
+
+
+@njit(cache=True, nogil=True)
+def _chi2(now, total, ticks, lately):
+    """Give (now - expected)^2 t / (expected (t - 1)), zero if there is no more than expected; the row itself is counted."""
+    expected = lately * (total + 1.0) / ticks
+    more = now + 1.0 - expected
+    return more * more / expected * ticks / (ticks - 1.0) if more > 0.0 else 0.0
+
+
+@njit(cache=True, nogil=True)
+def _score(
+    times, rows, hashes, signs, every, alpha, warm, memory, guard, state, ticked, mean, variance, bins, sketches, ring, watch,
+    scores,
+):  # fmt: skip
+    """Keep ``bins`` and ``sketches`` [now, total]; state = [rows learned, weight of now], ticked = [first tick, newest tick].
+
+    The weight of what is new grows with each tick, instead of all that is now decaying.
+    """
+    dims, cats = rows.shape[1], hashes.shape[1]
+    point = np.empty(dims)
+    for i in range(rows.shape[0]):
+        scores[i] = np.nan
+        if not whole(rows, i):
+            continue
+        tick = times[i] // every
+        if ticked[1] < ticked[0]:
+            ticked[:] = tick
+        if tick > ticked[1]:
+            # after very many ticks nothing is left: the bound keeps the weight finite
+            state[1] *= (1.0 / alpha) ** min(np.float64(tick - ticked[1]), 40.0 / -np.log10(alpha))
+            ticked[1] = tick
+            if state[1] > 1e100:
+                bins[0] /= state[1]
+                sketches[0] /= state[1]
+                state[1] = 1.0
+        ticks = ticked[1] - ticked[0] + 1.0
+        lately = (1.0 - alpha**ticks) / (1.0 - alpha)
+        place(rows, i, state[0], mean, variance, point)
+        joint = np.uint64(0)
+        for b in range(signs.shape[0]):
+            side = 0.0
+            for d in range(dims):
+                side += signs[b, d] * point[d]
+            joint = (joint << np.uint64(1)) | np.uint64(side > 0.0)
+        joint = mix(joint)
+        for c in range(cats):
+            joint = mix(joint ^ hashes[i, c])
+        if ticks > warm:
+            total = _chi2(count_of(sketches[0, cats], joint) / state[1], count_of(sketches[1, cats], joint), ticks, lately)
+            for d in range(dims):
+                at = position(point[d])
+                total += _chi2(read(bins[0, d], at) / state[1], read(bins[1, d], at), ticks, lately)
+            for c in range(cats):
+                code = hashes[i, c]
+                total += _chi2(count_of(sketches[0, c], code) / state[1], count_of(sketches[1, c], code), ticks, lately)
+            scores[i] = np.log1p(total)
+        learned = admit(scores[i], guard, ring, watch)
+        # what is now is counted in any case; what has been all along is not what a burst says
+        for layer in range(2 if learned else 1):
+            weight = state[1] if layer == 0 else 1.0
+            for d in range(dims):
+                add(bins[layer, d], position(point[d]), weight)
+            for c in range(cats):
+                add_count(sketches[layer, c], hashes[i, c], weight)
+            add_count(sketches[layer, cats], joint, weight)
+        if learned:
+            learn_scale(rows, i, state[0], memory, mean, variance)
+            state[0] += 1
+
+
+class Mstream(Detector):
+    """Score a row by how much more there is lately of its values, and of their combination, than there has been all along.
+
+    log(1 + the sum of chi2) over the columns and their joint hash: the count of the last ticks against what the total of all
+    ticks leads one to expect. So it finds bursts of alike rows, not single odd ones. Numbers are scaled inside, from rows
+    before only (z, stretched by sign(z) log(1 + |z|)); a missing category is a category. Range: from 0, not bounded, about
+    ln of the square of the excess in deviations. Cold start: NaN for the first ``warm`` ticks; NaN for a row with a missing
+    number, which is not learned. About 0.5 us a row with 8 columns; 2 KiB a number, 32 KiB a category, and 20 bytes a
+    row of ``patience``.
+
+    Parameters
+    ----------
+    columns : list of str
+        The features, numbers, those with long tails (counts, amounts) best as logarithms; may be empty if there are categories.
+    categories : list of str
+        Further features, texts or other values, each counted in a sketch (count-min, 2 x 1,024).
+    every : str
+        Length of a tick (event time), such as "1h": bursts of a few ticks are found. A late row counts for the newest tick.
+    alpha : float
+        What a count of late keeps at each tick, above 0 and at most 0.999. 0.8 (as published) looks back about five ticks.
+    halflife : int
+        After so many rows learned, a row counts half for the scales of the numbers.
+    warm : int
+        So many ticks are learned before the first row is scored, at least 1. Ten give a mean that is worth the name.
+    guard : float
+        From 0 (all rows are learned) to 0.5: a row whose score is among the highest ``guard`` share of the past counts for
+        lately, but not for the total, so that a burst cannot make itself normal (as in MIDAS-F).
+    patience : int
+        What stays extreme for longer than so many rows is the new normal and is learned; at least 1 / ``guard``.
+    seed : int
+        Another seed gives other joint hashes.
+
+    References
+    ----------
+    Bhatia, S., Jain, A., Li, P., Kumar, R., Hooi, B. (2021). MStream: fast anomaly detection in multi-aspect streams. WWW.
+    doi:10.1145/3442381.3450023. There a decayed count is held against the mean of one tick, so a steady rate scores the
+    higher the busier it is; here it is held against what a steady rate would have left of itself.
+
+    Examples
+    --------
+    >>> import govlab as gl
+    >>> times = pd.date_range("2026-03-02", periods=300, freq="1min", tz="UTC")
+    >>> events = gl.event_frame({"time": times, "kind": ["post", "like"] * 140 + ["raid"] * 20})
+    >>> score = gl.detectors.Mstream([], ["kind"], every="5min").process(events)["score"]   # scored, then learned
+    >>> bool(score.iloc[:50].isna().all() and score.iloc[285:].min() > score.iloc[50:280].max())
+    True
+    """
+
+    columns: Sequence[str] = ("count",)
+    categories: Sequence[str] = ()
+    every: str = "1h"
+    alpha: float = 0.8
+    halflife: int = 10_000
+    warm: int = 10
+    guard: float = 0.01
+    patience: int = 5_000
+    seed: int = 0
+
+    @classmethod
+    def example(cls) -> Step:
+        """Make one for the contract checks."""
+        return cls(["value", "words"], ["actor", "kind"], "1min", halflife=60, warm=3, guard=0.1, patience=30)
+
+    def check(self) -> None:
+        """Check the recipe."""
+        check_columns(self, categories=True)
+        duration_us(self.every, "Mstream: every")
+        above(self, "alpha", 0, most=0.999)
+        for field, least in (("halflife", 1), ("warm", 1), ("seed", 0)):
+            at_least(self, field, least)
+        check_guard(self)
+
+    def start(self) -> None:
+        """Draw the signature, and forget all rows."""
+        dims, cats = len(self.columns), len(self.categories)
+        self._signs = np.random.default_rng(self.seed).normal(size=(_BITS if dims else 0, dims))
+        self._state, self._ticked = np.array([0.0, 1.0]), np.array([0, -1])
+        self._bins, self._sketches = np.zeros((2, dims, BINS)), np.zeros((2, cats + 1, ROWS, SLOTS))
+        self._mean, self._variance = np.zeros(dims), np.zeros(dims)
+        self._ring, self._watch = new_guard(self)
+
+    def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
+        """Score each row and then learn it, shape (n,)."""
+        rows, scores = matrix(frame, self.columns, "Mstream"), np.empty(len(frame))
+        _score(
+            time_us(frame), rows, codes(frame, self.categories, "Mstream"), self._signs, duration_us(self.every), float(self.alpha),
+            self.warm, self.halflife / np.log(2.0), float(self.guard), self._state, self._ticked, self._mean, self._variance,
+            self._bins, self._sketches, self._ring, self._watch, scores,
+        )  # fmt: skip
+        return scores

@@ -1,0 +1,186 @@
+"""What detectors of rows share: columns as arrays, scales from past rows only, decayed bins, and the guard.
+
+The guard keeps a burst from making itself normal. A row is *extreme*, and is not learned, when its score is above the
+highest ``guard`` share of a reference: a ring of the last ``2.5 * patience`` scores. All scores enter the reference, also
+extreme ones, since a reference of unremarkable scores alone would tighten for ever; but an extreme one enters only for a
+token. A row earns ``2 * guard`` tokens, up to ``guard * patience / 2`` of them (at least one). So in quiet times, when a
+share of ``guard`` is extreme, each enters. In a burst few do, and, once the reference is full, about ``patience`` rows pass
+before these alone fill its highest share. From then on the new is the normal and is learned: this is what brings a detector
+back when the world has changed. Refusing is better than learning with a small weight: a
+thousand small weights are large. The guard protects only from rows that stand out when they first come. The reference is
+read once in ``patience / 8`` rows, from the first ``patience / 2`` scores on; until then all is learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numba import njit
+
+from govlab.errors import ArgumentError
+from govlab.frames import numbers, require
+from govlab.hashing import hash_column, mix
+from govlab.step import Step, at_least
+
+BINS = 129  # of a stretched z (see place), a quarter wide, so from -16 to 16: Scott's rule for some thousand rows
+LARGEST = 1e150  # a value beyond it is as good as infinite: its square would be
+SLOTS = 1024  # of a row of a count-min sketch
+ROWS = 2  # of a count-min sketch
+_LIST = "expected a list of columns, such as ['words', 'links']."
+SEEN, ENTERED, TOKENS, LIMIT, PATIENCE = range(5)  # the state of the guard
+
+
+def check_columns(step: Step, categories: bool = False) -> None:
+    """Make tuples of ``columns`` (and ``categories``) of a step; raise an ArgumentError if there are none."""
+    for field in ("columns", "categories")[: 1 + categories]:
+        value = getattr(step, field)
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            raise ArgumentError(f"{type(step).__name__}: {field}={value!r}; {_LIST}")
+        setattr(step, field, tuple(value))
+    if not step.columns and not (categories and step.categories):  # type: ignore[attr-defined]
+        raise ArgumentError(f"{type(step).__name__}: columns=[]; {_LIST}")
+
+
+def check_guard(step: Step) -> None:
+    """Check ``guard`` and ``patience`` of a step."""
+    at_least(step, "guard", 0)
+    if step.guard > 0.5:  # type: ignore[attr-defined]
+        raise ArgumentError(f"{type(step).__name__}: guard={step.guard!r}; expected at most 0.5.")  # type: ignore[attr-defined]
+    # else the highest share is less than one score
+    at_least(step, "patience", int(np.ceil(1.0 / step.guard)) if step.guard else 1)  # type: ignore[attr-defined]
+
+
+def matrix(frame: pd.DataFrame, columns: Sequence[str], who: str) -> np.ndarray:
+    """Give columns of numbers, float64, shape (n, columns); missing values as NaN."""
+    require(frame, columns, who)
+    rows = np.empty((len(frame), len(columns)))
+    for d, column in enumerate(columns):
+        rows[:, d] = numbers(frame, column)
+    return rows
+
+
+def codes(frame: pd.DataFrame, categories: Sequence[str], who: str) -> np.ndarray:
+    """Give the hashes of categories, uint64, shape (n, categories); a missing one is a category too."""
+    require(frame, categories, who)
+    hashes = np.empty((len(frame), len(categories)), "uint64")
+    for c, column in enumerate(categories):
+        hashes[:, c] = hash_column(frame[column])
+    return hashes
+
+
+def new_guard(step: Step) -> tuple[np.ndarray, np.ndarray]:
+    """Give the reference and the state of a guard for :func:`admit`."""
+    patience: int = step.patience  # type: ignore[attr-defined]
+    ring = np.zeros(5 * patience // 2 if step.guard else 0)  # type: ignore[attr-defined]
+    return ring, np.array([0.0, 0.0, 0.0, np.inf, patience])
+
+
+@njit(cache=True, nogil=True)
+def admit(score, guard, ring, state):
+    """Tell whether a row with this score is to be learned. A NaN is, as no score says anything against it."""
+    if guard == 0.0 or np.isnan(score):
+        return True
+    patience = int(state[PATIENCE])
+    # scores that differ by rounding alone are equal
+    extreme = score - state[LIMIT] > 1e-9 * abs(state[LIMIT])
+    state[TOKENS] = min(max(1.0, 0.5 * guard * patience), state[TOKENS] + 2.0 * guard)
+    if not extreme or state[TOKENS] >= 1.0:
+        ring[int(state[ENTERED]) % ring.size] = score
+        state[ENTERED] += 1
+        if extreme:
+            state[TOKENS] -= 1.0
+    state[SEEN] += 1
+    if state[SEEN] % max(1, patience // 8) == 0 and 2 * state[ENTERED] >= patience:
+        held = int(min(state[ENTERED], ring.size))
+        at = held - 1 - int(guard * held)
+        state[LIMIT] = np.partition(ring[:held], at)[at]
+    return not extreme
+
+
+@njit(cache=True, nogil=True)
+def whole(rows, i):
+    """Tell whether a row has no gap."""
+    gaps = 0
+    for d in range(rows.shape[1]):
+        gaps += not abs(rows[i, d]) <= LARGEST
+    return gaps == 0
+
+
+@njit(cache=True, nogil=True)
+def z_of(x, mean, variance):
+    """Give the distance from the mean in deviations, within +-1e6; what differs from a constant past is 8 deviations off."""
+    if variance > 0.0:
+        return max(-1e6, min(1e6, (x - mean) / np.sqrt(variance)))
+    return 0.0 if x == mean else 8.0
+
+
+@njit(cache=True, nogil=True)
+def place(rows, i, learned, mean, variance, point):
+    """Put the stretched z of a row in ``point``: sign(z) log(1 + |z|), so that a wild value is far off, but not miles."""
+    for d in range(rows.shape[1]):
+        z = z_of(rows[i, d], mean[d], variance[d]) if learned > 0 else 0.0
+        point[d] = np.log1p(z) if z >= 0.0 else -np.log1p(-z)
+
+
+@njit(cache=True, nogil=True)
+def learn_scale(rows, i, learned, memory, mean, variance):
+    """Learn a row's values: the mean of all rows so far, from ``memory`` rows on an exponential one.
+
+    A value more than 8 deviations off counts as one that is 8 off, so one wild value does not blow up the scale, and a new
+    scale is still learned in some hundred rows.
+    """
+    rate = 1.0 / min(learned + 1.0, memory)
+    for d in range(rows.shape[1]):
+        off = rows[i, d] - mean[d]
+        if learned >= 30 and variance[d] > 0.0:
+            most = 8.0 * np.sqrt(variance[d])
+            off = max(-most, min(most, off))
+        mean[d] += rate * off
+        variance[d] = (1.0 - rate) * (variance[d] + rate * off * off)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def position(x):
+    """Give the position of a stretched value among the bins."""
+    return max(0.0, min(BINS - 1 - 1e-9, 4.0 * x + 64.0))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def read(bins, at):
+    """Give the mass at a position, between the two nearest bins: so no value jumps where a scale moves it over an edge."""
+    low = int(at)
+    part = at - low
+    return (1.0 - part) * bins[low] + part * bins[low + 1]
+
+
+@njit(cache=True, nogil=True, inline="always")
+def add(bins, at, weight):
+    """Add a mass at a position, shared by the two nearest bins."""
+    low = int(at)
+    part = at - low
+    bins[low] += (1.0 - part) * weight
+    bins[low + 1] += part * weight
+
+
+@njit(cache=True, nogil=True, inline="always")
+def slot(code, row, slots):
+    """Give the place of a hash in a row of a sketch; ``slots`` is a power of two."""
+    return np.int64(mix(code + np.uint64(row + 1) * np.uint64(0x9E3779B97F4A7C15)) & np.uint64(slots - 1))
+
+
+@njit(cache=True, nogil=True)
+def count_of(sketch, code):
+    """Give the count of a hash: the least of its places (count-min)."""
+    least = np.inf
+    for r in range(sketch.shape[0]):
+        least = min(least, sketch[r, slot(code, r, sketch.shape[1])])
+    return least
+
+
+@njit(cache=True, nogil=True)
+def add_count(sketch, code, weight):
+    """Add to the count of a hash."""
+    for r in range(sketch.shape[0]):
+        sketch[r, slot(code, r, sketch.shape[1])] += weight

@@ -1,0 +1,166 @@
+"""RS-Hash: decayed counts of random subspace cells, in count-min sketches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numba import njit
+
+from govlab.detectors.rows import (
+    add_count,
+    admit,
+    check_columns,
+    check_guard,
+    codes,
+    count_of,
+    learn_scale,
+    matrix,
+    new_guard,
+    whole,
+    z_of,
+)
+from govlab.hashing import mix
+from govlab.step import Detector, Step, at_least
+
+_ROWS, _SLOTS = 2, 2048  # of a sketch; a component has at most about ``sample`` cells that matter
+
+
+@njit(cache=True, nogil=True)
+def _score(
+    rows, hashes, widths, sizes, features, shifts, growth, warm, memory, guard, state, mean, variance, sketches, ring, watch, scores
+):
+    """State = [rows learned, weight of the next row, sum of the weights]: weights grow, instead of all counts decaying."""
+    dims = rows.shape[1]
+    point, cells = np.empty(dims), np.empty(sizes.size, "uint64")
+    for i in range(rows.shape[0]):
+        scores[i] = np.nan
+        if not whole(rows, i):
+            continue
+        for d in range(dims):
+            z = z_of(rows[i, d], mean[d], variance[d]) if state[0] > 0 else 0.0
+            point[d] = 1.0 / (1.0 + np.exp(-max(-30.0, min(30.0, z))))
+        for j in range(sizes.size):
+            code = np.uint64(0)
+            for f in range(sizes[j]):
+                d = features[j, f]
+                if d < dims:
+                    code = mix(code ^ np.uint64(np.int64(np.floor((point[d] + shifts[j, f]) / widths[j]))))
+                else:
+                    code = mix(code ^ hashes[i, d - dims])
+            cells[j] = code
+        if state[0] >= warm:
+            total = 0.0
+            for j in range(sizes.size):
+                total += np.log2(count_of(sketches[j], cells[j]) + state[1])
+            scores[i] = np.log2(state[2] + state[1]) - total / sizes.size
+        if not admit(scores[i], guard, ring, watch):
+            continue
+        for j in range(sizes.size):
+            add_count(sketches[j], cells[j], state[1])
+        learn_scale(rows, i, state[0], memory, mean, variance)
+        state[0] += 1
+        state[2] += state[1]
+        state[1] *= growth
+        if state[1] > 1e100:
+            sketches /= state[1]
+            state[2] /= state[1]
+            state[1] = 1.0
+
+
+class RsHash(Detector):
+    """Score a row by how few past rows fell into its cell, on average over grids that are random in columns, width and shift.
+
+    The mean of -log2 of the share of the cell (bits). Each grid is over some columns only, so it also sees a rare combination
+    of ordinary values. Numbers are scaled inside, from rows before only (a logistic of z), so their units do not matter; a
+    category is a side of the cell by itself, a missing one too. Range: 0 to about 14, higher = emptier. Cold start: NaN for
+    the first ``warm`` rows; NaN for a row with a missing number, which is not learned. About 3 us a row with 50 grids, and
+    32 KiB a grid and 20 bytes a row of ``patience``.
+
+    Parameters
+    ----------
+    columns : list of str
+        The features, numbers, those with long tails (counts, amounts) best as logarithms; may be empty if there are categories.
+    categories : list of str
+        Further features, texts or other values.
+    components : int
+        Number of grids. 50 leave the mean a seventh of the noise of one.
+    sample : int
+        As if so many rows had filled the grids, at least 2: the more, the finer the cells and the more columns a grid has.
+    halflife : int
+        After so many rows learned, a row counts half. 10,000 fill the cells and forget within days on a busy platform.
+    warm : int
+        So many rows are learned before the first is scored.
+    guard : float
+        From 0 (all rows are learned) to 0.5: a row whose score is among the highest ``guard`` share of the past is not
+        learned, so that a burst cannot make itself normal.
+    patience : int
+        What stays extreme for longer than so many rows is the new normal and is learned; at least 1 / ``guard``.
+    seed : int
+        Another seed gives other grids.
+
+    References
+    ----------
+    Sathe, S., Aggarwal, C. C. (2016). Subspace outlier detection in linear time with randomized hashing. ICDM.
+    doi:10.1109/ICDM.2016.0057. There features are scaled by their extremes, which one wild value ruins.
+
+    Examples
+    --------
+    >>> import govlab as gl
+    >>> events = gl.event_frame({"time": ["2026-03-02T00:00:00Z"] * 300, "x": [i % 10 for i in range(299)] + [90]})
+    >>> score = gl.detectors.RsHash(["x"], warm=100).process(events)["score"]   # row i is scored before it is learned
+    >>> bool(score.iloc[:100].isna().all() and score.iloc[299] > score.iloc[200:299].max())
+    True
+    """
+
+    columns: Sequence[str] = ("count",)
+    categories: Sequence[str] = ()
+    components: int = 50
+    sample: int = 1_000
+    halflife: int = 10_000
+    warm: int = 250
+    guard: float = 0.01
+    patience: int = 5_000
+    seed: int = 0
+
+    @classmethod
+    def example(cls) -> Step:
+        """Make one for the contract checks."""
+        return cls(["value", "words"], ["kind"], components=6, sample=100, halflife=60, warm=20, guard=0.1, patience=30)
+
+    def check(self) -> None:
+        """Check the recipe."""
+        check_columns(self, categories=True)
+        for field, least in (("components", 1), ("sample", 2), ("halflife", 1), ("warm", 1), ("seed", 0)):
+            at_least(self, field, least)
+        check_guard(self)
+
+    def start(self) -> None:
+        """Draw the grids (width, number of columns, columns, shifts, in this order for each), and forget all rows."""
+        rng = np.random.default_rng(self.seed)
+        dims, n = len(self.columns) + len(self.categories), self.components
+        self._widths, self._sizes = np.zeros(n), np.zeros(n, "int64")
+        self._features, self._shifts = np.zeros((n, dims), "int64"), np.zeros((n, dims))
+        edge = 1.0 / np.sqrt(self.sample)
+        for j in range(n):
+            width = self._widths[j] = edge + (1.0 - 2.0 * edge) * rng.random()
+            # a grid of so many columns has between the square root of ``sample`` and ``sample`` cells
+            most = np.log(self.sample) / np.log(max(2.0, 1.0 / width))
+            low, high = int(np.ceil(1.0 + 0.5 * most)), int(np.floor(most))
+            size = self._sizes[j] = min(dims, int(rng.integers(low, max(low, high) + 1)))
+            self._features[j, :size] = rng.choice(dims, size, replace=False)
+            self._shifts[j, :size] = rng.random(size) * width
+        self._state, self._sketches = np.array([0.0, 1.0, 0.0]), np.zeros((n, _ROWS, _SLOTS))
+        self._mean, self._variance = np.zeros(len(self.columns)), np.zeros(len(self.columns))
+        self._ring, self._watch = new_guard(self)
+
+    def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
+        """Score each row and then learn it, shape (n,)."""
+        rows, scores = matrix(frame, self.columns, "RsHash"), np.empty(len(frame))
+        _score(
+            rows, codes(frame, self.categories, "RsHash"), self._widths, self._sizes, self._features, self._shifts,
+            2.0 ** (1.0 / self.halflife), self.warm, self.halflife / np.log(2.0), float(self.guard), self._state, self._mean,
+            self._variance, self._sketches, self._ring, self._watch, scores,
+        )  # fmt: skip
+        return scores
