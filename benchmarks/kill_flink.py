@@ -65,7 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument(
-        "--rows", type=int, default=100, help="rows of a row group; small ones make a long job (default: %(default)s)"
+        "--rows", type=int, default=50, help="rows of a row group; small ones make a long job (default: %(default)s)"
     )
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
