@@ -76,3 +76,104 @@ def role_shift(rows, halflife, memory, warm, most=math.inf):
         for side in (source["out"], target["in"]):
             side[0], side[1], side[2] = side[0] + 1, recent(side, now) + 1, max(now, side[2])
     return scores
+
+
+def co_action(rows, window, halflife, least, join, warm, most=math.inf, cap=32, crowd=256):
+    """Rows have ``time``, ``actor`` and ``object``; gives of each (score, campaign, its members, its objects, its start)."""
+    accounts = Entities(most, lambda: {"acts": 0.0, "time": 0, "campaign": None})
+    objects = Entities(most, lambda: {"last": [], "next": 0})
+    pairs, campaigns, out = {}, [], []
+    clock, acts, meetings, since, learned = None, 0.0, 0.0, 0, 0
+
+    def fade(then):
+        return 0.5 ** (max(clock - then, 0) / halflife)
+
+    def evidence_of(campaign):
+        return campaign["evidence"] * fade(campaign["time"])
+
+    def alive(account):
+        campaign = account["campaign"]
+        if campaign is not None and evidence_of(campaign) < join:
+            for member in campaign["members"]:
+                member["campaign"] = None
+            return None
+        return campaign
+
+    def joined(u, w):
+        a, b = alive(u), alive(w)
+        if a is None and b is None:
+            a = {"evidence": 0.0, "time": clock, "start": clock, "members": [w, u], "objects": [], "name": w["name"]}
+            campaigns.append(a)
+        elif a is None or b is None:
+            a, new = (b, u) if a is None else (a, w)
+            if len(a["members"]) >= crowd:
+                return None
+            a["members"].append(new)
+        elif a is not b:
+            a, gone = (a, b) if len(a["members"]) > len(b["members"]) else (b, a)
+            if len(a["members"]) + len(gone["members"]) > crowd:
+                return None
+            a["members"] += gone["members"]
+            a["objects"] += [x for x in gone["objects"] if x not in a["objects"]]
+            a["evidence"], a["time"] = evidence_of(a) + evidence_of(gone), clock
+            a["start"] = min(a["start"], gone["start"])
+        for member in a["members"]:
+            member["campaign"] = a
+        return a
+
+    for row in rows:
+        name, item, t = row["actor"], row["object"], row["time"]
+        if missing(name) or missing(item):
+            out.append((math.nan, None, 0, 0, None))
+            continue
+        u = accounts.of(name, t)
+        u["name"] = name
+        known = [state for _, state in accounts.states.values()]
+        for campaign in campaigns:
+            campaign["members"] = [m for m in campaign["members"] if any(m is k for k in known)]
+        place = objects.of(item, t)
+        clock = t if clock is None else max(clock, t)
+        own = next((e for e in place["last"] if e["account"]["name"] == name), None)
+        others = [
+            e for e in place["last"] if e is not own and abs(t - e["time"]) <= window and any(e["account"] is k for k in known)
+        ]
+        campaign = alive(u)
+        if learned < warm:
+            out.append((math.nan, None, 0, 0, None))
+        elif campaign is None or all(e["account"]["campaign"] is not campaign for e in others):
+            out.append((0.0, None, 0, 0, None))
+        else:
+            told = len(campaign["members"]), len(campaign["objects"]), campaign["start"]
+            out.append((evidence_of(campaign), campaign["name"], *told))
+
+        learned += 1
+        if own is not None and abs(t - own["time"]) <= window and own["account"] is u:
+            own["time"] = max(t, own["time"])
+            continue
+        acts, meetings, since = acts * fade(since) + 1, meetings * fade(since) + len(others), clock
+        u["acts"], u["time"] = u["acts"] * fade(u["time"]) + 1, clock
+        for e in others:
+            w = e["account"]
+            p = pairs.setdefault(frozenset((name, w["name"])), {"met": 0.0, "time": clock, "booked": 0.0, "since": clock})
+            p["met"], p["booked"], p["time"] = p["met"] * fade(p["time"]) + 1, p["booked"] * fade(p["time"]), clock
+            expected = max(u["acts"] * w["acts"] * fade(w["time"]) * 2 * meetings / acts**2, 1e-12)
+            evidence = p["met"] * math.log(p["met"] / expected) - p["met"] + expected if p["met"] > expected else 0.0
+            if p["met"] < least - 0.5 or evidence < join:
+                continue
+            campaign = joined(u, w)
+            if campaign is None:
+                continue
+            if item not in campaign["objects"]:
+                campaign["objects"].append(item)
+            campaign["evidence"], campaign["time"] = max(evidence_of(campaign) + evidence - p["booked"], 0.0), clock
+            campaign["start"] = min(campaign["start"], p["since"])
+            p["booked"] = evidence
+        if own is not None:
+            own["account"], own["time"] = u, t
+        elif len(place["last"]) < cap:
+            place["last"].append({"account": u, "time": t})
+            place["next"] += 1
+        else:
+            place["last"][place["next"] % cap] = {"account": u, "time": t}
+            place["next"] += 1
+    return out

@@ -6,6 +6,7 @@ TABLE = {
     "always": ("govlab.detectors.constant:Always", "pip install govlab"),
     "calibrated": ("govlab.detectors.calibrated:Calibrated", "pip install govlab"),
     "callable": ("govlab.detectors.adapters:Callable", "pip install govlab"),
+    "co_action": ("govlab.detectors.co_action:CoAction", "pip install govlab"),
     "conformal_knn": ("govlab.detectors.conformal_knn:ConformalKnn", "pip install govlab"),
     "ewma_z": ("govlab.detectors.ewma_z:EwmaZ", "pip install govlab"),
     "half_space_trees": ("govlab.detectors.half_space_trees:HalfSpaceTrees", "pip install govlab"),
