@@ -6,6 +6,7 @@ Rows are dicts; ``time`` is whole microseconds since 1970. A missing value is No
 import math
 
 from naive import Entities, missing
+from scipy import special
 
 
 def midas(rows, lengths, alpha=0.5, threshold=1000.0):
@@ -176,4 +177,37 @@ def co_action(rows, window, halflife, least, join, warm, most=math.inf, cap=32, 
         else:
             place["last"][place["next"] % cap] = {"account": u, "time": t}
             place["next"] += 1
+    return out
+
+
+def near_duplicate(rows, window, background, join, shingle, least, most, memory, warm):
+    """Rows have ``time``, ``text`` and ``author``; each is compared with all the last ones. Gives (score, containment, authors)."""
+    past, out, first, clock = [], [], None, None
+    for row in rows:
+        text = "" if missing(row["text"]) else " ".join(row["text"].casefold().split())[:most]
+        if len(text) < least:
+            out.append((math.nan, math.nan, math.nan))
+            continue
+        clock = row["time"] if clock is None else max(clock, row["time"])
+        first = row["time"] if first is None else first
+        own = {text[i : i + shingle] for i in range(len(text) - shingle + 1)}
+        share, match = 0.0, None
+        for other, cluster in past[-memory:]:
+            if len(own & other) / min(len(own), len(other)) >= max(share, 1e-9):
+                share, match = len(own & other) / min(len(own), len(other)), cluster
+        joins = share >= join
+        cluster = match if joins else {"recent": 0.0, "usual": 0.0, "time": clock, "authors": set()}
+        gap = max(clock - cluster["time"], 0)
+        cluster["recent"] = cluster["recent"] * math.exp(-gap / window) + 1
+        cluster["usual"] = cluster["usual"] * math.exp(-gap / window / background) + 1
+        cluster["time"] = clock
+        if not missing(row["author"]):
+            cluster["authors"].add(row["author"])
+        score = 0.0
+        if joins:
+            age = max(clock - first, 1)
+            seen, span = 1 - math.exp(-age / window), background * (1 - math.exp(-age / window / background))
+            score = share - math.log10(special.gammainc(cluster["recent"], cluster["usual"] * seen / span))
+        out.append((score, share, float(len(cluster["authors"]))) if len(past) >= warm else (math.nan, math.nan, math.nan))
+        past.append((own, cluster))
     return out

@@ -113,10 +113,10 @@ def _reason(detector: str, column: str, value: float, threshold: float, told: di
 
 def _campaigns(rows: pd.DataFrame) -> list[str]:
     """Say of each row which members, objects and time its campaign has; nothing where there is none."""
-    if not {*_CAMPAIGN, "campaign_start"} <= set(rows):
+    if not {*_CAMPAIGN, "campaign_start"} <= set(rows) or not isinstance(rows["campaign_start"].dtype, pd.DatetimeTZDtype):
         return [""] * len(rows)
     members, objects = (rows[name].tolist() for name in _CAMPAIGN)
-    starts = pd.to_datetime(rows["campaign_start"], utc=True).dt.strftime("%Y-%m-%d %H:%M:%S").tolist()
+    starts = rows["campaign_start"].dt.strftime("%Y-%m-%d %H:%M:%S").tolist()
     return [
         f", members {m}; objects {o}; since {t}" if isinstance(m, str) else ""
         for m, o, t in zip(members, objects, starts, strict=True)

@@ -11,6 +11,7 @@ TABLE = {
     "ewma_z": ("govlab.detectors.ewma_z:EwmaZ", "pip install govlab"),
     "half_space_trees": ("govlab.detectors.half_space_trees:HalfSpaceTrees", "pip install govlab"),
     "midas": ("govlab.detectors.midas:Midas", "pip install govlab"),
+    "near_duplicate": ("govlab.detectors.near_duplicate:NearDuplicate", "pip install govlab"),
     "never": ("govlab.detectors.constant:Never", "pip install govlab"),
     "random": ("govlab.detectors.constant:Random", "pip install govlab"),
     "river": ("govlab.detectors.adapters:River", "pip install 'govlab[river]'"),
