@@ -104,7 +104,7 @@ class RoleShift(Detector):
     Each row costs the same, whatever came before. It was made for trust and reputation networks, where an account that
     goes bad is rated by many within days. Range: at least 0 in nats; 2.8 is ordinary, the most is 4 log(2 ``memory``).
     Cold start: NaN for the first ``warm`` edges; NaN for a row without a source or a target, which is no edge and is not
-    learned. About 0.6 us a row; about 150 bytes an account and 9 bytes a pair.
+    learned. About 0.4 us a row; about 150 bytes an account and 9 bytes a pair.
 
     Parameters
     ----------
