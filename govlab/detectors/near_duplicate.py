@@ -17,11 +17,11 @@ class NearDuplicate(Detector):
     """Score a text by how much of it repeats an earlier one, plus how fast the cluster of its repeats grows.
 
     A text (case folded, all white space one blank) is the set of its runs of ``shingle`` characters, as hashes. MinHash
-    finds earlier texts that may share some; the best match is the one with the highest containment
-    |A n B| / min(|A|, |B|), which unlike Jaccard's measure is 1 also for a short text inside a long one. From ``join`` on
-    the text joins the cluster of its match, else it begins one. The growth of a cluster is -log10 of the Poisson tail of
-    its recent number (this text is 1, earlier ones fade to 1/e in ``window``), with the mean that its number over
-    ``background`` times as long gives. Texts are only hashed, never shown.
+    finds earlier texts that share some, of those with the same minimum the newest; the best match is the one with the
+    highest containment |A n B| / min(|A|, |B|), which unlike Jaccard's measure is 1 also for a short text inside a long
+    one. From ``join`` on the text joins the cluster of its match, else it begins one. The growth of a cluster is -log10 of
+    the Poisson tail of its recent number (this text is 1, earlier ones fade to 1/e in ``window``), with the mean that its
+    number over ``background`` times as long gives. Texts are only hashed, never shown.
 
     Score: containment + growth for a text that joins a cluster, 0 for any other. Range: at least 0; under 2 for a phrase
     that always comes, 20 and more for a wave. While the stream is younger than the background, what is usual is taken from
