@@ -14,7 +14,8 @@ from govlab.frames import ALERT_COLUMNS, TIME_DTYPE, time_us
 from govlab.step import Step
 from govlab.summary import content_hashes
 
-_TOLD = ("count", "sum", "distinct", "rate", "value")
+_TOLD = ("count", "sum", "distinct", "rate", "value", "containment", "authors")
+_CAMPAIGN = ("campaign_members", "campaign_objects")  # text of a detector of campaigns, see CoAction
 
 
 @cache
@@ -55,7 +56,7 @@ def alerts_of(step: Step, rows: pd.DataFrame, score: str, threshold: np.ndarray)
         for name in _TOLD
         if name != score and name in rows and is_numeric_dtype(rows[name].dtype)
     }
-    detector = step._detector_name or score
+    detector, campaigns = step._detector_name or score, _campaigns(rows)
     table = {
         "id": ids,
         "time": rows["time"].to_numpy(),
@@ -65,7 +66,7 @@ def alerts_of(step: Step, rows: pd.DataFrame, score: str, threshold: np.ndarray)
         "p": p,
         "severity": [_severity(*item) for item in zip(value.tolist(), threshold.tolist(), p.tolist(), strict=True)],
         "reason": [
-            _reason(detector, score, v, t, {name: known[i] for name, known in told.items()})
+            _reason(detector, score, v, t, {name: known[i] for name, known in told.items()}) + campaigns[i]
             for i, (v, t) in enumerate(zip(value.tolist(), threshold.tolist(), strict=True))
         ],
         "start": rows["start" if "start" in rows else "time"].to_numpy(),
@@ -108,6 +109,18 @@ def _reason(detector: str, column: str, value: float, threshold: float, told: di
     what = detector if column == "score" else column
     more = "".join(f", {name} {_number(x)}" for name, x in told.items())
     return f"{what} {_number(value)} is {passed} {_number(threshold)}{more}"
+
+
+def _campaigns(rows: pd.DataFrame) -> list[str]:
+    """Say of each row which members, objects and time its campaign has; nothing where there is none."""
+    if not {*_CAMPAIGN, "campaign_start"} <= set(rows) or not isinstance(rows["campaign_start"].dtype, pd.DatetimeTZDtype):
+        return [""] * len(rows)
+    members, objects = (rows[name].tolist() for name in _CAMPAIGN)
+    starts = rows["campaign_start"].dt.strftime("%Y-%m-%d %H:%M:%S").tolist()
+    return [
+        f", members {m}; objects {o}; since {t}" if isinstance(m, str) else ""
+        for m, o, t in zip(members, objects, starts, strict=True)
+    ]
 
 
 def _number(x: float) -> str:

@@ -44,6 +44,20 @@ def test_a_column_of_the_users_that_holds_no_numbers_is_not_told_of_and_does_no_
     assert ["score 2 is above 1"] == run(Threshold(1), events([2.0], value=pd.Series(told, dtype="object")))[0]["reason"].tolist()
 
 
+def test_the_reason_names_members_objects_and_start_of_a_campaign_where_there_is_one():
+    starts = from_us(np.array([START, START]))
+    campaign = {"campaign_members": ["2: ann, bob", None], "campaign_objects": ["1: post_1", None], "campaign_start": starts}
+    assert [
+        "score 2 is above 1, members 2: ann, bob; objects 1: post_1; since 2026-03-02 00:00:00",
+        "score 3 is above 1",
+    ] == run(Threshold(1), events([2.0, 3.0], **campaign))[0]["reason"].tolist()
+
+
+def test_columns_of_the_users_that_are_called_as_those_of_a_campaign_do_no_harm():
+    campaign = {"campaign_members": [2, "x"], "campaign_objects": ["a", None], "campaign_start": ["soon", "later"]}
+    assert ["score 2 is above 1", "score 3 is above 1"] == run(Threshold(1), events([2.0, 3.0], **campaign))[0]["reason"].tolist()
+
+
 @pytest.mark.parametrize("column", [[1, 2], [1.0, 2.0], pd.array([1, 2], dtype="Int64"), ["1", "2"]])
 def test_an_entity_is_written_the_same_whatever_the_type_of_its_column(column):
     out, _ = run(Threshold(1, entity="actor"), events([2.0, 2.0], actor=column))

@@ -1,0 +1,104 @@
+import math
+
+import pytest
+from drawn import START, S, column, cuts, rows
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from naive_coordination import midas
+
+from govlab.detectors import Midas
+from govlab.errors import ArgumentError, SchemaError
+from govlab.frames import event_frame, from_us
+
+
+def frame_of(edges):
+    """Edges are (seconds, source, target)."""
+    times, sources, targets = zip(*edges, strict=True) if edges else ((), (), ())
+    return event_frame({"time": from_us([START + int(t * S) for t in times]), "source": list(sources), "target": list(targets)})
+
+
+def scored(edges, **recipe):
+    return column(Midas(**recipe), frame_of(edges), "score")
+
+
+@given(rows(step_s=200), cuts, st.sampled_from([0.0, 0.5, 0.9]), st.sampled_from([1.0, 4.0, 1e3]))
+@settings(max_examples=40, deadline=None)
+def test_it_scores_as_the_naive_twin_does_with_counts_that_are_exact(drawn, cuts, alpha, threshold):
+    edges = [{"time": r["time"], "source": r["key"], "target": r["item"]} for r in drawn]
+    frame = event_frame({"time": from_us([e["time"] for e in edges])} | {n: [e[n] for e in edges] for n in ("source", "target")})
+    twin = midas(edges, [30 * S, 120 * S], alpha, threshold)
+    step = Midas(ticks=["30s", "2min"], alpha=alpha, threshold=threshold, width=4_096)
+    assert twin == pytest.approx(column(step, frame, "score", cuts), rel=1e-9, abs=1e-9, nan_ok=True)
+
+
+one_a_minute = [(60 * i, f"u{i % 5}", f"v{i % 7}") for i in range(120)]
+
+
+def test_a_burst_on_one_target_from_many_sources_scores_high():
+    burst = [(7_200 + i, f"new{i}", "v1") for i in range(30)]
+    scores = scored([*one_a_minute, *burst], ticks=["1min"])
+    assert 3 * max(scores[10:120]) < scores[-1]
+
+
+def test_a_slow_wave_is_seen_with_a_long_tick():
+    wave = [(7_200 + 60 * i, "u1", "v1") for i in range(120)]
+    short, both = (max(scored([*one_a_minute, *wave], ticks=ticks)[120:]) for ticks in (["1min"], ["1min", "10min"]))
+    assert both > 2 * short
+
+
+def test_what_scores_over_the_threshold_is_kept_out_of_what_is_usual():
+    edges = one_a_minute + [(7_200 + 2 * i, "u1", "v1") for i in range(600)]
+    guarded, learning = (scored(edges, ticks=["1min"], threshold=t)[-1] for t in (50, 1e12))
+    assert guarded > 3 * learning
+
+
+def test_a_tick_that_begins_is_no_anomaly_of_what_is_busy():
+    steady = [(i / 10, "a", "b") for i in range(24_000)]
+    assert max(scored(steady, ticks=["1min"])[12_000:]) < 10
+
+
+def test_it_gives_nan_in_the_first_tick():
+    assert [True, True, False, False] == [
+        math.isnan(s) for s in scored([(0, "a", "b"), (59, "a", "b"), (60, "a", "b"), (61, "c", "d")], ticks=["1min"])
+    ]
+
+
+def test_a_row_that_is_no_edge_scores_nan_and_is_not_learned():
+    scores = scored([*one_a_minute, (7_200, None, "v1"), (7_200, "u1", None), (7_260, "u1", "v1")])
+    assert [True, True] == [math.isnan(s) for s in scores[120:122]]
+    assert scored([*one_a_minute, (7_260, "u1", "v1")])[-1] == scores[-1]
+
+
+def test_a_late_row_counts_into_the_current_tick():
+    late, prompt = ([*one_a_minute, (7_200, "u1", "v1"), (at, "u1", "v1")] for at in (3_600, 7_201))
+    assert scored(prompt)[-1] == scored(late)[-1]
+
+
+def test_numbers_and_texts_name_accounts_alike():
+    numbered = [(t, int(u[1:]), int(v[1:])) for t, u, v in one_a_minute]
+    wide = {"width": 65_536}
+    assert scored(one_a_minute, **wide) == pytest.approx(scored(numbered, **wide), nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"ticks": "1min"}, "ticks='1min'; expected a list of durations"),
+        ({"ticks": []}, "expected a list of durations"),
+        ({"ticks": ["soon"]}, "Midas: ticks='soon' is not a duration"),
+        ({"alpha": 1}, "alpha=1; expected a number of at least 0 and below 1"),
+        ({"alpha": -0.1}, "alpha=-0.1"),
+        ({"threshold": 0}, "threshold=0"),
+        ({"width": 0}, "width=0"),
+        ({"rows": 1.5}, "rows=1.5; expected a whole number"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_by_name(wrong, message):
+    with pytest.raises(ArgumentError, match=message):
+        Midas(**wrong)
+
+
+@pytest.mark.parametrize("gone", ["source", "target"])
+def test_a_missing_column_is_named(gone):
+    with pytest.raises(SchemaError, match=f"Midas needs a column '{gone}'"):
+        Midas().process(frame_of(one_a_minute).drop(columns=gone))
