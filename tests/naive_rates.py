@@ -43,7 +43,7 @@ def gpd(excesses):
     a1 = sum((1 - (j - 0.35) / n) * x for j, x in enumerate(ranked, 1)) / n
     if a0 <= 0 or a0 <= 2 * a1:
         return 0.0, a0
-    shape = min(max(2 - a0 / (a0 - 2 * a1), -0.5), 0.9)
+    shape = min(max(2 - a0 / (a0 - 2 * a1), 0.0), 0.9)
     return shape, a0 * (1 - shape)
 
 
@@ -167,3 +167,93 @@ class _Contexts:
                 facts.append(fact)
             total += best
         return total
+
+
+def fuzzy_art(rows, scales, vigilance, categories, record, history, warm, most=math.inf, expire=math.inf):
+    entities, scores = Entities(most, dict, expire), []
+    for row in rows:
+        state, x = entities.of(row["key"], row["time"]), fits(row["value"])
+        if x is None:
+            scores.append(math.nan)
+            continue
+        seen = state.setdefault("seen", [])
+        seen.append(x)
+        t = len(seen) - 1
+        if t < warm:
+            scores.append(math.nan)
+            continue
+        past = seen[-history:-1]
+        if t == warm or t % history == 0:
+            state["nets"], state["range"] = _nets(past, past, scales, vigilance, categories), (min(past), max(past))
+        low, high = state["range"]
+        if not low - (high - low) <= x <= high + (high - low):
+            low, high = state["range"] = min([*past, x]), max([*past, x])
+            state["nets"] = _nets(past, [*past, x], scales, vigilance, categories)
+        raw = 0.0
+        for k, net in enumerate(state["nets"]):
+            n, q = net.shown, net.opened
+            match, new = net.show(_code([*past, x], k, low, high))
+            if new:
+                raw += -math.log((q + 0.5) / (n + q + 1)) + math.log((1 - match) / (1 - net.vigilance))
+        raws = state.setdefault("raws", [])
+        last = raws[-record:] if record else []
+        scores.append(raw if all(raw > r for r in last) else raw - max(last))
+        raws.append(raw)
+    return scores
+
+
+def _code(values, k, low, high):
+    d = 2**k
+    block = []
+    for b in range(d):
+        part = values[len(values) - (b + 1) * d : len(values) - b * d]
+        total = 0.0
+        for v in reversed(part):
+            total += v
+        block.append(min(max((total / d - low + (high - low)) / (3 * (high - low)), 0.0), 1.0))
+    return [*block, *[1 - v for v in block]]
+
+
+def _nets(past, reach, scales, least, categories):
+    low, high = min(reach), max(reach)
+    if low == high:
+        return []
+    nets = []
+    for k in range(scales):
+        codes = [_code(past[:end], k, low, high) for end in range(4**k, len(past) + 1)]
+        trial = _Art(least, categories)
+        unlike = [1 - trial.show(code)[0] for code in codes]
+        rows = range(4**k - 1, len(past))
+        later = [u for u, t in zip(unlike, rows, strict=True) if t >= (4**k - 1 + len(past)) // 2]
+        nets.append(_Art(min(max(least, 1 - 2 * sum(later) / len(later)), 0.999), categories))
+        for code in codes:
+            nets[-1].show(code)
+    return nets
+
+
+class _Art:
+    def __init__(self, vigilance, most):
+        self.vigilance, self.most = vigilance, most
+        self.categories, self.shown, self.opened = [], 0, 0  # a category: [weights, when it was last chosen]
+
+    def show(self, code):
+        d, fitting, match = len(code) // 2, [], 0.0
+        for category in self.categories:
+            common = sum(min(x, w) for x, w in zip(code, category[0], strict=True))
+            match = max(match, common / d)
+            if common / d >= self.vigilance:
+                fitting.append((common / (0.01 + sum(category[0])), category))
+        self.shown += 1
+        if fitting:
+            chosen = max(fitting, key=lambda pair: pair[0])[1]
+            chosen[0] = [min(x, w) for x, w in zip(code, chosen[0], strict=True)]
+        else:
+            self.opened += 1
+            if len(self.categories) == self.most:
+                chosen = min(self.categories, key=lambda category: category[1])
+            else:
+                chosen = [None, None]
+                self.categories.append(chosen)
+            chosen[0] = code
+        chosen[1] = self.shown
+        return match, not fitting

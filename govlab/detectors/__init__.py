@@ -11,6 +11,7 @@ TABLE = {
     "conformal_knn": ("govlab.detectors.conformal_knn:ConformalKnn", "pip install govlab"),
     "ewma_z": ("govlab.detectors.ewma_z:EwmaZ", "pip install govlab"),
     "fused": ("govlab.detectors.fused:Fused", "pip install govlab"),
+    "fuzzy_art": ("govlab.detectors.fuzzy_art:FuzzyArt", "pip install govlab"),
     "half_space_trees": ("govlab.detectors.half_space_trees:HalfSpaceTrees", "pip install govlab"),
     "never": ("govlab.detectors.constant:Never", "pip install govlab"),
     "random": ("govlab.detectors.constant:Random", "pip install govlab"),

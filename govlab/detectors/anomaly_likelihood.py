@@ -117,7 +117,7 @@ class AnomalyLikelihood(Detector):
     >>> events = gl.event_frame({"time": ["2026-03-02T00:00:00Z"] * 130, "score": [*noisy, *[1.0] * 10]})
     >>> score = gl.detectors.AnomalyLikelihood(long=500, short=6).process(events)["score"]
     >>> int(score.isna().sum()), [round(s, 2) for s in score.iloc[[119, 120, 125, 129]]]
-    (100, [0.3, 0.43, 0.8, 0.84])
+    (100, [0.3, 0.43, 0.77, 0.76])
     """
 
     column: str = "score"

@@ -160,11 +160,11 @@ class CadOse(Detector):
     --------
     >>> import govlab as gl
     >>> value = [1.0, 2.0, 3.0, 2.0] * 50
-    >>> value[120], value[160] = 3.0, 9.0  # in the wrong place, and never seen
+    >>> value[121], value[160] = 3.0, 9.0  # in the wrong place, and never seen
     >>> events = gl.event_frame({"time": ["2026-03-02T00:00:00Z"] * 200, "value": value})
     >>> score = gl.detectors.CadOse(warm=50).process(events)["score"]
     >>> score[score > 0].index.to_list()
-    [120, 160]
+    [121, 122, 160]
     """
 
     column: str = "value"

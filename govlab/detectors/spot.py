@@ -35,8 +35,8 @@ def gpd_of(known, first):
     off = mean - 2.0 * weighted
     if mean <= 0.0 or off <= 0.0:
         return 0.0, mean
-    # the moments exist for a shape below 1 only; below -0.5 the end of the distribution would be too near to be trusted
-    shape = min(max(2.0 - mean / off, -0.5), 0.9)
+    # the moments exist for a shape below 1 only; one below 0 has an end, beyond which a few dozen peaks would call all impossible
+    shape = min(max(2.0 - mean / off, 0.0), 0.9)
     return shape, mean * (1.0 - shape)
 
 
@@ -44,16 +44,15 @@ def gpd_of(known, first):
 def gpd_tail(excess, shape, scale):
     """Give the probability of an excess at least as high, at least 1e-300."""
     z = excess / scale
-    if abs(shape) < 1e-9:
+    if shape < 1e-9:
         return max(math.exp(-min(z, 700.0)), LEAST)
-    inner = 1.0 + shape * z
-    return LEAST if inner <= 0.0 else max(math.exp(max(-math.log(inner) / shape, -690.0)), LEAST)
+    return max(math.exp(max(-math.log1p(shape * z) / shape, -690.0)), LEAST)
 
 
 @njit(cache=True, nogil=True)
 def gpd_quantile(p, shape, scale):
     """Give the excess that has this tail probability."""
-    return -scale * math.log(p) if abs(shape) < 1e-9 else scale / shape * (p**-shape - 1.0)
+    return -scale * math.log(p) if shape < 1e-9 else scale / shape * (p**-shape - 1.0)
 
 
 @njit(cache=True, nogil=True)
@@ -172,7 +171,7 @@ class Spot(Detector):
     >>> events = gl.event_frame({"time": ["2026-03-02T00:00:00Z"] * 303, "value": [*value, 50.0, 110.0, 150.0]})
     >>> score = gl.detectors.Spot("value", tail="upper", level=0.9).process(events)["score"]
     >>> [round(s, 1) for s in score.iloc[-3:]]
-    [0.3, 2.0, 2.0]
+    [0.3, 2.7, 5.8]
     """
 
     column: str = "score"
