@@ -1,4 +1,4 @@
-"""The conformal k-NN detector on the Numenta Anomaly Benchmark, beside baselines in the same run.
+"""The detectors of one metric on the Numenta Anomaly Benchmark, beside baselines in the same run.
 
     GOVLAB_DATA=folder python benchmarks/nab.py [--files N]
 
@@ -22,15 +22,24 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from govlab.detectors.conformal_knn import ConformalKnn
+from govlab.detectors import AnomalyLikelihood, CadOse, ConformalKnn, EwmaZ, Fused, FuzzyArt, Spot
 from govlab.evaluation.nab import PROFILES, nab_score
+from govlab.frames import event_frame
+from govlab.pipeline import Pipeline
+from govlab.step import Step
 
 Scorer = Callable[[np.ndarray], np.ndarray]
 CHANCE = np.random.default_rng(0)  # one for all files: a seed a file would give files of equal length equal scores
 
 
-def conformal(values: np.ndarray) -> np.ndarray:
-    return ConformalKnn().score_learn_many(pd.DataFrame({"value": values}))
+def of(*steps: Step) -> Scorer:
+    """Score a file by fresh copies of steps."""
+
+    def scored(values: np.ndarray) -> np.ndarray:
+        times = pd.date_range("2026-03-02", periods=values.size, freq="5min", tz="UTC")
+        return Pipeline(*steps).process(event_frame({"time": times, "value": values}))["score"].to_numpy("float64")
+
+    return scored
 
 
 def ewma_z(values: np.ndarray, alpha: float = 0.005) -> np.ndarray:
@@ -71,8 +80,21 @@ def local_record(scorer: Scorer, record: int = 50) -> Scorer:
     return scored
 
 
+EVIDENCE = [CadOse(record=0), FuzzyArt(record=0), ConformalKnn(record=0)]  # in nats, each row by itself
 DETECTORS: dict[str, Scorer] = {
-    "conformal_knn": conformal,
+    "cad_ose": of(CadOse()),
+    "fuzzy_art": of(FuzzyArt()),
+    "conformal_knn": of(ConformalKnn()),
+    "fused: cad_ose, conformal_knn": of(Fused([EVIDENCE[0], EVIDENCE[2]], ranked=False, record=50)),
+    "fused: cad_ose, fuzzy_art": of(Fused(EVIDENCE[:2], ranked=False, record=50)),
+    "fused: all three": of(Fused(EVIDENCE, ranked=False, record=50)),
+    "fused: all three, ranked": of(Fused(EVIDENCE, record=50)),
+    "spot, both tails, local record": local_record(of(Spot("value", tail="both"))),
+    "spot, both tails, drift of 288, local record": local_record(of(Spot("value", tail="both", drift=288))),
+    "cad_ose, then anomaly_likelihood, local record": local_record(of(EVIDENCE[0], AnomalyLikelihood())),
+    "ewma_z, then anomaly_likelihood, local record": local_record(
+        of(EwmaZ("value", alpha=0.005, floor=1e-3, tail="both"), AnomalyLikelihood())
+    ),
     "EWMA z": ewma_z,
     "EWMA z, local record": local_record(ewma_z),
     "windowed Gaussian": windowed_gaussian,
@@ -111,7 +133,9 @@ def main() -> None:
     values, windows = corpus(files)
     rows = sum(v.size for v in values.values())
     print(f"{len(values)} files, {rows:,} rows, {sum(map(len, windows.values()))} windows; thresholds are oracle")
-    conformal(np.zeros(200))  # compiling is not scoring
+    for name, scorer in DETECTORS.items():
+        if name != "random":
+            scorer(np.arange(400) % 7.0)  # compiling is not scoring
     table = []
     for name, scorer in DETECTORS.items():
         began = time.process_time()
