@@ -83,7 +83,7 @@ class AnomalyLikelihood(Detector):
     A single high score of a noisy detector says little, a run of them much; where high scores are rare, one is enough. Put
     it after a detector, whose ``score`` it replaces, or on any column of numbers. Range: at least 0 (2 = one in a hundred,
     if the mean of the last few were normal with the deviation of one score, which makes it cautious). Cold start: NaN for the first
-    ``warm`` scores of an entity; NaN for a missing or infinite score, which is not learned. About 40 ns a row and
+    ``warm`` scores of an entity; NaN for a missing or infinite score, which is not learned. About 90 ns a row and
     24 * ``long`` bytes an entity.
 
     Parameters

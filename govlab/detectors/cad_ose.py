@@ -123,7 +123,7 @@ class CadOse(Detector):
 
     Range: at least 0, in nats, and with ``record`` any number: what is no record gives by how much it is not (0 or less).
     Cold start: NaN for the first ``warm`` values of an entity; NaN for a missing or infinite value, which is not learned.
-    About 1 us a row, and 8 * ``history`` + 8 * ``places`` bytes an entity.
+    About 1 us a row, and 8 * (``history`` + ``places``) bytes an entity, 330 kB.
 
     Parameters
     ----------

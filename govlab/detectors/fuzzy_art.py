@@ -131,9 +131,10 @@ class FuzzyArt(Detector):
     (q + 1/2) / (n + q + 1). Its -log, and the log of how far the block is from the nearest category (1 = just too far), are
     summed over the scales. A state that stays strange would alarm at every row, so only a *local record* counts.
 
-    Range: at least 0, in nats, and with ``record`` any number: what is no record gives by how much it is not (0 or less). Cold start:
-    NaN for the first ``warm`` values of an entity; NaN for a missing or infinite value, which is not learned. About 2 us a
-    row for a dozen categories, in proportion to their number; 8 * ``history`` bytes an entity, and 16 a number of a category.
+    Range: at least 0, in nats, and with ``record`` any number: what is no record gives by how much it is not (0 or less).
+    Cold start: NaN for the first ``warm`` values of an entity; NaN for a missing or infinite value, which is not learned.
+    About 1 us a row for a dozen categories, in proportion to their number; 110 kB an entity, as 8 * ``history`` + 8 *
+    ``scales`` * ``categories`` * (2^``scales`` + 1) bytes.
 
     Parameters
     ----------

@@ -130,7 +130,7 @@ class Spot(Detector):
     and gives p there; below the quantile p is the rank. On any column it is a detector; after a detector
     (``column="score"``) it turns scores into ``p`` (``give="p"``), so that a threshold is a rate of false alarms. Range: 0 to
     300. Cold start: NaN for the first ``warm`` values of an entity; NaN for a missing or infinite value, which is not
-    learned. About 1 us a row and 16 * ``window`` bytes an entity.
+    learned. About 2 us a row and 16 * ``window`` bytes an entity.
 
     Parameters
     ----------

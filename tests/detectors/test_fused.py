@@ -83,6 +83,11 @@ def test_what_is_no_detector_is_refused(wrong):
         Fused(wrong)
 
 
+def test_whether_scores_are_ranked_is_a_yes_or_no():
+    with pytest.raises(ArgumentError, match="ranked=5"):
+        Fused(BOTH.detectors, ranked=5)
+
+
 def test_a_detector_that_lacks_its_column_says_which():
     with pytest.raises(SchemaError, match="'nothing'"):
         Fused([EwmaZ("nothing")]).process(frame(noise))
