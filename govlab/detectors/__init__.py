@@ -5,8 +5,8 @@ from govlab.registry import lazy_room
 TABLE = {
     "always": ("govlab.detectors.constant:Always", "pip install govlab"),
     "anomaly_likelihood": ("govlab.detectors.anomaly_likelihood:AnomalyLikelihood", "pip install govlab"),
-    "calibrated": ("govlab.detectors.calibrated:Calibrated", "pip install govlab"),
     "cad_ose": ("govlab.detectors.cad_ose:CadOse", "pip install govlab"),
+    "calibrated": ("govlab.detectors.calibrated:Calibrated", "pip install govlab"),
     "callable": ("govlab.detectors.adapters:Callable", "pip install govlab"),
     "conformal_knn": ("govlab.detectors.conformal_knn:ConformalKnn", "pip install govlab"),
     "ewma_z": ("govlab.detectors.ewma_z:EwmaZ", "pip install govlab"),
