@@ -5,13 +5,17 @@ from govlab.registry import lazy_room
 TABLE = {
     "adwin": ("govlab.detectors.adwin:Adwin", "pip install govlab"),
     "always": ("govlab.detectors.constant:Always", "pip install govlab"),
+    "anomaly_likelihood": ("govlab.detectors.anomaly_likelihood:AnomalyLikelihood", "pip install govlab"),
     "bocpd": ("govlab.detectors.bocpd:Bocpd", "pip install govlab"),
+    "cad_ose": ("govlab.detectors.cad_ose:CadOse", "pip install govlab"),
     "calibrated": ("govlab.detectors.calibrated:Calibrated", "pip install govlab"),
     "callable": ("govlab.detectors.adapters:Callable", "pip install govlab"),
     "co_action": ("govlab.detectors.co_action:CoAction", "pip install govlab"),
     "conformal_knn": ("govlab.detectors.conformal_knn:ConformalKnn", "pip install govlab"),
     "decayed_histogram": ("govlab.detectors.decayed_histogram:DecayedHistogram", "pip install govlab"),
     "ewma_z": ("govlab.detectors.ewma_z:EwmaZ", "pip install govlab"),
+    "fused": ("govlab.detectors.fused:Fused", "pip install govlab"),
+    "fuzzy_art": ("govlab.detectors.fuzzy_art:FuzzyArt", "pip install govlab"),
     "half_space_trees": ("govlab.detectors.half_space_trees:HalfSpaceTrees", "pip install govlab"),
     "hddm": ("govlab.detectors.hddm:Hddm", "pip install govlab"),
     "input_drift": ("govlab.detectors.input_drift:InputDrift", "pip install govlab"),
@@ -29,6 +33,7 @@ TABLE = {
     "rs_hash": ("govlab.detectors.rs_hash:RsHash", "pip install govlab"),
     "seasonal_count": ("govlab.detectors.seasonal_count:SeasonalCount", "pip install govlab"),
     "sklearn": ("govlab.detectors.adapters:Sklearn", "pip install govlab"),
+    "spot": ("govlab.detectors.spot:Spot", "pip install govlab"),
     "volume": ("govlab.detectors.constant:Volume", "pip install govlab"),
 }
 

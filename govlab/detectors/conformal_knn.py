@@ -110,7 +110,7 @@ def _run(xs, scores, values, near_value, near_shape, recent, counts, shape, k, h
         if b >= 0.0:
             near_shape[counts[SHAPES] % calibration] = b
             counts[SHAPES] += 1
-        if raw == raw:
+        if raw == raw and recent.size > 0:
             recent[counts[RAWS] % recent.size] = raw
             counts[RAWS] += 1
         counts[FILL] += 1
@@ -161,7 +161,7 @@ class ConformalKnn(Detector):
         Past distances that p is read off: the smallest p is 0.5 / (calibration + 1). Longer than ``history``, since an
         alarm once in 10,000 rows cannot be read off 8,192, and a row here is one comparison, not ``shape`` products.
     record : int, default 50
-        Rows that a score must be above in order to count.
+        Rows that a score must be above in order to count. 0: every row counts, as other detectors need it that take in the score.
     warm : int, default 150
         Rows that an entity must have learned before it is scored; at least ``2 * shape + k``.
     max_entities : int, default 256
@@ -224,7 +224,7 @@ class ConformalKnn(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        bounds = {"k": 1, "shape": 2, "calibration": 1, "record": 1, "max_entities": 1, "history": 5, "warm": 5}
+        bounds = {"k": 1, "shape": 2, "calibration": 1, "record": 0, "max_entities": 1, "history": 5, "warm": 5}
         for field, least in bounds.items():
             at_least(self, field, least)
             if not isinstance(getattr(self, field), int | np.integer):

@@ -203,7 +203,7 @@ def test_an_empty_frame_gives_no_scores():
         ("shape", 1),
         ("history", 22),
         ("calibration", 0),
-        ("record", 0),
+        ("record", -1),
         ("warm", 42),
         ("max_entities", 0),
         ("k", 2.5),
@@ -219,3 +219,10 @@ def test_a_column_that_is_missing_or_holds_text_is_named():
         ConformalKnn(column="valu").score_learn_many(frame_of([1.0]))
     with pytest.raises(SchemaError, match="'who' must hold numbers"):
         ConformalKnn(column="who").score_learn_many(frame_of([1.0], who=["ann"]))
+
+
+def test_with_a_record_of_0_every_row_counts():
+    frame = frame_of(noisy(200))
+    every, recorded = (ConformalKnn(**SMALL | {"record": r}).score_learn_many(frame) for r in (0, 5))
+    assert (every[12:] > 0).all()
+    np.testing.assert_array_equal(every[recorded > 0], recorded[recorded > 0])

@@ -1,0 +1,153 @@
+"""Several detectors as one: the sum of their evidence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numba import njit
+
+from govlab.detectors.cad_ose import beside
+from govlab.detectors.calibrated import _calibrate
+from govlab.entities import Entities
+from govlab.errors import ArgumentError
+from govlab.frames import require, time_us
+from govlab.keys import grow
+from govlab.step import Detector, Step, at_least
+
+
+@njit(cache=True, nogil=True)
+def _sum(slots, fresh, evidence, ranked, record, given, count, recent, scores):
+    """Sum the evidence of the detectors (rows of ``evidence``; p if ``ranked``); then the local record."""
+    for i in range(slots.size):
+        s = slots[i]
+        if fresh[i]:
+            given[s, :], count[s] = 0, 0
+        ready, some, total = True, False, 0.0
+        for d in range(evidence.shape[0]):
+            x = evidence[d, i]
+            if np.isfinite(x):
+                some = True
+                given[s, d] = 1
+                total += -np.log(x) if ranked else x
+            ready = ready and given[s, d] == 1
+        scores[i] = np.nan
+        if some and ready and np.isfinite(total):
+            scores[i] = beside(total, recent[s], count[s], record)
+            if record > 0:
+                recent[s, count[s] % record] = total
+                count[s] += 1
+
+
+class Fused(Detector):
+    """Score by several detectors at once: the sum of -log p of their scores, each p beside the detector's own past.
+
+    Scores of different detectors have no common unit; how rare each is beside its own past has one. Detectors that err
+    in different places support each other: what is a little odd to all of them is odd. Range: at least 0, in nats, at most
+    log(2 (``window`` + 1)) a detector; with ``record`` it may be negative, down to minus that. Cold start: NaN until each
+    detector has given more than ``warm`` scores; after that a detector without a score adds nothing, and NaN only if none
+    has one. Costs what the detectors cost, and for each of them, if ``ranked``, 4 us a row and 16 * ``window`` bytes an
+    entity.
+
+    Parameters
+    ----------
+    detectors : list of Step
+        At least one detector (or pipeline that ends in one); fresh copies of them are run.
+    by : str, optional
+        The column with the entity beside whose past scores are ranked; None: all rows together.
+    window : int
+        So many scores of a detector are remembered; the least p is 0.5 / (``window`` + 1).
+    warm : int
+        So many scores of a detector are learned before it has a p.
+    record : int
+        Rows of the entity that a sum must be above in order to count, so that one event does not alarm at each of its rows: a
+        sum that is not above the last ``record`` ones gives by how much it is not (0 or less). 0: every sum counts.
+    ranked : bool
+        False: the scores are summed as they are, for detectors whose scores are evidence already (-log p in nats, as those of
+        CadOse, FuzzyArt, ConformalKnn and Fused, with ``record=0``). A rank knows nothing of how far above all of the past a
+        score is, so for one metric over time ``Fused([CadOse(record=0), ConformalKnn(record=0)], ranked=False, record=50)`` is
+        better than the sum of ranks.
+    max_entities : int
+        So many entities are known at once; one more takes the place of the one unseen for the longest.
+
+    Raises
+    ------
+    ArgumentError
+        There is no detector, or one is no step, or gives on other rows than it takes.
+
+    References
+    ----------
+    Fisher's method of combining p values, of which the sum is half the statistic: Fisher, R. A. (1932), Statistical Methods for
+    Research Workers, 4th edition, section 21.1. The detectors are not independent, so the sum is not read as a chi-square.
+
+    Examples
+    --------
+    >>> import govlab as gl
+    >>> value = [10.0, 11.0, 12.0, 11.0] * 40
+    >>> value[150] = 30.0
+    >>> events = gl.event_frame({"time": ["2026-03-02T00:00:00Z"] * 160, "value": value})
+    >>> both = gl.detectors.Fused([gl.detectors.EwmaZ("value", tail="both"), gl.detectors.RobustZ("value")], warm=20)
+    >>> score = both.process(events)["score"]
+    >>> int(score.idxmax()), bool(score.iloc[:20].isna().all())
+    (150, True)
+    """
+
+    detectors: Any
+    by: str | None = None
+    window: int = 16_384
+    warm: int = 100
+    record: int = 0
+    ranked: bool = True
+    max_entities: int = 256
+
+    @classmethod
+    def example(cls) -> Step:
+        """Make one for the contract checks."""
+        from govlab.detectors.ewma_z import EwmaZ
+        from govlab.detectors.robust_z import RobustZ
+
+        inner = [EwmaZ("value", "actor", max_entities=8), RobustZ("count", max_entities=8)]
+        return cls(inner, "actor", window=20, warm=3, record=4, max_entities=8)
+
+    def check(self) -> None:
+        """Check the recipe."""
+        given = [self.detectors] if isinstance(self.detectors, Step) else list(self.detectors)
+        if not given:
+            raise ArgumentError("Fused: give at least one detector, such as gl.detectors.EwmaZ('value').")
+        for step in given:
+            if not isinstance(step, Step) or step.absorbs:
+                raise ArgumentError(f"Fused: {step!r} cannot score the rows that it takes; expected instances of Detector.")
+        if not isinstance(self.ranked, bool):
+            raise ArgumentError(f"Fused: ranked={self.ranked!r}; expected True or False.")
+        self.detectors = [step.fresh() for step in given]
+        for field, least in (("window", 2), ("warm", 1), ("record", 0), ("max_entities", 1)):
+            at_least(self, field, least)
+
+    def start(self) -> None:
+        """Forget all scores, those of the detectors too."""
+        self._parts = [step.fresh() for step in self.detectors]
+        self._entities = Entities(self.max_entities)
+        empty = np.zeros((0, self.window if self.ranked else 0))
+        self._past = [(np.zeros(0, "int64"), empty, empty) for _ in self._parts]
+        self._given = np.zeros((0, len(self._parts)), "int64")
+        self._count, self._recent = np.zeros(0, "int64"), np.zeros((0, max(self.record, 1)))
+
+    def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
+        """Score each row and then learn it, shape (n,)."""
+        require(frame, [self.by], "Fused")
+        slots, fresh = self._entities.place(None if self.by is None else frame[self.by], time_us(frame))
+        size = self._entities.size if self.by is not None else 1
+        self._count, self._recent, self._given = (grow(a, size) for a in (self._count, self._recent, self._given))
+        evidence = np.empty((len(self._parts), len(frame)))
+        for d, part in enumerate(self._parts):
+            out = part.process(frame)
+            if len(out) != len(frame) or "score" not in out:
+                raise ArgumentError(f"Fused: {part.name} must give on each row that it takes, with a score.")
+            self._past[d] = past = tuple(grow(array, size) for array in self._past[d])
+            evidence[d] = out["score"].to_numpy("float64")
+            if self.ranked:
+                _calibrate(slots, fresh, evidence[d].copy(), self.warm, *past, evidence[d])
+        scores = np.empty(len(frame))
+        _sum(slots, fresh, evidence, self.ranked, self.record, self._given, self._count, self._recent, scores)
+        return scores

@@ -1,0 +1,228 @@
+"""How unlike all categories of the past the last rows are, at several scales."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from numba import njit
+
+from govlab.detectors.cad_ose import MOST, beside
+from govlab.entities import Entities
+from govlab.errors import ArgumentError
+from govlab.frames import duration_us, numbers, require, time_us
+from govlab.keys import grow
+from govlab.step import Detector, Step, above, at_least
+
+USED, OPENED, SHOWN = range(3)  # what the counts of a scale count: categories held, ever opened, and blocks
+CHOICE = 0.01  # the choice parameter: of categories that fit, the smaller is chosen
+CLOSEST = 0.999  # no vigilance above it: it would make of a constant past a scale for what comes
+
+
+@njit(cache=True, nogil=True)
+def _code(past, t, k, low, span, code):
+    """Write the complement-coded block that ends at row t: 2^k means of 2^k rows each, newest first."""
+    d = 1 << k
+    for b in range(d):
+        total = 0.0
+        for j in range(d):
+            total += past[(t - b * d - j) % past.size]
+        # one range of the past below it and one above it have room in 0..1
+        code[b] = min(max((total / d - low + span) / (3.0 * span), 0.0), 1.0)
+        code[d + b] = 1.0 - code[b]
+
+
+@njit(cache=True, nogil=True)
+def _show(code, d, vigilance, t, weights, last, counts):
+    """Show a block to the categories: the chosen one learns it, or a new one opens; gives the highest match, and whether new."""
+    chosen, choice, match = -1, -1.0, 0.0
+    for c in range(counts[USED]):
+        common = size = 0.0
+        for i in range(2 * d):
+            common += min(code[i], weights[c, i])
+            size += weights[c, i]
+        match = max(match, common / d)
+        if common / d >= vigilance and common / (CHOICE + size) > choice:
+            chosen, choice = c, common / (CHOICE + size)
+    new = chosen < 0
+    if new:
+        chosen = counts[USED]
+        if chosen < last.size:
+            counts[USED] += 1
+        else:
+            chosen = np.argmin(last)
+        weights[chosen, : 2 * d] = code[: 2 * d]
+        counts[OPENED] += 1
+    else:
+        for i in range(2 * d):
+            weights[chosen, i] = min(code[i], weights[chosen, i])
+    last[chosen] = t
+    counts[SHOWN] += 1
+    return match, new
+
+
+@njit(cache=True, nogil=True)
+def _learn_again(past, first, end, reach, least, code, grid, vigilance, weights, last, counts):
+    """Take the range of the rows from ``first`` to before ``reach``, set the vigilance by those before ``end``, and learn them."""
+    low, high = np.inf, -np.inf
+    for t in range(first, reach):
+        low, high = min(low, past[t % past.size]), max(high, past[t % past.size])
+    grid[0], grid[1] = low, high
+    if high <= low:
+        return
+    for k in range(vigilance.size):
+        d, start = 1 << k, first + (1 << 2 * k) - 1
+        unlike, n = 0.0, 0
+        counts[k, :] = 0
+        for t in range(start, end):
+            _code(past, t, k, low, high - low, code)
+            match, _ = _show(code, d, least, t, weights[k], last[k], counts[k])
+            if t >= (start + end) // 2:
+                unlike += 1.0 - match
+                n += 1
+        vigilance[k] = min(max(least, 1.0 - 2.0 * unlike / max(n, 1)), CLOSEST)
+        counts[k, :] = 0
+        for t in range(start, end):
+            _code(past, t, k, low, high - low, code)
+            _show(code, d, vigilance[k], t, weights[k], last[k], counts[k])
+
+
+@njit(cache=True, nogil=True)
+def _score(slots, fresh, values, warm, least, record, count, grid, ring, vigilance, weights, last, counts, recent, scores):
+    history, code = ring.shape[1], np.zeros(weights.shape[3])
+    for i in range(slots.size):
+        s, scores[i] = slots[i], np.nan
+        if fresh[i]:
+            count[s] = 0
+        if not np.isfinite(values[i]):
+            continue
+        t, x = count[s], min(max(values[i], -MOST), MOST)
+        ring[s, t % history] = x
+        count[s] += 1
+        if t < warm:
+            continue
+        first, state = t - min(t, history - 1), (code, grid[s], vigilance[s], weights[s], last[s], counts[s])
+        if t == warm or t % history == 0:
+            _learn_again(ring[s], first, t, t, least, *state)
+        span = grid[s, 1] - grid[s, 0]
+        if x < grid[s, 0] - span or x > grid[s, 1] + span:
+            _learn_again(ring[s], first, t, t + 1, least, *state)
+            span = grid[s, 1] - grid[s, 0]
+        raw = 0.0
+        if span > 0.0:
+            for k in range(vigilance.shape[1]):
+                _code(ring[s], t, k, grid[s, 0], span, code)
+                shown, opened = counts[s, k, SHOWN], counts[s, k, OPENED]
+                match, new = _show(code, 1 << k, vigilance[s, k], t, weights[s, k], last[s, k], counts[s, k])
+                if new:
+                    raw += math.log((shown + opened + 1.0) / (opened + 0.5) * (1.0 - match) / (1.0 - vigilance[s, k]))
+        scores[i] = beside(raw, recent[s], t - warm, record)
+        if record > 0:
+            recent[s, (t - warm) % record] = raw
+
+
+class FuzzyArt(Detector):
+    """Score the last rows by how unlike all known categories they are, at several scales, by adaptive resonance (fuzzy ART).
+
+    At scale k the block is the last 2^k means of 2^k rows each, so blocks reach back 1, 4, 16 rows. A category is a box around
+    the blocks that it learned. A block joins a category if it can grow around it within the vigilance, else it opens
+    a new one, and that is the anomaly: with q categories ever opened by n blocks it has the probability
+    (q + 1/2) / (n + q + 1). Its -log, and the log of how far the block is from the nearest category (1 = just too far), are
+    summed over the scales. A state that stays strange would alarm at every row, so only a *local record* counts.
+
+    Range: at least 0, in nats, and with ``record`` any number: what is no record gives by how much it is not (0 or less).
+    Cold start: NaN for the first ``warm`` values of an entity; NaN for a missing or infinite value, which is not learned.
+    About 1 us a row for a dozen categories, in proportion to their number; 110 kB an entity, as 8 * ``history`` + 8 *
+    ``scales`` * ``categories`` * (2^``scales`` + 1) bytes.
+
+    Parameters
+    ----------
+    column : str
+        The column that is scored.
+    by : str, optional
+        The column with the entity; None: all rows are one entity.
+    scales : int
+        How many scales, 1 to 6.
+    vigilance : float
+        The least vigilance, above 0 and below 1: 1 less the mean size of a category, in thirds of the range of the past. It
+        is raised for each scale to 1 less twice the mean mismatch of the past, where that is smoother.
+    categories : int
+        So many are known at each scale; one more takes the place of the one unused for the longest.
+    record : int
+        Rows that a sum must be above in order to count. 0: every sum counts.
+    history : int
+        Values that are remembered, more than ``warm``. Values are scaled by their range, never by what is to come; that, the
+        vigilance and the categories are learned again when a value is more than that range outside of it, and every
+        ``history`` values.
+    warm : int
+        So many values are learned before the first is scored, at least twice the longest block.
+    max_entities : int
+        So many entities are known at once; one more takes the place of the one unseen for the longest.
+    expire : str
+        An entity unseen for longer (event time) starts afresh.
+
+    References
+    ----------
+    Carpenter, G. A., Grossberg, S., Rosen, D. B. (1991). Fuzzy ART. doi:10.1016/0893-6080(91)90056-B. The use on blocks of a
+    series is that of Hampton, M. (2021), ARTime, https://github.com/markNZed/ARTimeNAB.jl , which knows the range and
+    length of the whole file, and has wavelets and two vigilances.
+
+    Examples
+    --------
+    >>> import govlab as gl
+    >>> value = [1.0, 2.0, 3.0, 2.0] * 50
+    >>> value[101], value[170] = 3.0, 9.0  # in the wrong place, and never seen
+    >>> events = gl.event_frame({"time": ["2026-03-02T00:00:00Z"] * 200, "value": value})
+    >>> score = gl.detectors.FuzzyArt(warm=50, record=30).process(events)["score"]
+    >>> score[score > 0].index.to_list()
+    [101, 170]
+    """
+
+    column: str = "value"
+    by: str | None = None
+    scales: int = 3
+    vigilance: float = 0.9
+    categories: int = 200
+    record: int = 50
+    history: int = 8_192
+    warm: int = 150
+    max_entities: int = 64
+    expire: str = "30d"
+
+    @classmethod
+    def example(cls) -> Step:
+        """Make one for the contract checks."""
+        return cls("value", "actor", scales=2, categories=4, record=5, history=20, warm=8, max_entities=8)
+
+    def check(self) -> None:
+        """Check the recipe."""
+        for field, least in (("scales", 1), ("categories", 1), ("record", 0), ("max_entities", 1)):
+            at_least(self, field, least)
+        if self.scales > 6:
+            raise ArgumentError(f"FuzzyArt: scales={self.scales}; expected at most 6, which reach back 1,024 rows.")
+        at_least(self, "warm", 2 * 4 ** (self.scales - 1))
+        at_least(self, "history", self.warm + 1)
+        above(self, "vigilance", 0, most=CLOSEST)
+        duration_us(self.expire, "FuzzyArt: expire")
+
+    def start(self) -> None:
+        """Forget all entities."""
+        self._entities = Entities(self.max_entities, duration_us(self.expire))
+        self._count, self._grid, self._ring = np.zeros(0, "int64"), np.zeros((0, 2)), np.zeros((0, self.history))
+        self._vigilance, self._counts = np.zeros((0, self.scales)), np.zeros((0, self.scales, 3), "int64")
+        self._weights = np.zeros((0, self.scales, self.categories, 2**self.scales))
+        self._last, self._recent = np.zeros((0, self.scales, self.categories), "int64"), np.zeros((0, max(self.record, 1)))
+
+    def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
+        """Score each row and then learn it, shape (n,)."""
+        require(frame, [self.column, self.by], "FuzzyArt")
+        slots, fresh = self._entities.place(None if self.by is None else frame[self.by], time_us(frame))
+        for name in ("_count", "_grid", "_ring", "_vigilance", "_weights", "_last", "_counts", "_recent"):
+            setattr(self, name, grow(getattr(self, name), self._entities.size if self.by is not None else 1))
+        scores, values = np.empty(len(frame)), numbers(frame, self.column)
+        _score(
+            slots, fresh, values, self.warm, self.vigilance, self.record, self._count, self._grid, self._ring, self._vigilance,
+            self._weights, self._last, self._counts, self._recent, scores,
+        )  # fmt: skip
+        return scores
