@@ -35,7 +35,8 @@ ROWS = 16_384  # a frame
 def scored(step: gl.Step, events: Frame) -> tuple[np.ndarray, float]:
     """Give the scores of events, and the rows per CPU-second of all but the first frame (which compiles)."""
     running, parts, cpu = step.fresh(), [], 0.0
-    cuts = [events.iloc[i : i + ROWS].reset_index(drop=True) for i in range(0, len(events), ROWS)]
+    size = min(ROWS, 1 + len(events) // 4)
+    cuts = [events.iloc[i : i + size].reset_index(drop=True) for i in range(0, len(events), size)]
     for i, part in enumerate(cuts):
         began = time.process_time()
         parts.append(running.process(part)["score"].to_numpy("float64", na_value=np.nan))
@@ -179,11 +180,13 @@ def of_drift() -> Iterator[list[Any]]:
             continue
         seen = data.labels[data.labels["series"] == name]
         people = [sorted({int(p) for p in own["position"].dropna()}) for _, own in seen.groupby("annotator")]
-        score = gl.detectors.Bocpd("value").process(gl.event_frame({"time": frame["time"], "value": frame[values[0]]}))["score"]
+        step = gl.detectors.Bocpd("value", run_length=True)
+        out = step.process(gl.event_frame({"time": frame["time"], "value": frame[values[0]]}))
         said: list[int] = []
-        for at in np.flatnonzero(score.to_numpy() > 0.5).tolist():
-            if not said or at - said[-1] > 5:
-                said.append(at)
+        for at, length in zip(np.flatnonzero(out["score"] > 0.5).tolist(), out["run_length"][out["score"] > 0.5], strict=True):
+            begin = at - int(length) + 1  # the change is where the regime began, told at most ``lag`` rows later
+            if length <= step.lag and (not said or begin - said[-1] > 5):
+                said.append(begin)
         annotations = dict(enumerate(people))
         rows.append([covering(annotations, said, len(frame)), change_point_f1(annotations, said, len(frame))])
     cover, f1 = np.mean(rows, axis=0)

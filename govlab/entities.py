@@ -87,7 +87,7 @@ class Entities:
     def place(self, column: pd.Series | None, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Give each row its slot (int64) and whether its state must be started afresh before it (bool).
 
-        ``column=None``: all rows are one entity.
+        ``column=None``: all rows are one entity, which is never forgotten.
         """
         ids = np.zeros(len(times), "int64") if column is None else self._index.encode(column)
         known = max(len(self._index), 1)
@@ -101,9 +101,9 @@ class Entities:
             self._newer = np.append(self._newer, np.full(more, -1, "int64"))
             self._older = np.append(self._older, np.full(more, -1, "int64"))
         slots, fresh = np.empty(ids.size, "int64"), np.empty(ids.size, "bool")
-        _place(
-            ids, times, self.expire_us, self._slot_of, self._owner, self._last, self._newer, self._older, self._ends, slots, fresh
-        )
+        # a stream of one is not unseen for long when it is slow: a year may lie between the rows of an economic series
+        expire_us = np.iinfo("int64").max if column is None else self.expire_us
+        _place(ids, times, expire_us, self._slot_of, self._owner, self._last, self._newer, self._older, self._ends, slots, fresh)
         if len(self._index) > 2 * self.max_entities + 1_000:
             self._forget_names()
         return slots, fresh

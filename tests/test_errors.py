@@ -34,29 +34,43 @@ SEED = [("seed", [-1, 1.5, "1", None, True], "expected a whole number of at leas
 
 # for each step: what more it needs, and (field, wrong values, what the message must say was expected)
 WRONG = {
+    "adwin": ({}, counts("every", "buckets", "warm", "max_entities") + durations("expire") + [("delta", [0, 1, -1, "1", None], "expected a number"), ("span", [0, "1", math.nan], "expected a number above 0"), ("hold", [-1, 1.5], "expected a whole number")]),
     "always": ({}, []),
+    "anomaly_likelihood": ({}, counts("short", "long", "warm", "max_entities") + FLOOR + durations("expire")),
+    "bocpd": ({}, counts("lag", "runs", "memory", "warm", "max_entities") + durations("expire") + [("every", [1, "1", None, math.nan], "expected a number above 1"), ("run_length", ["yes", 1], "expected True or False"), ("hold", [-1, 1.5], "expected a whole number")]),
     "budget": ({}, counts("per_day") + durations("memory") + durations("warm", zero=True) + durations("cooldown", zero=True, none=True)),
+    "cad_ose": ({}, counts("bits", "history", "places", "warm", "max_entities") + durations("expire") + [("record", [-1, 1.5], "expected a whole number")]),
     "calibrated": ({}, counts("window", "warm", "max_entities")),
     "callable": ({}, [("function", ["f", None, 3], "expected a function of a row")]),
+    "co_action": ({}, counts("least", "warm", "named", "max_per_object", "max_entities", "max_pairs", "max_members", "max_campaigns") + durations("window", "halflife") + [("join", [0, "1", None], "expected a number above 0")]),
     "conform": ({}, [("schema", [{}, "int64"], "expected gl.Schema"), ("ranges", [{"x": 1}, {"x": (2, 1)}], "expected"), ("allowed", [{"x": "a"}], "expected a list")]),
-    "conformal_knn": ({}, counts("k", "shape", "history", "calibration", "record", "warm", "max_entities")),
+    "conformal_knn": ({}, counts("k", "shape", "history", "calibration", "warm", "max_entities") + counts("record", wrong=[-1, 1.5, "3", None, True])),
     "cooldown": ({}, durations("per")),
     "decayed_histogram": ({}, counts("halflife", "warm", "patience") + COLUMNS + CATEGORIES + GUARD),
     "deduplicate": ({}, counts("max_entities") + durations("within")),
     "entity_rate": ({}, counts("max_entities") + durations("halflife", "per", "expire") + [("into", ["", "time"], "expected the name of a new column")]),
     "ewma_z": ({}, counts("warm", "max_entities") + ALPHA + FLOOR + TAIL + durations("expire")),
+    "fused": ({"detectors": [registry.load("detectors", "ewma_z")("value")]}, [*counts("window", "warm", "max_entities"), ("ranked", ["yes", 1], "expected True or False"), ("record", [-1, 1.5], "expected a whole number")]),
+    "fuzzy_art": ({}, counts("scales", "categories", "warm", "history", "max_entities") + durations("expire") + [("vigilance", [0, 2, "1", None], "expected a number above 0")]),
     "half_space_trees": ({}, [*counts("trees", "depth", "window"), ("depth", [16], "expected at most 15"), *COLUMNS, GUARD[0], *counts("patience")]),
+    "hddm": ({}, counts("warm", "max_entities") + TAIL + durations("expire") + [("level", [0, 1, "1", None], "expected a number")]),
+    "input_drift": ({"columns": ["x"]}, [*counts("window", "reference", "every", "block", "bins"), ("columns", ["x"], "expected a list of columns"), ("level", [0, 0.6, "1", None], "expected a number above 0")]),
     "kitnet": ({}, counts("group", "mapping", "warm", "patience") + COLUMNS + GUARD + SEED + [(field, [0, -1, 1.5, "1", None, math.nan], "expected a number above 0 and at most 1") for field in ("hidden", "rate")]),
     "loda": ({}, counts("projections", "halflife", "warm", "patience") + COLUMNS + GUARD + SEED),
     "merge": ({}, durations("within")),
+    "midas": ({}, [*counts("rows", "width"), ("ticks", ["1min", [], None], "expected a list of durations, such as"), ("alpha", [-0.1, 1, math.nan], "expected a number"), ("threshold", [0, "1", None], "expected a number above 0")]),
     "mstream": ({}, counts("halflife", "warm", "patience") + durations("every") + COLUMNS + CATEGORIES + GUARD + SEED + [("alpha", [0, 1, -0.1, "1", None, math.nan], "expected a number above 0 and at most 0.999")]),
+    "near_duplicate": ({}, counts("shingle", "memory", "warm") + durations("window") + [("join", [0, 2, "1"], "expected a number above 0 and at most 1"), ("background", [1, "1", None], "expected a number above 1")]),
     "never": ({}, []),
+    "page_hinkley": ({}, [*counts("warm", "max_entities"), ("tail", ["top", None, 1], "expected one of 'both', 'upper', 'lower'"), *durations("expire"), ("units", ["metres", None], "expected one of 'deviations', 'raw'"), ("threshold", [0, "1", None], "expected a number above 0"), ("delta", [-1, "1"], "expected a number of at least 0"), ("alpha", [0, 2], "expected a number above 0 and at most 1")]),
     "random": ({}, [("seed", [1.5, "1", None, True], "expected a whole number")]),
     "river": ({"model": type("Model", (), {"score_one": 0, "learn_one": 0})(), "columns": ["x"]}, counts("warm", wrong=[-1, 1.5, "3", None]) + COLUMNS + [("model", [None, 3], "expected score_one")]),
     "robust_z": ({}, counts("window", "warm", "max_entities") + FLOOR + TAIL + durations("expire")),
+    "role_shift": ({}, counts("memory", "warm", "max_entities", "max_pairs") + durations("halflife")),
     "rs_hash": ({}, counts("components", "sample", "halflife", "warm", "patience") + COLUMNS + CATEGORIES + GUARD + SEED),
     "seasonal_count": ({}, counts("warm", "max_entities") + ALPHA + TAIL + durations("expire")),
     "sklearn": ({"model": MODEL, "columns": ["x"]}, counts("refit", "window", "warm") + COLUMNS + [("model", [None, 3, IsolationForest()], "(expected one with fit|give it one)")]),
+    "spot": ({}, counts("window", "warm", "refit", "max_entities") + TAIL + durations("expire") + [("level", [0, 2, "1", None], "expected a number above 0"), ("give", ["q", None], "expected one of 'score', 'p'"), ("guard", [0, "1"], "expected a number above 0")]),
     "threshold": ({}, [("above", ["6", math.nan, True], "expected a number"), ("p_below", [0, 2, "1"], "expected a number above 0 and at most 1")]),
     "volume": ({}, []),
     "window_count": ({}, counts("max_entities") + durations("every", "expire") + durations("size", none=True) + durations("lateness", zero=True) + [("size", ["90s"], "must be a multiple of every='1min'")]),
@@ -93,7 +107,9 @@ def test_an_argument_that_does_not_exist_is_refused_by_name(room, name):
 
 def needs(step):
     named = [getattr(step, field, None) for field in ("column", "by", "value", "distinct", "id", "score", "entity")]
-    return sorted({c for c in [*named, *getattr(step, "columns", ()), *getattr(step, "categories", ())] if isinstance(c, str)})
+    several = [getattr(step, field, None) for field in ("columns", "categories")]
+    named += [c for some in several if isinstance(some, tuple) for c in some]
+    return sorted({c for c in named if isinstance(c, str)})
 
 
 @pytest.mark.parametrize(("room", "name"), [step for step in STEPS if needs(registry.load(*step).example())])
