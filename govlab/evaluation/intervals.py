@@ -74,15 +74,16 @@ def ratio_difference(
 def detection_curve(delay_s: np.ndarray, missed_after_s: np.ndarray) -> pd.DataFrame:
     """Give the share of incidents not yet detected as time goes by (Kaplan-Meier).
 
-    A miss counts as "not detected until it was over", never as a delay, and never as nothing: a detector that finds one
-    incident in ten at once and misses nine stays at 0.9.
+    A miss never counts as a delay, and never as nothing: a detector that finds one incident in ten at once and misses nine
+    stays at 0.9. An incident that was over unseen stays undetected for ever (it leaves the curve of those that were
+    detected, not the number of all); only one that outlasted the history is censored.
 
     Parameters
     ----------
     delay_s : ndarray of float64, shape (n,)
         From the start of an incident to its first alert; NaN where it was missed.
     missed_after_s : ndarray of float64, shape (n,)
-        How long it could have been found.
+        For how long it was watched in vain; infinite where it was over unseen.
 
     Returns
     -------

@@ -24,8 +24,8 @@ class Judged:
     alerts : DataFrame
         All alerts, with ``looked_at`` (among the first ``per_day`` of its UTC day) and ``right``.
     incidents : DataFrame
-        What :func:`govlab.evaluation.caught` gives, by the alerts that were looked at, and ``missed_after_s``: how long it could
-        have been found.
+        What :func:`govlab.evaluation.caught` gives, by the alerts that were looked at, and ``missed_after_s``: for how long it
+        was watched in vain, infinite for one that was over.
     days : DataFrame
         A row a UTC day, also those without alerts or incidents: ``day``, ``share`` (of the day that was played), ``alerts``,
         ``looked_at``, ``right``, ``incidents`` (that touch it), ``quiet_s`` (seconds without an incident), ``false_alarms``
@@ -47,12 +47,11 @@ def judge(played: Played, truth: Truth, per_day: int) -> Judged:
     if truth.positives is None:
         incidents = caught(seen, truth.incidents.rename(columns={"incident": "incident_id"}))
         alerts["right"] = _overlaps(alerts, truth.incidents)
-        possible = (incidents["end"] - incidents["start"]).dt.total_seconds()
     else:
         alerts["right"], incidents = _of_events(alerts, played.entity, truth)
-        end = pd.Timestamp(truth.last_us, unit="us", tz="UTC")
-        possible = (end - incidents["start"]).dt.total_seconds()
-    incidents["missed_after_s"] = possible.clip(lower=0.0)
+    # one that was over is missed for good; one that was still going on might have been found yet
+    start, end = time_us(incidents, "start"), time_us(incidents, "end")
+    incidents["missed_after_s"] = np.where(end <= truth.last_us, np.inf, np.maximum(0, truth.last_us - start) / 1e6)
     return Judged(alerts, incidents, _days(alerts, truth))
 
 

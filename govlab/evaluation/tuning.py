@@ -44,10 +44,10 @@ class Tuning:
     best: dict[str, Any]
 
     def _repr_html_(self) -> str:
-        return f"<p>best: {html.escape(str(self.best))}</p>{self.walk.to_html(escape=True, border=0)}"
+        return f"<p>best: {html.escape(str(self.best))}</p>{self.walk.to_html(escape=True, border=0, float_format=_short)}"
 
     def __repr__(self) -> str:
-        return f"Tuning(best={self.best})\n{self.walk.to_string()}"
+        return f"Tuning(best={self.best})\n{self.walk.to_string(float_format=_short)}"
 
 
 def tune(
@@ -164,6 +164,10 @@ def _score(
     when = time_us(alerts)
     right = alerts["right"].to_numpy("float64")[(when >= begin) & (when < end)]
     return ratio(caught, np.ones(caught.size)), ratio(right, np.ones(right.size))
+
+
+def _short(value: float) -> str:
+    return f"{value:.3f}"
 
 
 def _best(scores: list[tuple[float | None, float | None]], at: int) -> int:

@@ -16,9 +16,10 @@ _HOMES = {
     "Timeline": "live",
     "fragment": "export",
     "save": "export",
+    "show": "notebook",
 }
 
-__all__ = ["AlertRaster", "Status", "Timeline", "fragment", "save"]
+__all__ = ["AlertRaster", "Status", "Timeline", "fragment", "save", "show"]
 
 
 def __getattr__(name: str) -> Any:

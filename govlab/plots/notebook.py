@@ -51,6 +51,28 @@ def activate(cells: Cells) -> bool:
     return True
 
 
+def show(obj: Any) -> Any:
+    """Show any HoloViews object, at the end of a cell, as it is now; nothing is fetched, and no call is needed before.
+
+    Parameters
+    ----------
+    obj : HoloViews object
+        What holds no live plot of this package; one that does shows itself.
+
+    Returns
+    -------
+    object
+        What the notebook shows; without a front end (a test, nbconvert, a script) the object itself.
+    """
+    if not activate(Cells()):
+        return obj
+    from IPython.display import HTML
+
+    from govlab.plots.export import fragment
+
+    return HTML(fragment(obj, bokehjs=False))
+
+
 def _load() -> None:
     """Put BokehJS into the page, unless it has one."""
     from IPython.display import publish_display_data

@@ -50,6 +50,15 @@ def test_incidents_caught_precision_and_false_alarms_are_counted_by_hand():
     assert 900.0 == told["median_delay_s"]
 
 
+def test_an_incident_that_was_over_unseen_is_never_found_and_one_that_goes_on_may_be():
+    loud = [(m, 9) for m in (600, 2000)]
+    over = gl.backtest(LOUD, history(*loud), incidents((590, 700), (1000, 1001), (2900, 2901)))
+    assert [1.0, 2 / 3] == pytest.approx(over.curves["pipeline"]["undetected"].tolist())
+    assert None is row(over)["median_delay_s"]
+    going_on = gl.backtest(LOUD, history(*loud), incidents((590, 700), (4255, 9999)))
+    assert [[0.0, 1.0], [600.0, 0.0]] == going_on.curves["pipeline"].to_numpy().tolist()  # the other one had 5 minutes
+
+
 def test_only_the_alerts_that_a_person_gets_to_count():
     noisy = history(*[(m, 9) for m in range(1, 30)], (615, 9))
     few, many = (row(gl.backtest(LOUD, noisy, incidents((600, 660)), per_day=n)) for n in (10, 100))
