@@ -135,7 +135,7 @@ def _unlink(place, heads, following, codes, importance):
 
 @njit(cache=True, nogil=True)
 def score_and_learn(
-    rows, prior, labels, ids, nobody, share, audit, early, warm, clip, keep, salt, counts, scales, start, spread, weights,
+    rows, prior, labels, ids, nobody, share, audit, early, warm, clip, keep, salt, counts, total, scales, start, spread, weights,
     covariance, prior_ring, prior_ranked, ring, ranked, heads, following, codes, importance, pending, scores, asked,
 ):  # fmt: skip
     """Score the rows of events and learn those of labels.
@@ -189,7 +189,10 @@ def score_and_learn(
                 _unlink(slot, heads, following, codes, importance)
             head = np.int64(ids[i] & np.uint64(heads.size - 1))
             following[slot], codes[slot], heads[head] = heads[head], ids[i], slot + 1
-            importance[slot] = 1.0 if chosen else min(clip, 1.0 / chance)
+            weight = 1.0 if chosen else min(clip, 1.0 / chance)
+            total[0] += weight
+            # of mean one, so that as much is learned as there are labels
+            importance[slot] = weight * (counts[ASKED] + 1) / total[0]
             pending[slot] = base
             counts[ASKED] += 1
             asked[i] = 1.0

@@ -90,7 +90,7 @@ class ReviewLearner(Detector):
     prior: str | None = "score"
     share: float = 0.05
     audit: float = 0.01
-    early: int = 500
+    early: int = 1_000
     clip: float = 4.0
     products: bool = True
     halflife: int = 0
@@ -120,7 +120,7 @@ class ReviewLearner(Detector):
         dims = len(self.columns)
         size = 2 + 2 * dims + (dims * (dims + 1) // 2 if self.products else 0)
         self._salt = np.random.default_rng(self.seed).integers(2**63, dtype="uint64")
-        self._counts, self._scales = np.zeros(6, "int64"), np.zeros((3, dims))
+        self._counts, self._total, self._scales = np.zeros(6, "int64"), np.zeros(1), np.zeros((3, dims))
         self._begin, self._spread = np.zeros(size), np.ones(size)
         self._begin[0], self._begin[1], self._spread[0] = BASE, float(self.prior is not None), _BIAS_VARIANCE
         self._weights, self._covariance = self._begin.copy(), np.diag(self._spread)
@@ -157,7 +157,7 @@ class ReviewLearner(Detector):
         scores, asked = np.empty(len(frame)), np.empty(len(frame))
         score_and_learn(
             rows, prior, labels, ids, NULL_HASH, float(self.share), float(self.audit), self.early, self.warm, float(self.clip),
-            0.5 ** (1.0 / self.halflife) if self.halflife else 1.0, self._salt, self._counts, self._scales, self._begin,
+            0.5 ** (1.0 / self.halflife) if self.halflife else 1.0, self._salt, self._counts, self._total, self._scales, self._begin,
             self._spread, self._weights, self._covariance, self._prior_ring, self._prior_ranked, self._ring, self._ranked,
             self._heads, self._following, self._codes, self._importance, self._pending, scores, asked,
         )  # fmt: skip
