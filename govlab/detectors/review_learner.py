@@ -155,10 +155,11 @@ class ReviewLearner(Detector):
         rows, labels, ids = matrix(frame, self.columns, "ReviewLearner"), numbers(frame, self.label), hash_column(frame[self.id])
         prior = np.full(len(frame), np.nan) if self.prior is None else numbers(frame, self.prior).copy()
         scores, asked = np.empty(len(frame)), np.empty(len(frame))
+        keep = 0.5 ** (1.0 / self.halflife) if self.halflife else 1.0
         score_and_learn(
-            rows, prior, labels, ids, NULL_HASH, float(self.share), float(self.audit), self.early, self.warm, float(self.clip),
-            0.5 ** (1.0 / self.halflife) if self.halflife else 1.0, self._salt, self._counts, self._total, self._scales, self._begin,
-            self._spread, self._weights, self._covariance, self._prior_ring, self._prior_ranked, self._ring, self._ranked,
-            self._heads, self._following, self._codes, self._importance, self._pending, scores, asked,
+            rows, prior, labels, ids, NULL_HASH, float(self.share), float(self.audit), self.early, self.warm, float(self.clip), keep,
+            self._salt, self._counts, self._total, self._scales, self._begin, self._spread, self._weights, self._covariance,
+            self._prior_ring, self._prior_ranked, self._ring, self._ranked, self._heads, self._following, self._codes,
+            self._importance, self._pending, scores, asked,
         )  # fmt: skip
         return scores, asked

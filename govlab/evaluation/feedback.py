@@ -68,14 +68,14 @@ def with_labels(
     if absent.any() and unknown == "error":
         raise ArgumentError(
             f"labels: {int(absent.sum()):,} of {len(table):,} events with a label do not occur, such as {id} "
-            f"{table[id][absent].iloc[0]!r}; unknown='ignore' leaves them out."
+            f"{table[id][absent].tolist()[0]!r}; unknown='ignore' leaves them out."
         )
     table = table[~absent].reset_index(drop=True)
     at = first.loc[table[id]].to_numpy("int64")
     times, known = frames.time_us(events), frames.time_us(table, "known_at")
     early = known < times[at]
     if early.any():
-        raise ArgumentError(f"labels: event {table[id][early].iloc[0]!r} was known before it happened.")
+        raise ArgumentError(f"labels: event {table[id][early].tolist()[0]!r} was known before it happened.")
     # events may be late: a moment is over when the first event after it has come
     before = np.maximum(np.searchsorted(np.maximum.accumulate(times), known, side="right"), at + 1)
     order = np.lexsort((known, before))

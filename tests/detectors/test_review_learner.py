@@ -54,6 +54,21 @@ def test_it_scores_and_asks_as_the_naive_twin_does(drawn, labels, recipe, most, 
     assert (twin.learned, twin.ignored) == (step.learned, step.ignored)
 
 
+@pytest.mark.parametrize(("share", "audit", "halflife"), [(0.1, 0.02, 0), (0.2, 0.2, 30)])
+def test_it_scores_and_asks_as_the_naive_twin_does_over_a_longer_stream(share, audit, halflife):
+    frame = stream(700)[0]
+    kept = {"share": share, "audit": audit, "early": 100, "clip": 4.0, "products": True, "halflife": halflife}
+    kept |= {"window": 100, "warm": 20, "seed": 3}
+    names = ["links", "words", "event_id", "label", "score"]
+    table = frame[names].astype("Float64").astype(object).where(frame[names].notna(), None)
+    told = [{"values": [a, b], "id": i, "label": y, "prior": p} for a, b, i, y, p in table.to_numpy().tolist()]
+    scores, asked, twin = review_learner(told, 2, prior=True, most=1_000, **kept)
+    out = ReviewLearner(["links", "words"], max_pending=1_000, **kept).process(frame)
+    assert asked == out["asked"].tolist()
+    assert scores == pytest.approx(out["score"].tolist(), rel=1e-6, abs=1e-7, nan_ok=True)
+    assert twin.learned > 40
+
+
 def stream(n=3_000, seed=0, delay=50, rate=0.1):
     """Abuse has many links at an unremarkable prior; verdicts come after 50 rows."""
     rng = np.random.default_rng(seed)
