@@ -101,7 +101,7 @@ class Learner:
             rate, random = min(1.0, 4 * self.share), max(0.5, random)
         elif len(self.asked) > self.share * self.events:
             rate = 0.8 * self.share
-        loan = 3 * self.early * self.share
+        loan = 3 * self.share * max(0.0, self.early - self.events / 20)
         top = rate - rate * random
         chosen = not math.isnan(score) and tail(self.scores, score, self.window) <= top
         chosen = chosen and len(self.asked) < self.share * (self.events + 1) + loan

@@ -52,6 +52,7 @@ WRONG = {
     "mstream": ({}, counts("halflife", "warm", "patience") + durations("every") + COLUMNS + CATEGORIES + GUARD + SEED + [("alpha", [0, 1, -0.1, "1", None, math.nan], "expected a number above 0 and at most 0.999")]),
     "never": ({}, []),
     "random": ({}, [("seed", [1.5, "1", None, True], "expected a whole number")]),
+    "review_learner": ({}, counts("window", "warm", "max_pending") + counts("early", "halflife", wrong=[-1, 1.5, "3", None]) + COLUMNS + SEED + [("share", [0, 1.1, "1", None, math.nan], "expected a number above 0 and at most 1"), ("audit", [-0.1, "1", None, math.nan], "expected a number of at least 0"), ("audit", [0.06], "at most that"), ("clip", [0.5, "1", None, math.nan], "expected a number of at least 1")]),
     "river": ({"model": type("Model", (), {"score_one": 0, "learn_one": 0})(), "columns": ["x"]}, counts("warm", wrong=[-1, 1.5, "3", None]) + COLUMNS + [("model", [None, 3], "expected score_one")]),
     "robust_z": ({}, counts("window", "warm", "max_entities") + FLOOR + TAIL + durations("expire")),
     "rs_hash": ({}, counts("components", "sample", "halflife", "warm", "patience") + COLUMNS + CATEGORIES + GUARD + SEED),

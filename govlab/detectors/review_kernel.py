@@ -10,6 +10,7 @@ from govlab.hashing import mix
 BASE = np.log(0.01 / 0.99)  # log odds of an ordinary row: abuse is rare, and the first labels correct it
 _BOOST = 4.0  # so much more is asked for in the early phase
 _PAYBACK = 0.8  # and so much less until that is made up for
+_TERM = 20.0  # times the early phase, by which it must be: at a fifth less it takes sixteen
 _EARLY_RANDOM = 0.5  # of what is asked for early: where the unsupervised score is inverted, its top teaches only half of it
 _CONSTANT = 1e-6  # of a logarithm: a column that varies by a millionth says nothing
 _MEMORY = 10_000.0  # rows of the running scale
@@ -180,8 +181,9 @@ def score_and_learn(
         if not np.isnan(scores[i]):
             p = _tail(scores[i], ring, ranked, counts[SCORES])
             counts[SCORES] += 1
-            # where scores rise for long, the running quantile lags behind: never more than the loan of the early phase
-            chosen = p <= top and counts[ASKED] < share * (counts[EVENTS] + (_BOOST - 1.0) * early + 1.0)
+            # where scores rise for long, the running quantile lags behind: never more than the share and what is left of the loan
+            loan = (_BOOST - 1.0) * max(0.0, early - counts[EVENTS] / _TERM)
+            chosen = p <= top and counts[ASKED] < share * (counts[EVENTS] + 1.0 + loan)
         chance = 1.0 if top >= 1.0 else min(1.0, random / (1.0 - top))
         draw = np.float64(mix(salt + np.uint64(counts[EVENTS])) >> np.uint64(11)) / 9007199254740992.0
         counts[EVENTS] += 1

@@ -101,7 +101,7 @@ def test_it_finds_by_a_few_labels_what_the_prior_does_not_see():
 def test_it_asks_for_its_share_and_no_more(audit):
     frame, bad = stream(12_000)
     asked, step = learned(frame, audit=audit)
-    assert 0.04 * bad.size <= asked["asked"].sum() <= 0.052 * bad.size
+    assert 0.04 * bad.size <= asked["asked"].sum() <= 0.0505 * bad.size
     assert 0.98 * asked["asked"].sum() <= step.learned <= asked["asked"].sum()
     assert step.ignored == bad.size - step.learned
 
@@ -116,7 +116,7 @@ def test_scores_that_only_rise_do_not_make_it_ask_without_end():
     frame = stream(4_000)[0].dropna(subset="links").reset_index(drop=True)
     frame["score"] = np.arange(len(frame), dtype="float64")
     asked = learned(frame, audit=0.0)[0]["asked"]
-    assert asked.sum() <= 0.05 * (4_000 + 3 * 500) + 1
+    assert asked.sum() <= 0.05 * (4_000 + 3 * (500 - 4_000 / 20)) + 1
 
 
 def test_shuffling_labels_known_later_changes_no_earlier_score():
