@@ -64,6 +64,7 @@ WRONG = {
     "never": ({}, []),
     "page_hinkley": ({}, [*counts("warm", "max_entities"), ("tail", ["top", None, 1], "expected one of 'both', 'upper', 'lower'"), *durations("expire"), ("units", ["metres", None], "expected one of 'deviations', 'raw'"), ("threshold", [0, "1", None], "expected a number above 0"), ("delta", [-1, "1"], "expected a number of at least 0"), ("alpha", [0, 2], "expected a number above 0 and at most 1")]),
     "random": ({}, [("seed", [1.5, "1", None, True], "expected a whole number")]),
+    "review_learner": ({}, counts("window", "warm", "max_pending") + counts("early", "halflife", wrong=[-1, 1.5, "3", None]) + COLUMNS + SEED + [("share", [0, 1.1, "1", None, math.nan], "expected a number above 0 and at most 1"), ("audit", [-0.1, "1", None, math.nan], "expected a number of at least 0"), ("audit", [0.06], "at most that"), ("clip", [0.5, "1", None, math.nan], "expected a number of at least 1")]),
     "river": ({"model": type("Model", (), {"score_one": 0, "learn_one": 0})(), "columns": ["x"]}, counts("warm", wrong=[-1, 1.5, "3", None]) + COLUMNS + [("model", [None, 3], "expected score_one")]),
     "robust_z": ({}, counts("window", "warm", "max_entities") + FLOOR + TAIL + durations("expire")),
     "role_shift": ({}, counts("memory", "warm", "max_entities", "max_pairs") + durations("halflife")),

@@ -27,6 +27,7 @@ TABLE = {
     "never": ("govlab.detectors.constant:Never", "pip install govlab"),
     "page_hinkley": ("govlab.detectors.page_hinkley:PageHinkley", "pip install govlab"),
     "random": ("govlab.detectors.constant:Random", "pip install govlab"),
+    "review_learner": ("govlab.detectors.review_learner:ReviewLearner", "pip install govlab"),
     "river": ("govlab.detectors.adapters:River", "pip install 'govlab[river]'"),
     "robust_z": ("govlab.detectors.robust_z:RobustZ", "pip install govlab"),
     "role_shift": ("govlab.detectors.role_shift:RoleShift", "pip install govlab"),

@@ -17,5 +17,6 @@ __getattr__, __dir__ = lazy_room(
         "nab_score": "govlab.evaluation.nab:nab_score",
         "precision": "govlab.evaluation.incidents:precision",
         "tune": "govlab.evaluation.tuning:tune",
+        "with_labels": "govlab.evaluation.feedback:with_labels",
     },
 )

@@ -11,7 +11,7 @@ START_US = 1_772_409_600_000_000  # 2026-03-02T00:00:00Z, a Monday
 
 
 def sample_events(rows: int = 400, seed: int = 0, entities: int = 12, span_s: float = 7_200.0, names: str = "u") -> pd.DataFrame:
-    """Make events in order of arrival, with late ones, ids that come twice, missing values, and the columns of an alert.
+    """Make events in order of arrival, with late ones, ids that come twice, missing values, and columns of alerts and labels.
 
     Parameters
     ----------
@@ -56,4 +56,6 @@ def sample_events(rows: int = 400, seed: int = 0, entities: int = 12, span_s: fl
         }
     )
     frame["start"] = frame["time"]
+    # an id that came before may as well be that of a label
+    frame["label"] = np.where(again, (rng.random(rows) < 0.3).astype("float64"), np.nan)
     return event_frame(frame)
