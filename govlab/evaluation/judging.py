@@ -77,7 +77,6 @@ def _of_events(alerts: pd.DataFrame, entity: str | None, truth: Truth) -> tuple[
     n = len(positives)
     first, count = np.full(n, -1), np.zeros(n, "int64")  # the first alert looked at of each positive, and how many
     right = np.zeros(len(alerts), "bool")
-    place = {key: i for i, key in enumerate(zip(*(positives[c].tolist() for c in POSITION), strict=True))}
     times = time_us(positives)
     order = np.argsort(times, kind="stable")
     names = positives[entity].map(str).to_numpy() if entity is not None and entity in positives else None
@@ -85,7 +84,7 @@ def _of_events(alerts: pd.DataFrame, entity: str | None, truth: Truth) -> tuple[
     rows = zip(*(alerts[c].tolist() for c in (*POSITION, "entity", "looked_at")), strict=True)
     for i, (partition, offset, who, seen) in enumerate(rows):
         if start[i] == end[i]:
-            hits = [place[partition, offset]] if (partition, offset) in place else []
+            hits = [truth.places[partition, offset]] if (partition, offset) in truth.places else []
         else:
             low, high = np.searchsorted(times[order], [start[i], end[i]], "left")
             hits = [h for h in order[low:high] if names is None or who in ("all", names[h])]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -144,9 +144,12 @@ class Truth:
     incidents : DataFrame
         ``incident``, ``start``, ``end``, ``entities``, ``known_at``; of labelled events, a row each positive one.
     positives : DataFrame or None
-        The events labelled 1, whole, in their order; None where the labels are incidents.
+        The events labelled 1, whole, in their order, each once however often it was delivered; None where the labels are
+        incidents.
     labelled : DataFrame or None
         ``partition``, ``offset``, ``label`` of each event whose label is known.
+    places : dict
+        From (partition, offset) to the place in ``positives``, further deliveries too.
     first_us, last_us : int
         First and last event time.
     """
@@ -156,6 +159,7 @@ class Truth:
     labelled: pd.DataFrame | None
     first_us: int
     last_us: int
+    places: Mapping[tuple[int, int], int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, labels: Labels, events: Iterable[pd.DataFrame], unknown: str = "error") -> Truth:
@@ -190,6 +194,7 @@ class _Seen:
         self.labels, self.first_us, self.last_us = labels, None, 0
         self.parts: list[pd.DataFrame] = []
         self.positives: list[pd.DataFrame] = []
+        self.again: list[tuple[int, int, Any]] = []
         self.found: set[Any] = set()
         if labels.id is None:
             self.wanted = {e for known in labels.table["entities"] if known for e in known}
@@ -213,9 +218,14 @@ class _Seen:
             )
         label = frame[self.labels.id].map(self.label)
         known = label.notna().to_numpy()
-        self.found.update(frame[self.labels.id][known])
+        ids = frame[self.labels.id]
+        again = known & (ids.duplicated() | ids.isin(self.found)).to_numpy()
+        for key in zip(*(frame.loc[again & (label == 1).to_numpy(), c].tolist() for c in (*POSITION, self.labels.id)), strict=True):
+            self.again.append(key)
+        self.found.update(ids[known])
         if self.labels.whole:
             label, known = label.fillna(0), np.ones(len(frame), "bool")
+        known = known & ~again
         part = frame.loc[known, list(POSITION)].assign(label=label[known].astype("int8"))
         self.parts.append(part)
         self.positives.append(frame[known & (label == 1).to_numpy()])
@@ -254,7 +264,10 @@ class _Seen:
             {"incident": positives[key], "start": positives["time"], "end": positives["time"], "entities": None, _KNOWN: known}
         )
         labelled = pd.concat(self.parts, ignore_index=True)
-        return replace(truth, incidents=made, positives=positives, labelled=labelled)
+        places = {at: i for i, at in enumerate(zip(*(positives[c].tolist() for c in POSITION), strict=True))}
+        number = {name: i for i, name in enumerate(positives[key].tolist())}
+        places |= {(partition, offset): number[name] for partition, offset, name in self.again}
+        return replace(truth, incidents=made, positives=positives, labelled=labelled, places=places)
 
 
 def _times(table: pd.DataFrame, name: str) -> pd.Series:

@@ -155,7 +155,9 @@ def _score(
         at = truth.incidents["known_at"].fillna(truth.incidents["start"])
         known = (at < pd.Timestamp(int(by), unit="us", tz="UTC")).to_numpy()
         positives = None if truth.positives is None else truth.positives[known].reset_index(drop=True)
-        truth = replace(truth, incidents=truth.incidents[known].reset_index(drop=True), positives=positives)
+        number = np.cumsum(known) - 1
+        places = {at: int(number[i]) for at, i in truth.places.items() if known[i]}
+        truth = replace(truth, incidents=truth.incidents[known].reset_index(drop=True), positives=positives, places=places)
         if not known.any():
             return None, None
     judged = judge(played, truth, per_day)

@@ -102,6 +102,15 @@ def test_an_alert_on_a_window_is_right_if_the_window_of_its_entity_has_a_positiv
     assert expected == alerts["right"].tolist()
 
 
+def test_an_event_that_is_delivered_twice_is_one_event_and_an_alert_on_either_is_right():
+    events = history((615, 9), (616, 9))
+    events.loc[events["id"] == "e616", "id"] = "e615"
+    report = gl.backtest(LOUD, events, pd.DataFrame({"id": ["e615"]}), per_day=5)
+    assert (1, 1, 2, 1.0) == tuple(row(report)[["incidents", "caught", "alerts", "precision"]])
+    tuned = gl.tune(lambda: LOUD, [{}], events, pd.DataFrame({"id": ["e615"]}), stretches=2, jobs=1, progress=False)
+    assert [1.0] == tuned.table["all"].tolist()
+
+
 def test_rows_without_a_score_rank_lowest():
     events = history((615, 9))
     events.loc[:10, "value"] = np.nan
