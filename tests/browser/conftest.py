@@ -58,13 +58,21 @@ class Lab:
     url: str
     folder: Path
 
+    def end_kernels(self) -> None:
+        """End all kernels; they would play on, and slow down all tests that follow."""
+        with urllib.request.urlopen(f"{self.url}/api/kernels?token={TOKEN}", timeout=30) as told:
+            kernels = json.load(told)
+        for kernel in kernels:
+            request = urllib.request.Request(f"{self.url}/api/kernels/{kernel['id']}?token={TOKEN}", method="DELETE")
+            urllib.request.urlopen(request, timeout=30).close()
+
     def address(self, notebook: Path) -> str:
         """Return where a notebook in the lab's folder opens, in a workspace of its own."""
         path = notebook.relative_to(self.folder)
         return f"{self.url}/lab/workspaces/{notebook.stem}/tree/{path}?token={TOKEN}&reset"
 
 
-@pytest.fixture(scope="package")  # its kernels play on until it ends
+@pytest.fixture(scope="package")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Start JupyterLab on a free loopback port, with a home and settings of its own, and stop it by its process."""
     home, folder = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("notebooks")
@@ -242,8 +250,8 @@ class NotebookPage:
 
 
 @pytest.fixture
-def open_notebook(page: Page, lab: Lab) -> Callable[[Path], NotebookPage]:
-    """Return a function that opens a notebook; one from elsewhere is copied, with the data beside it as in the project."""
+def open_notebook(page: Page, lab: Lab) -> Iterator[Callable[[Path], NotebookPage]]:
+    """Give a function that opens a notebook; one from elsewhere is copied, with the data beside it as in the project."""
 
     def opened(path: Path) -> NotebookPage:
         if not path.is_relative_to(lab.folder):
@@ -255,7 +263,8 @@ def open_notebook(page: Page, lab: Lab) -> Callable[[Path], NotebookPage]:
             path = Path(shutil.copy(path, home))
         return NotebookPage(page, lab.address(path))
 
-    return opened
+    yield opened
+    lab.end_kernels()
 
 
 @pytest.fixture
