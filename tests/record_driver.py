@@ -30,7 +30,7 @@ def main(folder, kills, seed, *source):
         if child == 0:
             record(reader_of(*source), folder, every_rows=500, until="now", progress=False)
             os._exit(0)
-        time.sleep(rng.uniform(0.05, 0.8))
+        time.sleep(rng.uniform(0.03, 0.4))
         os.kill(child, signal.SIGKILL)
         killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
     record(reader_of(*source), folder, every_rows=500, until="now", progress=False)

@@ -269,7 +269,7 @@ def test_killed_at_random_moments_it_ends_with_every_row_once(tmp_path):
     command = [sys.executable, str(Path(__file__).with_name("record_driver.py")), str(tmp_path), "25", "7", "files", str(COMMUNITY)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert 0 == done.returncode, done.stderr
-    assert int(done.stdout) >= 5
+    assert int(done.stdout) >= 3  # the others came after its end
     whole = read_all(gl.sources.ReplayReader(COMMUNITY), 10_000)
     places = pd.concat(as_written(tmp_path).values())[["partition", "offset"]]
     assert sorted(zip(whole["partition"], whole["offset"], strict=True)) == sorted(
@@ -376,7 +376,7 @@ def test_a_topic_recorded_by_a_process_that_is_killed_again_and_again_is_there_o
     command = [sys.executable, str(Path(__file__).with_name("record_driver.py")), str(tmp_path), "12", "5", *source]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert 0 == done.returncode, done.stderr
-    assert int(done.stdout) >= 5
+    assert int(done.stdout) >= 3  # the others came after its end
     places = pd.concat(as_written(tmp_path).values())[["partition", "offset"]].value_counts()
     assert (20_000, 1) == (len(places), places.max())
     assert same(events[0], tmp_path)

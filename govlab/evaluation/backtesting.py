@@ -9,20 +9,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from govlab.alerts.alert import name_of_entity
 from govlab.alerts.budget import Budget
 from govlab.alerts.threshold import Threshold
 from govlab.errors import ArgumentError
 from govlab.evaluation.intervals import detection_curve, median_of, ratio, ratio_difference, ratio_interval
 from govlab.evaluation.judging import Judged, auc, judge
-from govlab.evaluation.labels import Labels, Truth
+from govlab.evaluation.labels import Labels
 from govlab.evaluation.playing import DAY_US, Played, baseline_scores, by_scores, events_of, play
 from govlab.evaluation.report import Report
+from govlab.evaluation.truth import Truth
 from govlab.frames import POSITION, time_us
+from govlab.pipeline import Pipeline
 from govlab.step import Step
 
 __all__ = ["backtest", "compare"]
 
 BASELINES = ("never", "always", "random", "volume")
+ORACLE_TRIES = 50
 RANDOM_DRAWS = 10  # one draw of chance is chance itself
 
 
@@ -112,6 +116,12 @@ def compare(
     """
     if not isinstance(pipelines, Mapping) or not pipelines:
         raise ArgumentError("compare: give pipelines by name, such as {'old': watch, 'new': other}.")
+    if not all(isinstance(name, str) for name in pipelines):
+        raise ArgumentError(
+            f"compare: the names of pipelines are texts; got {next(n for n in pipelines if not isinstance(n, str))!r}."
+        )
+    if isinstance(resamples, bool) or not isinstance(resamples, int) or resamples < 1:
+        raise ArgumentError(f"resamples={resamples!r}; expected a whole number of at least 1.")
     clash = sorted(set(pipelines) & set(BASELINES))
     if clash:
         raise ArgumentError(f"compare: {clash[0]!r} is the name of a baseline; give the pipeline another.")
@@ -125,7 +135,7 @@ def compare(
         played = play(pipeline, source, per_day, progress, name)
         first = played if first is None else first
         if oracle:
-            played = _by_oracle(played, truth, name)
+            played = _by_oracle(played, truth, per_day, name)
         judged[name], marks[name] = [judge(played, truth, per_day)], auc(played, truth)
     assert first is not None
     for name in BASELINES:
@@ -152,34 +162,34 @@ def _scores(played: Played, name: str, seed: int) -> Played:
 
 def _baseline(played: Played, name: str, per_day: int, seed: int) -> list[Played]:
     """Give alerts without a detector, on the rows of the first pipeline; chance a number of times."""
-    rows = played.scored
+    rows, rest = played.scored, played.alerting.steps[1:]
     if name == "never":
         return [by_scores(played, np.full(len(rows), np.nan), Threshold(0.5))]
     if name == "always":
-        return [by_scores(played, np.ones(len(rows)), Threshold(0.5))]
-    own = [step for step in played.alerting.steps if step.name == "budget"]
-    # the budget that the pipeline has, so that only the scores differ
+        return [by_scores(played, np.ones(len(rows)), Pipeline(Threshold(0.5), *rest))]
+    own = [step for step in played.alerting.steps if isinstance(step, Budget)]
+    # the budget that the pipeline has, and what it does with alerts after that, so that only the scores differ
     budget = dataclasses.replace(own[0], score="score", least=None) if own else Budget(per_day)
-    if name == "volume":
-        return [by_scores(played, baseline_scores(played, name, seed), budget)]
-    return [by_scores(played, baseline_scores(played, name, seed + i), budget) for i in range(RANDOM_DRAWS)]
+    draws = range(RANDOM_DRAWS if name == "random" else 1)
+    return [by_scores(played, baseline_scores(played, name, seed + i), Pipeline(budget, *rest)) for i in draws]
 
 
-def _by_oracle(played: Played, truth: Truth, name: str) -> Played:
-    """Alert from the threshold with the best F1 over rows: what the labels themselves would choose."""
+def _by_oracle(played: Played, truth: Truth, per_day: int, name: str) -> Played:
+    """Alert from the threshold that gives the best F1 of recall and precision on these labels, with so many alerts a day."""
     if "score" not in played.scored:
         raise ArgumentError(f"oracle: no score comes out of {name!r} before its alerts, so there is no threshold to choose.")
-    rows = played.scored
-    score, right = rows["score"].to_numpy("float64", na_value=np.nan), _rows_right(played, truth)
-    order = np.argsort(-np.where(np.isnan(score), -np.inf, score), kind="stable")
-    order = order[~np.isnan(score[order])]
-    if not order.size or not right.any():
-        return by_scores(played, np.full(len(rows), np.nan), Threshold(0.5))
-    hits = np.cumsum(right[order])
-    f1 = 2 * hits / (np.arange(1, order.size + 1) + right.sum())
-    ends = np.append(score[order][1:] != score[order][:-1], True)  # all rows of one score, or none
-    best = float(score[order][int(np.argmax(np.where(ends, f1, -1.0)))])
-    return by_scores(played, score, Threshold(best))
+    score, rest = played.scored["score"].to_numpy("float64", na_value=np.nan), played.alerting.steps[1:]
+    worth = np.unique(score[_rows_right(played, truth) & ~np.isnan(score)])
+    tried = worth[np.unique(np.linspace(0, worth.size - 1, min(worth.size, ORACLE_TRIES)).astype(int))] if worth.size else []
+    best, found = by_scores(played, np.full(score.size, np.nan), Threshold(0.5)), 0.0
+    for threshold in tried:
+        one = by_scores(played, score, Pipeline(Threshold(float(threshold)), *rest))
+        blocks = _blocks(judge(one, truth, per_day), truth)
+        recall, precision = ratio(*blocks["recall"]) or 0.0, ratio(*blocks["precision"]) or 0.0
+        f1 = 2 * recall * precision / (recall + precision) if recall + precision else 0.0
+        if f1 >= found:
+            best, found = one, f1
+    return best
 
 
 def _rows_right(played: Played, truth: Truth) -> np.ndarray:
@@ -190,7 +200,7 @@ def _rows_right(played: Played, truth: Truth) -> np.ndarray:
         return np.array([key in known for key in zip(*(rows[c].tolist() for c in POSITION), strict=True)], "bool")
     end, start = time_us(rows), time_us(rows, "start" if "start" in rows else "time")
     right = np.zeros(len(rows), "bool")
-    names = rows[played.entity].map(str) if played.entity in rows else None
+    names = pd.Series(list(map(name_of_entity, rows[played.entity].tolist()))) if played.entity in rows else None
     for incident in truth.incidents.to_dict("records"):
         low, high = (pd.Timestamp(incident[c]).as_unit("us").asm8.astype("int64") for c in ("start", "end"))
         inside = (start <= high) & (end >= low)
@@ -212,12 +222,12 @@ def _blocks(judged: Judged, truth: Truth) -> dict[str, tuple[np.ndarray, np.ndar
         recall = (np.bincount(day, caught, len(days)), np.bincount(day, minlength=len(days)).astype("float64"))
     else:
         recall = caught, np.ones(caught.size)
-    number = {name: days[name].to_numpy("float64") for name in ("looked_at", "right", "false_alarms", "quiet_s", "share")}
+    number = {name: days[name].to_numpy("float64") for name in ("looked_at", "right", "false_alarms", "quiet")}
     return {
         "recall": recall,
         "precision": (number["right"], number["looked_at"]),
-        "alerts_a_day": (number["looked_at"], number["share"]),
-        "false_alarms_a_day": (number["false_alarms"], number["quiet_s"] / 86_400),
+        "alerts_a_day": (number["looked_at"], np.ones(len(days))),
+        "false_alarms_a_day": (number["false_alarms"], number["quiet"]),
     }
 
 
@@ -237,7 +247,8 @@ def _figures(
     }
     row = {key: int(value) if float(value).is_integer() else value for key, value in row.items()}
     for key, (part, whole) in together.items():
-        row[key], row[f"{key}_interval"] = ratio(part, whole), ratio_interval(part, whole, seed, resamples)
+        row[key] = ratio(part, whole)
+        row[f"{key}_interval"] = ratio_interval(part, whole, seed, resamples, share=key in ("recall", "precision"))
     row["median_delay_s"] = None if np.isinf(known) else float(known)
     row["auc_roc"], row["auc_pr"], row["scored"] = marks
     return row

@@ -28,7 +28,7 @@ def _draws(n: int, seed: int, resamples: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, n, (resamples, n))
 
 
-def ratio_interval(part: np.ndarray, whole: np.ndarray, seed: int = 0, resamples: int = 1_000) -> Interval:
+def ratio_interval(part: np.ndarray, whole: np.ndarray, seed: int = 0, resamples: int = 1_000, share: bool = False) -> Interval:
     """Give the 95 % interval of a ratio, by drawing whole blocks (incidents, days) anew, as many as there are.
 
     Parameters
@@ -37,18 +37,25 @@ def ratio_interval(part: np.ndarray, whole: np.ndarray, seed: int = 0, resamples
         Of each block: right alerts and alerts, say.
     seed, resamples : int
         How the blocks are drawn, and how often.
+    share : bool
+        Whether the parts are of the wholes. Where all or none are, drawing blocks anew would say "certain"; then the interval is
+        the exact one of as many blocks (Clopper and Pearson).
 
     Returns
     -------
     (float, float) or None
-        None with fewer than five blocks, or where the ratio is not defined.
+        None with fewer than five blocks that have something, or where the ratio is not defined.
 
     References
     ----------
     Efron, B. (1979). Bootstrap methods: another look at the jackknife. doi:10.1214/aos/1176344552.
     """
-    if part.size < LEAST_BLOCKS or whole.sum() <= 0:
+    blocks = int((whole > 0).sum())
+    if blocks < LEAST_BLOCKS:
         return None
+    if share and part.sum() in (0.0, whole.sum()):
+        edge = 0.025 ** (1 / blocks)
+        return (0.0, 1.0 - edge) if part.sum() == 0.0 else (edge, 1.0)
     drawn = _draws(part.size, seed, resamples)
     top, bottom = part[drawn].sum(axis=1), whole[drawn].sum(axis=1)
     low, high = np.percentile(top[bottom > 0] / bottom[bottom > 0], [2.5, 97.5])
@@ -62,7 +69,7 @@ def ratio_difference(
     first, second = ratio(*one), ratio(*two)
     if first is None or second is None:
         return None, None
-    if one[0].size < LEAST_BLOCKS:
+    if min((whole > 0).sum() for _, whole in (one, two)) < LEAST_BLOCKS:
         return second - first, None
     drawn = _draws(one[0].size, seed, resamples)
     sums = [values[drawn].sum(axis=1) for values in (*one, *two)]

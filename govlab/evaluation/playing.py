@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from govlab import frames
 from govlab.alerts.budget import Budget
 from govlab.errors import ArgumentError
-from govlab.frames import POSITION, TIME, time_us
+from govlab.frames import POSITION, TIME, from_us, time_us
 from govlab.pipeline import Pipeline
 from govlab.sources.reader import EndOfStream, Reader
 from govlab.sources.replay import ReplayReader
@@ -23,6 +23,7 @@ from govlab.step import Step
 __all__ = ["DAY_US", "Played", "baseline_scores", "by_scores", "events_of", "play"]
 
 DAY_US = 86_400_000_000
+NEVER = np.iinfo("int64").min
 _KEPT = ("count", "start", "p", "first_offset", "last_offset")
 
 
@@ -33,7 +34,7 @@ class Played:
     Attributes
     ----------
     alerts : DataFrame
-        All alerts.
+        All alerts, with ``told``: the event time that had been reached when it came out. Lateness and merging take theirs.
     scored : DataFrame
         The rows that the alerting steps took: ``time``, ``partition``, ``offset``, ``score``, the entity, and what windows
         have of ``count``, ``start``, ``p``. Without a ``score`` where none comes out before the alerts (as of shards that alert).
@@ -87,24 +88,36 @@ def play(pipeline: Step, source: Any, per_day: int, progress: bool = False, name
         whole = Pipeline(*whole.steps, Budget(per_day))
     whole.bind(whole.hash, "", None)
     first = next(i for i, step in enumerate(whole.steps) if step.gives_alerts)
+    # where the alerts are made inside of shards, the scores stay there; what a column of that name holds is not theirs
+    scored = not hasattr(whole.steps[first], "steps")
     entity = whole.steps[first]._entity_column
-    kept, alerts = [], []
+    kept, alerts, newest = [], [], NEVER
     for frame in tqdm(events_of(source), desc=name or None, unit=" frames", disable=not progress, delay=1, leave=False):
+        reached = np.maximum(np.maximum.accumulate(time_us(frame)), newest)
+        newest = int(reached[-1])
         out = whole.process(frame, 0, first)
-        kept.append(_kept(out, entity))
-        alerts.append(whole.process(out, first))
+        kept.append(_kept(out, entity, scored, reached[out.index]))
+        made = whole.process(out, first)
+        alerts.append(made.assign(told=from_us(reached[made.index]).to_numpy()))
         whole.take_sides()
     out = whole.finish(0, first)
     if len(out):
-        kept.append(_kept(out, entity))
-        alerts.append(whole.process(out, first))
-    alerts.append(whole.finish(first))
-    scored = pd.concat([part for part in kept if len(part)] or kept[:1], ignore_index=True)
-    return Played(frames.concat(alerts).reset_index(drop=True), scored, entity, Pipeline(*whole.steps[first:]))
+        kept.append(_kept(out, entity, scored, np.full(len(out), newest)))
+        alerts.append(whole.process(out, first).assign(told=pd.Timestamp(newest, unit="us", tz="UTC")))
+    alerts.append(whole.finish(first).assign(told=pd.Timestamp(newest, unit="us", tz="UTC")))
+    rows = pd.concat([part for part in kept if len(part)] or kept[:1], ignore_index=True)
+    return Played(_whole(alerts), rows, entity, Pipeline(*whole.steps[first:]))
 
 
-def _kept(rows: pd.DataFrame, entity: str | None) -> pd.DataFrame:
-    return rows[[c for c in (TIME, *POSITION, "score", *_KEPT, entity) if c is not None and c in rows]]
+def _whole(alerts: list[pd.DataFrame]) -> pd.DataFrame:
+    made = frames.concat(alerts).reset_index(drop=True)
+    made["told"] = pd.to_datetime(made["told"], utc=True).dt.as_unit("us")
+    return made
+
+
+def _kept(rows: pd.DataFrame, entity: str | None, scored: bool, reached: np.ndarray) -> pd.DataFrame:
+    score = ("score",) if scored else ()
+    return rows[[c for c in (TIME, *POSITION, *score, *_KEPT, entity) if c is not None and c in rows]].assign(told_us=reached)
 
 
 def by_scores(played: Played, scores: np.ndarray, alerting: Step | None = None) -> Played:
@@ -113,8 +126,11 @@ def by_scores(played: Played, scores: np.ndarray, alerting: Step | None = None) 
     steps = played.alerting if alerting is None else Pipeline(alerting)
     steps = steps.fresh()
     steps.bind(steps.hash, "", played.entity)
-    alerts = frames.concat([steps.process(rows), steps.finish()])
-    return replace(played, alerts=alerts.reset_index(drop=True), scored=rows)
+    rows = rows.reset_index(drop=True)
+    made, told = steps.process(rows), rows["told_us"].to_numpy("int64")
+    last = steps.finish().assign(told=pd.Timestamp(int(told.max(initial=0)), unit="us", tz="UTC"))
+    alerts = _whole([made.assign(told=from_us(told[made.index]).to_numpy()), last])
+    return replace(played, alerts=alerts, scored=rows)
 
 
 def baseline_scores(played: Played, name: str, seed: int) -> np.ndarray:
@@ -122,7 +138,7 @@ def baseline_scores(played: Played, name: str, seed: int) -> np.ndarray:
     rows = played.scored
     if name == "random":
         return np.random.default_rng(seed).random(len(rows))
-    if "count" in rows:
+    if "count" in rows and "start" in rows:
         return rows["count"].to_numpy("float64", na_value=np.nan)
     times = time_us(rows)
     keys = np.zeros(len(rows), "int64") if played.entity not in rows else pd.factorize(rows[played.entity])[0]

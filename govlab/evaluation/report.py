@@ -132,21 +132,22 @@ class Report:
 
         theme.look()
         colours = dict(zip(self.curves, theme.COLOURS * (1 + len(self.curves) // len(theme.COLOURS)), strict=False))
+        mark = " (oracle)" if self.oracle else ""
         unit, name = _unit(max((float(curve["after_s"].iloc[-1]) for curve in self.curves.values()), default=0.0))
         lines = hv.Overlay(
             [
-                hv.Curve((curve["after_s"] / unit, curve["undetected"]), f"after ({name})", "not yet found", label=label).opts(
-                    color=colours[label], interpolation="steps-post", ylim=(-0.02, 1.02)
-                )
+                hv.Curve(
+                    (curve["after_s"] / unit, curve["undetected"]), f"after ({name})", "not yet found", label=f"{label}{mark}"
+                ).opts(color=colours[label], interpolation="steps-post", ylim=(-0.02, 1.02))
                 for label, curve in self.curves.items()
             ]
-        ).opts(title="Incidents not yet found", legend_position="top_right", width=420, height=280)
+        ).opts(title=f"Incidents not yet found{mark}", legend_position="top_right", width=420, height=280)
         first, days = next(iter(self.days.items()))
         wrong = days.assign(right=days["right"], wrong=days["looked_at"] - days["right"])
-        stacked = wrong.melt("day", ["right", "wrong"], "alerts", "a day").assign(day=lambda t: t["day"].dt.strftime("%m-%d"))
+        stacked = wrong.melt("day", ["right", "wrong"], "alerts", "a day").assign(day=lambda t: t["day"].dt.strftime("%Y-%m-%d"))
         bars = hv.Bars(stacked, ["day", "alerts"], "a day").opts(
             stacked=True, cmap={"right": theme.COLOURS[2], "wrong": theme.COLOURS[5]}, xrotation=60, width=420, height=280,
-            title=f"Alerts looked at, {first}", xaxis=None if len(days) > 40 else "bottom",
+            title=f"Alerts looked at, {first}{mark}", xaxis=None if len(days) > 40 else "bottom",
         )  # fmt: skip
         return (lines + bars).opts(shared_axes=False)
 
@@ -228,8 +229,8 @@ def _plain(row: pd.Series) -> dict[str, Any]:
             out[str(key)] = None if value is pd.NaT else value.isoformat()
         elif isinstance(value, tuple):
             out[str(key)] = list(value)
-        elif isinstance(value, np.generic):
-            out[str(key)] = None if value != value else value.item()
         else:
-            out[str(key)] = value if _known(value) else None
+            plain = value.item() if isinstance(value, np.generic) else value
+            odd = not isinstance(plain, str | int | float | bool | None)
+            out[str(key)] = str(plain) if odd else None if isinstance(plain, float) and not math.isfinite(plain) else plain
     return out

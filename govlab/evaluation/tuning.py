@@ -14,8 +14,9 @@ from tqdm.auto import tqdm
 from govlab.errors import ArgumentError
 from govlab.evaluation.intervals import ratio
 from govlab.evaluation.judging import judge
-from govlab.evaluation.labels import Labels, Truth
+from govlab.evaluation.labels import Labels
 from govlab.evaluation.playing import Played, events_of, play
+from govlab.evaluation.truth import Truth
 from govlab.frames import time_us
 from govlab.step import Step
 
@@ -31,7 +32,7 @@ class Tuning:
     Attributes
     ----------
     table : DataFrame
-        A row a setting: its parameters, and in ``all`` and ``1``, ``2``, ... the objective over all of history and in each stretch.
+        A row a setting (``setting``), and in ``all`` and ``1``, ``2``, ... the objective over all of history and in each stretch.
     walk : DataFrame
         A row a stretch but the first: when it begins, the setting that what was known then would have chosen (``chosen``), what
         that promised (``past``), what came (``found``), and the best that any setting had there (``best``; only hindsight has it).
@@ -108,6 +109,8 @@ def tune(
     settings = [dict(one) for one in grid]
     if not settings:
         raise ArgumentError("tune: the grid is empty; give settings, such as [{'alpha': 0.1}, {'alpha': 0.3}].")
+    if isinstance(per_day, bool) or not isinstance(per_day, int) or per_day < 1:
+        raise ArgumentError(f"tune: per_day={per_day!r}; expected a whole number of at least 1.")
     if objective not in OBJECTIVES:
         raise ArgumentError(f"tune: objective={objective!r}; expected one of {', '.join(map(repr, OBJECTIVES))}.")
     if isinstance(stretches, bool) or not isinstance(stretches, int) or stretches < 2:
@@ -136,14 +139,18 @@ def tune(
             }
         )
     whole = [_score(one, truth, per_day, edges[0], edges[-1]) for one in played]
-    table = pd.DataFrame(settings).assign(all=pd.Series([w[at] for w in whole], dtype="object"))
+    table = pd.DataFrame({"setting": settings, "all": pd.Series([w[at] for w in whole], dtype="object")})
     for i in range(stretches):
         table[str(i + 1)] = pd.Series([s[i][at] for s in scores], dtype="object")
     return Tuning(table, pd.DataFrame(rows).set_index("stretch"), settings[_best(whole, at)])
 
 
 def _played(factory: Callable[..., Step], setting: dict[str, Any], source: Any, per_day: int) -> Played:
-    played = play(factory(**setting), source, per_day)
+    try:
+        made = factory(**setting)
+    except Exception as error:
+        raise ArgumentError(f"tune: the factory failed for {setting}: {type(error).__name__}: {error}") from error
+    played = play(made, source, per_day)
     return replace(played, scored=played.scored.iloc[:0])  # only the alerts are judged, and travel between processes
 
 
@@ -155,6 +162,8 @@ def _score(
         at = truth.incidents["known_at"].fillna(truth.incidents["start"])
         known = (at < pd.Timestamp(int(by), unit="us", tz="UTC")).to_numpy()
         positives = None if truth.positives is None else truth.positives[known].reset_index(drop=True)
+        # what came out later had not been seen either
+        played = replace(played, alerts=played.alerts[time_us(played.alerts, "told") < by])
         number = np.cumsum(known) - 1
         places = {at: int(number[i]) for at, i in truth.places.items() if known[i]}
         truth = replace(truth, incidents=truth.incidents[known].reset_index(drop=True), positives=positives, places=places)

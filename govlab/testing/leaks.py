@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from govlab import frames
-from govlab.errors import CheckError
+from govlab.errors import ArgumentError, CheckError
 from govlab.step import Step
 from govlab.testing.samples import sample_events
 
@@ -46,6 +46,8 @@ def leak_check(step: Step, frame: pd.DataFrame | None = None, seed: int = 0) -> 
     govlab.errors.CheckError: ...Ranked looks ahead: what came out before row ... is another when later events are removed.
     """
     frame = (sample_events() if frame is None else frame).reset_index(drop=True)
+    if len(frame) < 3:
+        raise ArgumentError(f"leak_check: {len(frame)} rows are too few to have a past and a future; give at least 3.")
     rng = np.random.default_rng(seed)
     for at in rng.integers(1, len(frame), 3).tolist():
         past, future = frame.iloc[:at], frame.iloc[at:]

@@ -35,6 +35,12 @@ def test_few_blocks_have_no_interval_and_equal_blocks_a_narrow_one():
     assert (0.5, 0.5) == ratio_interval(np.ones(5), np.full(5, 2.0))
 
 
+def test_all_of_five_is_not_certain_and_one_day_with_something_is_too_few():
+    low, high = ratio_interval(np.ones(5), np.ones(5), share=True)
+    assert pytest.approx((0.478, 1.0), abs=0.001) == (low, high)
+    assert None is ratio_interval(np.array([5.0] + [0.0] * 24), np.array([10.0] + [0.0] * 24))
+
+
 def test_an_interval_has_the_width_that_theory_gives():
     part = (np.arange(400) % 2).astype("float64")
     low, high = ratio_interval(part, np.ones(400))

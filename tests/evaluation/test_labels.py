@@ -5,7 +5,8 @@ import pytest
 
 import govlab as gl
 from govlab.errors import ArgumentError
-from govlab.evaluation.labels import Labels, Truth
+from govlab.evaluation.labels import Labels
+from govlab.evaluation.truth import Truth
 
 
 def at(*minutes):
@@ -39,6 +40,11 @@ def test_a_table_with_start_and_end_is_of_incidents_and_any_other_is_of_events()
         (incidents((1, 5)).drop(columns="end"), "need both start and end"),
         (pd.DataFrame({"id": ["e1", "e1"], "bad": [0, 1]}), "'e1' has two different labels"),
         (pd.DataFrame({"id": ["e1", "e2"], "bad": [0, 1], "worse": [1, 1]}), "say which one counts"),
+        (pd.DataFrame({"id": ["e1", "e2"], "label": [1, -1]}), "one is -1"),
+        (pd.DataFrame({"id": ["e1", "e2"], "label": ["abuse", "ok"]}), "one is 'abuse'"),
+        (pd.DataFrame({"id": ["e1", "e2"], "bad": [1.0, None]}), "'bad' is not of 0 and 1"),
+        (incidents((1, 5), entities=["[3"]), "cannot be read"),
+        (incidents((1, 5), entities=[[]]), "names no entity"),
         ("labels.csv", "expected a DataFrame"),
     ],
 )
@@ -63,6 +69,7 @@ def test_a_verdict_must_be_0_or_1():
         (pd.DataFrame({"id": ["e7"], "bad": [1], "known_at": at(3)}), "'e7' was known before it happened"),
         (pd.DataFrame({"ids": ["e7"], "bad": [1]}), "no column 'ids' to find them by. Did you mean 'id'"),
         (incidents((1, 5), entities=[["zoe"]]), "of zoe, which no event names"),
+        (incidents((1, 5), entities=[[333]]), "of 333, which no event names"),
         (incidents((100, 105)), "no incident lies between the first event"),
     ],
 )

@@ -41,6 +41,14 @@ def test_labels_that_came_later_choose_nothing():
     assert [None] * 3 == walk["past"].tolist()
 
 
+def test_an_alert_that_came_after_the_choice_was_not_seen_by_it():
+    events, _ = history()
+    incident = pd.DataFrame({"start": TIMES[[60]], "end": TIMES[[790]], "known_at": TIMES[[65]]})
+    grid = [{"column": "zero"}, {"column": "late"}]
+    walk = gl.tune(watch, grid, events.assign(zero=0.0), incident, stretches=4, jobs=1, progress=False).walk
+    assert ["zero", "zero", "late"] == [one["column"] for one in walk["chosen"]]
+
+
 def test_processes_say_the_same_as_one():
     one, two = (gl.tune(watch, GRID, *history(), jobs=jobs, progress=False) for jobs in (1, 2))
     pd.testing.assert_frame_equal(one.table, two.table)
@@ -49,8 +57,14 @@ def test_processes_say_the_same_as_one():
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [({"grid": []}, "the grid is empty"), ({"objective": "f1"}, "objective='f1'"), ({"stretches": 1}, "stretches=1")],
+    [
+        ({"per_day": 0}, "per_day=0"),
+        ({"grid": [{"column": 7, "odd": 1}]}, "factory failed for"),
+        ({"grid": []}, "the grid is empty"),
+        ({"objective": "f1"}, "objective='f1'"),
+        ({"stretches": 1}, "stretches=1"),
+    ],
 )
 def test_mistakes_say_what_is_expected(options, said):
     with pytest.raises(ArgumentError, match=said):
-        gl.tune(**{"factory": watch, "grid": GRID, "source": history()[0], "labels": history()[1]} | options)
+        gl.tune(**{"factory": watch, "grid": GRID, "source": history()[0], "labels": history()[1], "jobs": 1} | options)
