@@ -18,6 +18,7 @@ from govlab.step import Detector, Step, at_least
 MOST = 1e100  # a value beyond it is taken as it, so that no difference overflows
 SEEN = 2  # a context seen less often says nothing
 NOVEL = np.uint64(0x9E3779B97F4A7C15)  # makes of the key of a context that of its count of new facts
+FACT = np.uint64(0xD1B54A32D192ED03)  # keeps the key of a fact apart from that of the context that it makes
 
 
 @njit(cache=True, nogil=True)
@@ -62,7 +63,7 @@ def _novelty(past, t, known, grid, bits, depth, table):
                 key = mix(key ^ np.uint64(_level(past[(t - back) % past.size], grid) >> coarse))
             context = mix(key + np.uint64(back))
             times = _counted(table, context, True)
-            new = _counted(table, mix(context ^ np.uint64(level >> coarse)), True) == 0
+            new = _counted(table, mix(context ^ mix(np.uint64(level >> coarse) ^ FACT)), True) == 0
             ever = _counted(table, context ^ NOVEL, new)
             if new and times >= SEEN:
                 best = max(best, math.log((times + ever + 1.0) / (ever + 0.5)))

@@ -82,7 +82,7 @@ def test_a_level_out_of_the_history_is_forgotten():
 
 
 def test_a_small_table_still_finds_what_is_far_away():
-    assert 500 == int(np.nanargmax(scored([*noise[:500], 60.0, *noise[500:]], places=64)))
+    assert 500 == int(np.nanargmax(scored([*noise[:500], 60.0, *noise[500:]], places=256)))
 
 
 @pytest.mark.parametrize("gap", [None, math.nan, math.inf])
