@@ -39,9 +39,9 @@ class Report:
     ----------
     table : DataFrame
         A row a pipeline and a baseline. ``incidents``; ``caught``; ``alerts`` (all); ``recall`` (incidents caught, or positive
-        events alerted on); ``precision`` (right of the alerts looked at; of
-        an event without a label nothing is known, so an alert on it is not right); ``alerts_a_day`` (looked at); ``false_alarms_a_day``
-        (on time, or days, without any incident); each with its 95 % ``..._interval``; ``median_delay_s`` (misses censored);
+        events alerted on); ``precision`` (right of the alerts looked at; of an event without a label nothing is known, so an
+        alert on it is not right); ``alerts_a_day`` (looked at); ``false_alarms_a_day`` (on time, or days, without any incident);
+        each with its 95 % ``..._interval``; ``median_delay_s`` (until the alert came out; what is missed never counts as found);
         ``auc_roc``, ``auc_pr`` and ``scored`` (the share of rows with a score) where labels are of single events. None where
         something is not defined.
     differences : DataFrame
