@@ -22,7 +22,7 @@ from govlab.testing import sample_events
 
 pytestmark = pytest.mark.server
 CLIENTS = ["confluent", "kafka-python"]
-EVENTS = sample_events(2_000).drop(columns=["id", "entity", "reason"])
+EVENTS = sample_events(2_000).drop(columns=["id", "entity", "reason", "label"])
 EVENTS["event_id"] = [f"e{i}" for i in range(len(EVENTS))]
 
 

@@ -19,7 +19,7 @@ from govlab.summary import content_hashes
 from govlab.testing import sample_events
 
 pytestmark = pytest.mark.server
-EVENTS = sample_events(2_000).drop(columns=["id", "entity", "reason"])
+EVENTS = sample_events(2_000).drop(columns=["id", "entity", "reason", "label"])
 EVENTS["event_id"] = [f"e{i}" for i in range(len(EVENTS))]
 FIELDS = {"event_id": "string", "actor": "string?", "kind": "string", "value": "float64?", "count": "int64", "words": "float64"}
 SCHEMA = gl.Schema({"time": "timestamp", "start": "timestamp", "target": "string?", "score": "float64?", **FIELDS})
