@@ -69,6 +69,30 @@ def make_nab(originals, into):
     shutil.copyfile(nab / "LICENSE.txt", into / "nab" / "LICENSE.txt")
 
 
+def make_nab_published(originals, into):
+    """Keep of the published results what their scores hang on: the rows that are detected at the lowest threshold in use."""
+    nab, profiles = originals / "nab", {"standard": "standard", "low_fp": "reward_low_FP_rate", "low_fn": "reward_low_FN_rate"}
+    spans = json.loads((nab / "labels" / "combined_windows.json").read_text())
+    results = json.loads((nab / "results" / "final_results.json").read_text())
+    thresholds = json.loads((nab / "config" / "thresholds.json").read_text())
+    files, detectors = {}, {}
+    for key, windows in sorted(spans.items()):
+        at = pd.read_csv(nab / "data" / key, parse_dates=["timestamp"])["timestamp"]
+        ends = [(pd.Timestamp(first), pd.Timestamp(last)) for first, last in windows]
+        windows = [[int((at >= first).idxmax()), int(at[at <= last].index[-1])] for first, last in ends]
+        files[key] = {"rows": len(at), "windows": windows}
+    for name, result in sorted(results.items()):
+        published = {ours: [thresholds[name][theirs]["threshold"], result[theirs]] for ours, theirs in profiles.items()}
+        low, scores = min(threshold for threshold, _ in published.values()), {}
+        for key in files:
+            folder, _, file = key.partition("/")
+            score = pd.read_csv(nab / "results" / name / folder / f"{name}_{file}")["anomaly_score"]
+            scores[key] = {str(row): value for row, value in score[score >= low].items()}
+        detectors[name] = {"published": published, "scores": {key: found for key, found in scores.items() if found}}
+    text = json.dumps({"files": files, "detectors": detectors}, separators=(",", ":"))
+    (into / "nab" / "published.json.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
+
+
 def main():
     """Read the command line and make the files."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -80,6 +104,8 @@ def main():
     if given.originals:
         make_wiki_edits(given.originals, given.into)
         make_nab(given.originals, given.into)
+        if (given.originals / "nab" / "results").is_dir():  # a whole checkout of numenta/NAB
+            make_nab_published(given.originals, given.into)
 
 
 if __name__ == "__main__":

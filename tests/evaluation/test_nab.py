@@ -1,10 +1,15 @@
+import gzip
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from govlab.errors import ArgumentError
 from govlab.evaluation.nab import PROFILES, nab_score
+
+PUBLISHED = json.loads(gzip.decompress((Path(__file__).parents[2] / "data/nab/published.json.gz").read_bytes()))
 
 
 def sigma(y):
@@ -151,3 +156,15 @@ def test_the_sweep_finds_what_trying_every_threshold_finds(profile):
 def test_an_argument_that_is_wrong_is_named(scores, windows, profile, says):
     with pytest.raises(ArgumentError, match=says):
         nab_score(scores, windows, profile)
+
+
+@pytest.mark.parametrize("detector", PUBLISHED["detectors"])
+def test_a_published_result_comes_out_to_four_decimals_from_the_published_scores(detector):
+    published, windows = PUBLISHED["detectors"][detector], {}
+    scores = {name: np.full(file["rows"], np.nan) for name, file in PUBLISHED["files"].items()}
+    for name, file in PUBLISHED["files"].items():
+        windows[name] = [tuple(span) for span in file["windows"]]
+        for row, score in published["scores"].get(name, {}).items():
+            scores[name][int(row)] = score
+    for profile, (threshold, score) in published["published"].items():
+        assert round(nab_score(scores, windows, profile, threshold).score, 4) == round(score, 4)
