@@ -1,4 +1,4 @@
-"""What the detectors find on public data, in stream order, beside published figures; and how fast they are beside river.
+"""What the detectors find on public data, in stream order, beside published figures; how fast they are beside river and PySAD.
 
 Each row is scored before it is learned; recipes are the defaults unless they are written out; nothing here was tuned to these sets.
 AUC and AP are those of scikit-learn, with a row that has no score yet as the lowest. Rates are rows per CPU-second, compiled.
@@ -10,24 +10,28 @@ AUC and AP are those of scikit-learn, with a row that has no score yet as the lo
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
+import importlib.util
 import itertools
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import nab
 import numpy as np
 import pandas as pd
+from detection_sets import errors_of_bayes, event_sets, logs
 from tqdm import tqdm
 
 import govlab as gl
 from govlab.evaluation import change_point_f1, covering
 from govlab.frames import from_us
+from govlab.pipeline import short as written
 
 Frame = pd.DataFrame
-ROOMS = ("rates", "events", "feedback", "coordination", "drift", "speed")
 START_US = 1_772_409_600_000_000
 ROWS = 16_384  # a frame
 
@@ -52,47 +56,21 @@ def marks(label: np.ndarray, score: np.ndarray) -> tuple[float, float]:
     return float(roc_auc_score(label, rank)), float(average_precision_score(label, rank))
 
 
-def logs(events: Frame, columns: list[str]) -> Frame:
-    """Give columns with long tails as signed logarithms."""
-    values = events[columns].astype("float64").fillna(0.0)
-    return events.assign(**{c: np.sign(values[c]) * np.log1p(values[c].abs()) for c in columns})
+def judged(sets: Iterable[tuple[Any, ...]]) -> Iterator[list[Any]]:
+    """Score the sets of events, each with its step, labels and which rows count (None = all)."""
+    for name, step, events, label, which, told in sets:
+        score, rate = scored(step, events)
+        roc, ap = marks(label, score) if which is None else marks(label[which], score[which])
+        yield [name, f"`{short(step)}`", f"{roc:.3f} / {ap:.3f}", f"{rate:,.0f}", told]
 
 
-def payments(n: int = 300_000) -> tuple[Frame, list[str], np.ndarray]:
-    """Give card payments with what can be said of each from those before it."""
-    data = gl.datasets.load("card_sim")
-    events, fraud = data.frame.head(n).copy(), data.labels["fraud"].to_numpy()[:n]
-    seconds = events["time"].astype("int64") / 1e6
-    made = {"amount": np.log1p(events["amount_cents"]), "hour": events["time"].dt.hour.astype("float64")}
-    for who in ("customer", "terminal"):
-        group = events.groupby(who)
-        made[f"{who}_count"] = np.log1p(group.cumcount())
-        made[f"{who}_gap"] = np.log1p(seconds.groupby(events[who]).diff().fillna(1e6))
-        mean = (group["amount_cents"].cumsum() - events["amount_cents"]) / group.cumcount().clip(lower=1)
-        made[f"{who}_ratio"] = np.log((events["amount_cents"] + 100) / (mean + 100))
-    return events.assign(**made), list(made), fraud
-
-
-def of_rates() -> Iterator[list[Any]]:
-    """Score all of NAB; the other detectors of one metric are in nab.py."""
-    import nab
-
-    values, windows = nab.corpus(None)
-    rows = sum(v.size for v in values.values())
-    for name in ("fused: cad_ose, conformal_knn", "cad_ose", "fuzzy_art", "conformal_knn", "random"):
-        nab.DETECTORS[name](np.zeros(1_000))  # compiling is not scoring
-        began = time.process_time()
-        scores = {file: nab.DETECTORS[name](v) for file, v in values.items()}
-        cpu = time.process_time() - began
-        found = [nab.nab_score(scores, windows, profile) for profile in nab.PROFILES]
-        others = [nab.by_others(scores, windows, profile) for profile in nab.PROFILES]
-        yield [
-            name,
-            " / ".join(f"{result.score:.1f}" for result in found),
-            " / ".join(f"{score:.1f}" for score in others),
-            f"{found[0].found} of {found[0].windows}",
-            f"{rows / cpu:,.0f}",
-        ]
+def short(step: gl.Step) -> str:
+    """Write a recipe without its columns when these are many."""
+    text = written(step)
+    if len(text) < 60:
+        return text
+    named = [part for part in text.rstrip(")").split(", ") if "=" in part]
+    return f"{text.partition('(')[0]}({', '.join(named)})"
 
 
 def of_feedback() -> Iterator[list[Any]]:
@@ -117,22 +95,6 @@ def of_feedback() -> Iterator[list[Any]]:
             f"{roc:.3f} / {ap:.3f}",
             "queue .799/.246 (1,159 labels); all 19,840 labels .846/.316",
         ]
-
-
-def event_sets() -> Iterator[tuple[str, Frame, list[str], np.ndarray, str]]:
-    edits = gl.datasets.load("wiki_edits")
-    columns = [c for c in edits.frame.columns if c not in ("time", "rev_id", "time_exact")]
-    reverted = edits.labels["reverted"].to_numpy()
-    yield "wiki_reverts, logarithms", logs(edits.frame, columns), columns, reverted, "HST .686/.107, Isolation Forest .686/.103"
-    for name, told in (
-        ("shuttle", "RSHash .992/.940, Isolation Forest .996/.974"),
-        ("http", "KitNet 1.000/.850, LODA .998/.500, HST .264/.004"),
-    ):
-        data = gl.datasets.load(name)
-        columns = [c for c in data.frame.columns if c != "time"]
-        yield name, data.frame, columns, data.labels["anomalous"].to_numpy(), told
-    events, columns, fraud = payments()
-    yield "card_sim, 300,000", events, columns, fraud, "ECOD .690/.093, histogram .678/.142"
 
 
 def of_events() -> Iterator[tuple[Any, ...]]:
@@ -180,28 +142,6 @@ def of_edges() -> Iterator[tuple[Any, ...]]:
         yield name, step, gl.event_frame(events[rows]), label.to_numpy()[rows].astype(int), None, "planted by govlab"
 
 
-def errors_of_bayes(restart: Callable[[float], bool]) -> tuple[list[int], np.ndarray]:
-    """Classify SEA by a Gaussian naive Bayes that begins anew at each alarm; gives the alarms and the errors."""
-    data = gl.datasets.load("sea")
-    x, y = data.frame[["x0", "x1", "x2"]].to_numpy(), data.labels["label"].to_numpy()
-    alarms, wrong = [], np.zeros(len(y))
-    n, mean, square = np.zeros(2), np.zeros((2, 3)), np.ones((2, 3))
-    for i in range(len(y)):
-        if n.min() > 1:
-            variance = square / n[:, None] + 1e-9
-            fit = np.log(n) - 0.5 * (np.log(variance) + (x[i] - mean) ** 2 / variance).sum(axis=1)
-            wrong[i] = float(fit.argmax() != y[i])
-        c = y[i]
-        n[c] += 1
-        off = x[i] - mean[c]
-        mean[c] += off / n[c]
-        square[c] += off * (x[i] - mean[c])
-        if restart(wrong[i]):
-            alarms.append(i)
-            n, mean, square = np.zeros(2), np.zeros((2, 3)), np.ones((2, 3))
-    return alarms, wrong
-
-
 def of_drift() -> Iterator[list[Any]]:
     for name, step, told in (
         ("page_hinkley", gl.detectors.PageHinkley("value"), "259"),
@@ -218,7 +158,7 @@ def of_drift() -> Iterator[list[Any]]:
         delays = [next((a - b for a in alarms if b <= a < e), None) for b, e in itertools.pairwise(ends)]
         found = [delay for delay in delays if delay is not None]
         median = f"{np.median(found):,.0f}" if len(found) == 3 else "-"
-        yield ["SEA, errors", name, f"{len(found)} of 3 found, median delay {median}, {len(alarms) - len(found)} others", "", told]
+        yield ["SEA, errors", name, f"{len(found)} of 3 found, median delay {median}, {len(alarms) - len(found)} others", told]
     data, rows = gl.datasets.load("tcpd"), []
     for name, frame in data.frames.items():
         values = [c for c in frame.columns if c != "time"]
@@ -240,58 +180,64 @@ def of_drift() -> Iterator[list[Any]]:
         f"tcpd, {len(rows)} series",
         "bocpd",
         f"covering {cover:.3f}, F1 {f1:.3f}",
-        "",
         "of 31 series: online .673/.750, zero .568/.663",
     ]
 
 
 def of_speed() -> Iterator[list[Any]]:
-    """Run govlab and river over the same rows, each learning and scoring."""
+    """Run govlab and others over the same rows, each learning and scoring."""
+    import river
     from river import anomaly, drift
 
     data = gl.datasets.load("shuttle").frame
     columns = [c for c in data.columns if c != "time"]
-    events, few = gl.event_frame(data), 4_000
-    dicts = data[columns].head(few).to_dict("records")
+    events, few = gl.event_frame(data), data[columns].head(4_000)
+    dicts, rows = few.to_dict("records"), few.to_numpy("float64")
     noise = np.random.default_rng(0).normal(size=200_000)
     ones = gl.event_frame({"time": from_us(np.full(200_000, START_US)), "value": noise})
 
-    def rate(learn: Callable[[Any], Any], rows: list[Any]) -> float:
-        began = time.process_time()
-        for row in rows:
+    def rate(learn: Callable[[Any], Any], rows: Iterable[Any]) -> float:
+        n, began = 0, time.process_time()
+        for n, row in enumerate(rows, 1):  # noqa: B007
             learn(row)
-        return len(rows) / (time.process_time() - began)
+        return n / (time.process_time() - began)
 
-    def anomalies(model: Any) -> Callable[[Any], Any]:
-        return lambda x: (model.score_one(x), model.learn_one(x))
+    def of_river(model: Any) -> float:
+        return rate(lambda x: (model.score_one(x), model.learn_one(x)), dicts)
+
+    def of_pysad(model: Any) -> float:
+        model.fit_partial(rows[0])
+        return rate(lambda x: (model.score_partial(x), model.fit_partial(x)), rows)
 
     d = gl.detectors
-    for step, model in (
-        (d.HalfSpaceTrees(columns), anomaly.HalfSpaceTrees(25, 8, 250, seed=1)),
-        (d.Loda(columns), anomaly.LODA(seed=1)),
-    ):
-        own, other = scored(step, events)[1], rate(anomalies(model), dicts)
-        yield [f"shuttle, {len(columns)} columns", step.name, f"{own:,.0f}", f"{other:,.0f}", f"{own / other:.0f} times"]
+    peers: list[tuple[str, gl.Step, Callable[[], float]]] = [
+        (f"river {river.__version__}", d.HalfSpaceTrees(columns), lambda: of_river(anomaly.HalfSpaceTrees(25, 8, 250, seed=1))),
+        (f"river {river.__version__}", d.Loda(columns), lambda: of_river(anomaly.LODA(seed=1))),
+    ]
+    if importlib.util.find_spec("pysad") is None:
+        print("PySAD is left out: pip install pysad", file=sys.stderr)
+    else:
+        from pysad import models
+
+        name, low, high = f"PySAD {importlib.metadata.version('pysad')}", rows.min(axis=0), rows.max(axis=0)
+        peers += [
+            (name, d.HalfSpaceTrees(columns), lambda: of_pysad(models.HalfSpaceTrees(low, high))),
+            (name, d.Loda(columns), lambda: of_pysad(models.LODA())),
+            (name, d.RsHash(columns), lambda: of_pysad(models.RSHash(low, high))),
+            (name, d.Kitnet(columns), lambda: of_pysad(models.KitNet(grace_feature_mapping=500, grace_anomaly_detector=500))),
+        ]
+    for name, step, peer in peers:
+        own, other = scored(step, events)[1], peer()
+        yield [f"shuttle, {len(columns)} columns", step.name, f"{own:,.0f}", name, f"{other:,.0f}", f"{own / other:.0f} times"]
     for step, model in (
         (d.PageHinkley("value"), drift.PageHinkley()),
         (d.Adwin("value"), drift.ADWIN()),
         (d.Hddm("value"), drift.binary.HDDMA()),
     ):
         frame = ones.assign(value=(noise > 1).astype("float64")) if step.name == "hddm" else ones
-        own = scored(step, frame)[1]
-        other = rate(model.update, frame["value"].head(50_000).tolist())
-        yield ["one number", step.name, f"{own:,.0f}", f"{other:,.0f}", f"{own / other:.0f} times"]
-
-
-def short(step: gl.Step) -> str:
-    from govlab.pipeline import short as written
-
-    text = written(step)
-    return (
-        text
-        if len(text) < 60
-        else f"{text.partition('(')[0]}({', '.join(p for p in text.split(', ') if '=' in p)}".rstrip(")") + ")"
-    )
+        own, other = scored(step, frame)[1], rate(model.update, frame["value"].head(50_000).tolist())
+        name = f"river {river.__version__}"
+        yield ["one number", step.name, f"{own:,.0f}", name, f"{other:,.0f}", f"{own / other:.1f} times"]
 
 
 def table(head: list[str], rows: list[list[Any]]) -> str:
@@ -299,49 +245,45 @@ def table(head: list[str], rows: list[list[Any]]) -> str:
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
+NAB = (
+    "Rates: NAB, 58 files. Thresholds are oracle, as NAB's rules have it. "
+    "Published, with look-ahead: ARTime 74.9 / 65.2 / 80.4, CAD-OSE 69.9 / 67.0 / 73.2"
+)
+SCORED = ["data", "recipe", "AUC / AP", "rows per CPU-s", "others, measured or published"]
+SECTIONS: dict[str, tuple[str, list[str], Callable[[], Iterator[list[Any]]]]] = {
+    "rates": (
+        NAB,
+        ["detector", "standard / low FP / low FN", "by the thresholds of other categories", "windows found", "rows per CPU-s"],
+        nab.summary,
+    ),
+    "events": ("Events", SCORED, lambda: judged(of_events())),
+    "feedback": ("Feedback", ["data", "labels", "how many", "AUC / AP", "others"], of_feedback),
+    "coordination": ("Coordination", SCORED, lambda: judged(of_edges())),
+    "drift": ("Drift", ["data", "detector", "found", "others, measured or published"], of_drift),
+    "speed": (
+        "Speed beside others, in one run",
+        ["data", "detector", "govlab, rows per CPU-s", "beside", "its rows per CPU-s", "ratio"],
+        of_speed,
+    ),
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default=",".join(ROOMS), help=f"some of {', '.join(ROOMS)}; then nothing is written")
+    parser.add_argument("--only", default=",".join(SECTIONS), help=f"some of {', '.join(SECTIONS)}; then nothing is written")
     only = parser.parse_args().only.split(",")
-    if unknown := set(only) - set(ROOMS):
-        parser.error(f"--only={sorted(unknown)[0]}; there are {', '.join(ROOMS)}")
+    if unknown := set(only) - set(SECTIONS):
+        parser.error(f"--only={sorted(unknown)[0]}; there are {', '.join(SECTIONS)}")
     if "GOVLAB_DATA" not in os.environ:
         sys.exit("set GOVLAB_DATA to the folder of the data sets (see data/README.md).")
-    parts = [
-        f"# What the detectors find\n\n{(__doc__ or '').split('    GOVLAB')[0].strip()}\n\nMade by `python benchmarks/detection.py`."
-    ]
-    if "rates" in only:
-        head = [
-            "detector",
-            "standard / low FP / low FN",
-            "by the thresholds of other categories",
-            "windows found",
-            "rows per CPU-s",
-        ]
-        told = "Thresholds are oracle, as NAB's rules have it. Published, with look-ahead: ARTime 74.9 / 65.2 / 80.4, CAD-OSE 69.9 / 67.0 / 73.2."
-        parts.append(f"## Rates: NAB, 58 files\n\n{told}\n\n{table(head, list(of_rates()))}")
-    for room, sets in (("events", of_events), ("coordination", of_edges)):
-        if room == "coordination" and "feedback" in only:
-            head = ["data", "labels", "how many", "AUC / AP", "others"]
-            parts.append(f"## Feedback\n\n{table(head, list(of_feedback()))}")
-        if room not in only:
-            continue
-        rows = []
-        for name, step, events, label, which, told in tqdm(sets(), desc=room, leave=False):
-            score, rate = scored(step, events)
-            roc, ap = marks(label, score) if which is None else marks(label[which], score[which])
-            rows.append([name, f"`{short(step)}`", f"{roc:.3f} / {ap:.3f}", f"{rate:,.0f}", told])
-        parts.append(
-            f"## {room.capitalize()}\n\n{table(['data', 'recipe', 'AUC / AP', 'rows per CPU-s', 'others, measured or published'], rows)}"
-        )
-    if "drift" in only:
-        parts.append(f"## Drift\n\n{table(['data', 'detector', 'found', '', 'others, measured or published'], list(of_drift()))}")
-    if "speed" in only:
-        head = ["data", "detector", "govlab, rows per CPU-s", "river", "ratio"]
-        parts.append(f"## Speed beside river {__import__('river').__version__}, in one run\n\n{table(head, list(of_speed()))}")
+    about = (__doc__ or "").split("    GOVLAB")[0].strip()
+    parts = [f"# What the detectors find\n\n{about}\n\nMade by `python benchmarks/detection.py`."]
+    for room, (title, head, rows) in SECTIONS.items():
+        if room in only:
+            parts.append(f"## {title}\n\n{table(head, list(tqdm(rows(), desc=room, leave=False)))}")
     text = "\n\n".join(parts) + "\n"
     print(text)
-    if set(only) == set(ROOMS):
+    if set(only) == set(SECTIONS):
         Path(__file__).with_suffix(".md").write_text(text)
 
 
