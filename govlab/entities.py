@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numba import njit
 
 from govlab.errors import ArgumentError
-from govlab.keys import KeyIndex
+from govlab.frames import duration_us, require, time_us
+from govlab.keys import KeyIndex, grow
+from govlab.step import Step, at_least
 
-__all__ = ["Entities"]
+__all__ = ["Entities", "check_entities", "entities_of", "place_rows"]
 
 
 @njit(cache=True, nogil=True)
@@ -114,3 +118,29 @@ class Entities:
         self._slot_of = np.full(used.size, -1, "int64")
         self._slot_of[:] = np.arange(used.size)
         self._owner[: used.size] = np.arange(used.size)
+
+
+def check_entities(step: Step) -> None:
+    """Check ``max_entities`` and ``expire`` of a step."""
+    at_least(step, "max_entities", 1)
+    if hasattr(step, "expire"):
+        duration_us(step.expire, f"{type(step).__name__}: expire")
+
+
+def entities_of(step: Any) -> Entities:
+    """Give places as ``max_entities`` and ``expire`` of a step say; without ``expire`` none is ever forgotten for its age."""
+    return Entities(step.max_entities, duration_us(step.expire) if hasattr(step, "expire") else None)
+
+
+def place_rows(step: Any, frame: pd.DataFrame, *arrays: str, times: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Place the rows of a frame by the column ``by`` of a step, with its ``_entities``; see `Entities.place`.
+
+    Raises a SchemaError if the frame lacks ``by``, or ``column`` where the step has one. The arrays of the step that hold
+    the state of entities, a row each, are made long enough; one row if ``by`` is None.
+    """
+    require(frame, [getattr(step, "column", None), step.by], type(step).__name__)
+    entities, column = step._entities, None if step.by is None else frame[step.by]
+    slots, fresh = entities.place(column, time_us(frame) if times is None else times)
+    for name in arrays:
+        setattr(step, name, grow(getattr(step, name), 1 if column is None else entities.size))
+    return slots, fresh

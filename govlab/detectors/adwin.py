@@ -9,10 +9,9 @@ import pandas as pd
 from numba import njit
 
 from govlab.detectors.burst_gate import WIDTH, close_gate, lets_in
-from govlab.entities import Entities
+from govlab.entities import check_entities, entities_of, place_rows
 from govlab.errors import ArgumentError
-from govlab.frames import duration_us, numbers, require, time_us
-from govlab.keys import grow
+from govlab.frames import numbers
 from govlab.step import Detector, Step, above, at_least
 
 _LEVELS = 32  # a bucket of level l holds 2^l values: more than any stream
@@ -167,22 +166,19 @@ class Adwin(Detector):
             raise ArgumentError(f"Adwin: delta={self.delta!r}; expected a number below 1.")
         if self.span is not None:
             above(self, "span", 0)
-        for field, least in (("every", 1), ("buckets", 2), ("warm", 2 * _LEAST), ("hold", 0), ("max_entities", 1)):
+        for field, least in (("every", 1), ("buckets", 2), ("warm", 2 * _LEAST), ("hold", 0)):
             at_least(self, field, least)
-        duration_us(self.expire, "Adwin: expire")
+        check_entities(self)
 
     def start(self) -> None:
         """Forget all entities."""
-        self._entities = Entities(self.max_entities, duration_us(self.expire))
+        self._entities = entities_of(self)
         self._state, self._gate, self._filled = np.zeros((0, HELD + 1)), np.zeros((0, WIDTH)), np.zeros((0, _LEVELS), "int64")
         self._sums, self._squares = (np.zeros((0, _LEVELS, self.buckets + 1)) for _ in range(2))
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row and then learn it, shape (n,)."""
-        require(frame, [self.column, self.by], "Adwin")
-        slots, fresh = self._entities.place(None if self.by is None else frame[self.by], time_us(frame))
-        for name in ("_state", "_gate", "_filled", "_sums", "_squares"):
-            setattr(self, name, grow(getattr(self, name), self._entities.size))
+        slots, fresh = place_rows(self, frame, "_state", "_gate", "_filled", "_sums", "_squares")
         scores = np.empty(len(frame))
         _score(
             slots, fresh, numbers(frame, self.column), self.delta, self.every, self.warm, self.span or 0.0, self.hold, self._state,

@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.entities import Entities
+from govlab.entities import check_entities, entities_of, place_rows
 from govlab.errors import ArgumentError
-from govlab.frames import duration_us, numbers, require, time_us
-from govlab.keys import grow
+from govlab.frames import numbers
 from govlab.step import Detector, Step, above, at_least
 
 MOST = 1e100  # a score beyond it is taken as it, so that no square overflows
@@ -136,25 +135,22 @@ class AnomalyLikelihood(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        for field, least in (("short", 1), ("long", 2), ("warm", 1), ("max_entities", 1)):
+        for field, least in (("short", 1), ("long", 2), ("warm", 1)):
             at_least(self, field, least)
         if not self.short <= min(self.long, self.warm):
             raise ArgumentError(f"AnomalyLikelihood: short={self.short} must not be above long={self.long} nor warm={self.warm}.")
         above(self, "floor", 0)
-        duration_us(self.expire, "AnomalyLikelihood: expire")
+        check_entities(self)
 
     def start(self) -> None:
         """Forget all entities."""
-        self._entities = Entities(self.max_entities, duration_us(self.expire))
+        self._entities = entities_of(self)
         self._count, self._newest = np.zeros(0, "int64"), np.zeros((0, 2))
         self._ring, self._after = np.zeros((0, self.long)), np.zeros((0, 2, self.long))
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row and then learn it, shape (n,)."""
-        require(frame, [self.column, self.by], "AnomalyLikelihood")
-        slots, fresh = self._entities.place(None if self.by is None else frame[self.by], time_us(frame))
-        for name in ("_count", "_newest", "_ring", "_after"):
-            setattr(self, name, grow(getattr(self, name), self._entities.size if self.by is not None else 1))
+        slots, fresh = place_rows(self, frame, "_count", "_newest", "_ring", "_after")
         scores, values = np.empty(len(frame)), numbers(frame, self.column)
         _score(
             slots, fresh, values, self.warm, self.short, self.floor, self._count, self._ring, self._after, self._newest, scores

@@ -9,10 +9,9 @@ import pandas as pd
 from numba import njit
 
 from govlab.detectors.burst_gate import WIDTH, close_gate, lets_in
-from govlab.entities import Entities
+from govlab.entities import check_entities, entities_of, place_rows
 from govlab.errors import ArgumentError
-from govlab.frames import duration_us, numbers, put, require, time_us
-from govlab.keys import grow
+from govlab.frames import numbers, put
 from govlab.step import Detector, Step, above, at_least
 
 _TINY = -20.0  # a run length e^-20 as probable as the best one is forgotten
@@ -184,16 +183,16 @@ class Bocpd(Detector):
     def check(self) -> None:
         """Check the recipe."""
         above(self, "every", 1)
-        for field, least in (("lag", 1), ("runs", 2), ("memory", 2), ("hold", 0), ("max_entities", 1)):
+        for field, least in (("lag", 1), ("runs", 2), ("memory", 2), ("hold", 0)):
             at_least(self, field, least)
         at_least(self, "warm", self.lag + 1)  # else the beginning is a change
         if not isinstance(self.run_length, bool):
             raise ArgumentError(f"Bocpd: run_length={self.run_length!r}; expected True or False.")
-        duration_us(self.expire, "Bocpd: expire")
+        check_entities(self)
 
     def start(self) -> None:
         """Forget all entities."""
-        self._entities = Entities(self.max_entities, duration_us(self.expire))
+        self._entities = entities_of(self)
         self._state, self._gate, self._runs = np.zeros((0, 4)), np.zeros((0, WIDTH)), np.zeros((0, self.runs + 1, 4))
 
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:
@@ -206,10 +205,7 @@ class Bocpd(Detector):
         return self._both(frame)[0]
 
     def _both(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        require(frame, [self.column, self.by], "Bocpd")
-        slots, fresh = self._entities.place(None if self.by is None else frame[self.by], time_us(frame))
-        for name in ("_state", "_gate", "_runs"):
-            setattr(self, name, grow(getattr(self, name), self._entities.size))
+        slots, fresh = place_rows(self, frame, "_state", "_gate", "_runs")
         scores, lengths = np.empty(len(frame)), np.empty(len(frame))
         _score(
             slots, fresh, numbers(frame, self.column), 1.0 / self.every, self.lag, self.warm, self.memory, self.hold, self._state,

@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.entities import Entities
+from govlab.entities import check_entities, entities_of, place_rows
 from govlab.errors import ArgumentError
-from govlab.frames import duration_us, numbers, require, time_us
+from govlab.frames import numbers
 from govlab.hashing import mix
-from govlab.keys import grow
 from govlab.step import Detector, Step, at_least
 
 MOST = 1e100  # a value beyond it is taken as it, so that no difference overflows
@@ -186,26 +185,23 @@ class CadOse(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        bounds = {"bits": 1, "depth": 0, "record": 0, "places": 2, "warm": 2, "max_entities": 1}
+        bounds = {"bits": 1, "depth": 0, "record": 0, "places": 2, "warm": 2}
         for field, least in bounds.items():
             at_least(self, field, least)
         at_least(self, "history", self.warm + 1)
         if self.bits > 16 or self.places % 2:
             raise ArgumentError(f"CadOse: bits={self.bits}, places={self.places}; expected at most 16 bits and even places.")
-        duration_us(self.expire, "CadOse: expire")
+        check_entities(self)
 
     def start(self) -> None:
         """Forget all entities."""
-        self._entities = Entities(self.max_entities, duration_us(self.expire))
+        self._entities = entities_of(self)
         self._count, self._grid, self._ring = np.zeros(0, "int64"), np.zeros((0, 3)), np.zeros((0, self.history))
         self._table, self._recent = np.zeros((0, self.places, 2), "uint32"), np.zeros((0, max(self.record, 1)))
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row and then learn it, shape (n,)."""
-        require(frame, [self.column, self.by], "CadOse")
-        slots, fresh = self._entities.place(None if self.by is None else frame[self.by], time_us(frame))
-        for name in ("_count", "_grid", "_ring", "_table", "_recent"):
-            setattr(self, name, grow(getattr(self, name), self._entities.size if self.by is not None else 1))
+        slots, fresh = place_rows(self, frame, "_count", "_grid", "_ring", "_table", "_recent")
         scores, values = np.empty(len(frame)), numbers(frame, self.column)
         _score(
             slots, fresh, values, self.warm, self.bits, self.depth, self.record, self._count, self._grid, self._ring, self._table,

@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.entities import Entities
-from govlab.frames import numbers, put, require, time_us
-from govlab.keys import grow
+from govlab.entities import check_entities, entities_of, place_rows
+from govlab.frames import numbers, put, require
 from govlab.step import Step, at_least
 
 
@@ -86,21 +85,20 @@ class Calibrated(Step):
 
     def check(self) -> None:
         """Check the recipe."""
-        for field, least in (("window", 2), ("warm", 1), ("max_entities", 1)):
+        for field, least in (("window", 2), ("warm", 1)):
             at_least(self, field, least)
+        check_entities(self)
 
     def start(self) -> None:
         """Forget all scores."""
-        self._entities = Entities(self.max_entities)
+        self._entities = entities_of(self)
         self._count = np.zeros(0, "int64")
         self._ring, self._ranked = np.zeros((0, self.window)), np.zeros((0, self.window))
 
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Give on the rows with their ``p``."""
         require(frame, [self.score, self.by], "Calibrated")
-        slots, fresh = self._entities.place(None if self.by is None else frame[self.by], time_us(frame))
-        for name in ("_count", "_ring", "_ranked"):
-            setattr(self, name, grow(getattr(self, name), self._entities.size if self.by is not None else 1))
+        slots, fresh = place_rows(self, frame, "_count", "_ring", "_ranked")
         out = np.empty(len(frame))
         scores = numbers(frame, self.score)
         _calibrate(slots, fresh, scores, self.warm, self._count, self._ring, self._ranked, out)

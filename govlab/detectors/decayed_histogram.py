@@ -88,7 +88,7 @@ class DecayedHistogram(Detector):
         So many rows are learned before the first is scored.
     guard : float
         From 0 (all rows are learned) to 0.5: a row whose score is among the highest ``guard`` share of the past is not
-        learned, so that a burst cannot make itself normal.
+        learned, so that a burst cannot make itself normal. On most platforms less than 0.05 of all events are bad.
     patience : int
         What stays extreme for longer than so many rows is the new normal and is learned; at least 1 / ``guard``.
 
@@ -112,7 +112,7 @@ class DecayedHistogram(Detector):
     categories: Sequence[str] = ()
     halflife: int = 10_000
     warm: int = 250
-    guard: float = 0.01
+    guard: float = 0.05
     patience: int = 5_000
 
     @classmethod

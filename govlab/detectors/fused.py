@@ -10,9 +10,8 @@ from numba import njit
 
 from govlab.detectors.cad_ose import beside
 from govlab.detectors.calibrated import _calibrate
-from govlab.entities import Entities
+from govlab.entities import check_entities, entities_of, place_rows
 from govlab.errors import ArgumentError
-from govlab.frames import require, time_us
 from govlab.keys import grow
 from govlab.step import Detector, Step, at_least
 
@@ -121,13 +120,14 @@ class Fused(Detector):
         if not isinstance(self.ranked, bool):
             raise ArgumentError(f"Fused: ranked={self.ranked!r}; expected True or False.")
         self.detectors = [step.fresh() for step in given]
-        for field, least in (("window", 2), ("warm", 1), ("record", 0), ("max_entities", 1)):
+        for field, least in (("window", 2), ("warm", 1), ("record", 0)):
             at_least(self, field, least)
+        check_entities(self)
 
     def start(self) -> None:
         """Forget all scores, those of the detectors too."""
         self._parts = [step.fresh() for step in self.detectors]
-        self._entities = Entities(self.max_entities)
+        self._entities = entities_of(self)
         empty = np.zeros((0, self.window if self.ranked else 0))
         self._past = [(np.zeros(0, "int64"), empty, empty) for _ in self._parts]
         self._given = np.zeros((0, len(self._parts)), "int64")
@@ -135,16 +135,13 @@ class Fused(Detector):
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row and then learn it, shape (n,)."""
-        require(frame, [self.by], "Fused")
-        slots, fresh = self._entities.place(None if self.by is None else frame[self.by], time_us(frame))
-        size = self._entities.size if self.by is not None else 1
-        self._count, self._recent, self._given = (grow(a, size) for a in (self._count, self._recent, self._given))
+        slots, fresh = place_rows(self, frame, "_count", "_recent", "_given")
         evidence = np.empty((len(self._parts), len(frame)))
         for d, part in enumerate(self._parts):
             out = part.process(frame)
             if len(out) != len(frame) or "score" not in out:
                 raise ArgumentError(f"Fused: {part.name} must give on each row that it takes, with a score.")
-            self._past[d] = past = tuple(grow(array, size) for array in self._past[d])
+            self._past[d] = past = tuple(grow(array, len(self._count)) for array in self._past[d])
             evidence[d] = out["score"].to_numpy("float64")
             if self.ranked:
                 _calibrate(slots, fresh, evidence[d].copy(), self.warm, *past, evidence[d])

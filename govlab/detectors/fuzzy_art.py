@@ -9,10 +9,9 @@ import pandas as pd
 from numba import njit
 
 from govlab.detectors.cad_ose import MOST, beside
-from govlab.entities import Entities
+from govlab.entities import check_entities, entities_of, place_rows
 from govlab.errors import ArgumentError
-from govlab.frames import duration_us, numbers, require, time_us
-from govlab.keys import grow
+from govlab.frames import numbers
 from govlab.step import Detector, Step, above, at_least
 
 USED, OPENED, SHOWN = range(3)  # what the counts of a scale count: categories held, ever opened, and blocks
@@ -197,18 +196,18 @@ class FuzzyArt(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        for field, least in (("scales", 1), ("categories", 1), ("record", 0), ("max_entities", 1)):
+        for field, least in (("scales", 1), ("categories", 1), ("record", 0)):
             at_least(self, field, least)
         if self.scales > 6:
             raise ArgumentError(f"FuzzyArt: scales={self.scales}; expected at most 6, which reach back 1,024 rows.")
         at_least(self, "warm", 2 * 4 ** (self.scales - 1))
         at_least(self, "history", self.warm + 1)
         above(self, "vigilance", 0, most=CLOSEST)
-        duration_us(self.expire, "FuzzyArt: expire")
+        check_entities(self)
 
     def start(self) -> None:
         """Forget all entities."""
-        self._entities = Entities(self.max_entities, duration_us(self.expire))
+        self._entities = entities_of(self)
         self._count, self._grid, self._ring = np.zeros(0, "int64"), np.zeros((0, 2)), np.zeros((0, self.history))
         self._vigilance, self._counts = np.zeros((0, self.scales)), np.zeros((0, self.scales, 3), "int64")
         self._weights = np.zeros((0, self.scales, self.categories, 2**self.scales))
@@ -216,10 +215,7 @@ class FuzzyArt(Detector):
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row and then learn it, shape (n,)."""
-        require(frame, [self.column, self.by], "FuzzyArt")
-        slots, fresh = self._entities.place(None if self.by is None else frame[self.by], time_us(frame))
-        for name in ("_count", "_grid", "_ring", "_vigilance", "_weights", "_last", "_counts", "_recent"):
-            setattr(self, name, grow(getattr(self, name), self._entities.size if self.by is not None else 1))
+        slots, fresh = place_rows(self, frame, "_count", "_grid", "_ring", "_vigilance", "_weights", "_last", "_counts", "_recent")
         scores, values = np.empty(len(frame)), numbers(frame, self.column)
         _score(
             slots, fresh, values, self.warm, self.vigilance, self.record, self._count, self._grid, self._ring, self._vigilance,

@@ -91,8 +91,8 @@ class HalfSpaceTrees(Detector):
     seed : int
         Another seed gives other trees.
     guard : float
-        From 0 to 0.5: a row whose score is among the highest ``guard`` share of the past is not learned, so that a burst
-        cannot make itself normal. 0 (all rows are learned) is the published algorithm; 0.01 suits streams with bursts.
+        From 0 (all rows are learned, as published) to 0.5: a row whose score is among the highest ``guard`` share of the past
+        is not learned, so that a burst cannot make itself normal. On most platforms less than 0.05 of all events are bad.
     patience : int
         What stays extreme for longer than so many rows is the new normal and is learned; at least 1 / ``guard``. With a guard,
         20 bytes a row of it.
@@ -116,7 +116,7 @@ class HalfSpaceTrees(Detector):
     depth: int = 8
     window: int = 250
     seed: int = 0
-    guard: float = 0.0
+    guard: float = 0.05
     patience: int = 5_000
 
     @classmethod

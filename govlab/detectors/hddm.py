@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.entities import Entities
+from govlab.entities import check_entities, entities_of, place_rows
 from govlab.errors import ArgumentError
-from govlab.frames import duration_us, numbers, require, time_us
-from govlab.keys import grow
+from govlab.frames import numbers
 from govlab.step import Detector, Step, above, at_least, one_of
 
 N, MEAN, LOW_N, LOW, HIGH_N, HIGH = range(6)
@@ -119,21 +118,18 @@ class Hddm(Detector):
         above(self, "high", self.low)
         if self.level == 1:
             raise ArgumentError(f"Hddm: level={self.level!r}; expected a number below 1.")
-        for field, least in (("warm", 1), ("max_entities", 1)):
-            at_least(self, field, least)
+        at_least(self, "warm", 1)
         one_of(self, "tail", ("upper", "lower", "both"))
-        duration_us(self.expire, "Hddm: expire")
+        check_entities(self)
 
     def start(self) -> None:
         """Forget all entities."""
-        self._entities = Entities(self.max_entities, duration_us(self.expire))
+        self._entities = entities_of(self)
         self._state = np.zeros((0, 6))
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row and then learn it, shape (n,)."""
-        require(frame, [self.column, self.by], "Hddm")
-        slots, fresh = self._entities.place(None if self.by is None else frame[self.by], time_us(frame))
-        self._state = grow(self._state, self._entities.size)
+        slots, fresh = place_rows(self, frame, "_state")
         scores = np.empty(len(frame))
         side = {"upper": 1, "lower": -1, "both": 0}[self.tail]
         _score(

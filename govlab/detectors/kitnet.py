@@ -173,7 +173,7 @@ class Kitnet(Detector):
         So many rows are learned, those of the mapping among them, before the first is scored; more than ``mapping``.
     guard : float
         From 0 (all rows are learned) to 0.5: a row whose score is among the highest ``guard`` share of the past is not
-        learned, so that a burst cannot make itself normal.
+        learned, so that a burst cannot make itself normal. On most platforms less than 0.05 of all events are bad.
     patience : int
         What stays extreme for longer than so many rows is the new normal and is learned; at least 1 / ``guard``.
     seed : int
@@ -201,7 +201,7 @@ class Kitnet(Detector):
     rate: float = 0.1
     mapping: int = 500
     warm: int = 2_000
-    guard: float = 0.01
+    guard: float = 0.05
     patience: int = 5_000
     seed: int = 0
 

@@ -7,9 +7,8 @@ import pandas as pd
 from numba import njit
 
 from govlab.detectors.burst_gate import WIDTH, close_gate, lets_in
-from govlab.entities import Entities
-from govlab.frames import duration_us, numbers, require, time_us
-from govlab.keys import grow
+from govlab.entities import check_entities, entities_of, place_rows
+from govlab.frames import numbers
 from govlab.step import Detector, Step, above, at_least, one_of
 
 _MOST = 4.0  # deviations that one value counts for at most: else one rare error (z of 30) would be a drift
@@ -123,22 +122,20 @@ class PageHinkley(Detector):
         at_least(self, "delta", 0)
         above(self, "threshold", 0)
         above(self, "alpha", 0, most=1)
-        for field, least in (("warm", 1), ("hold", 0), ("max_entities", 1)):
+        for field, least in (("warm", 1), ("hold", 0)):
             at_least(self, field, least)
         one_of(self, "tail", ("both", "upper", "lower"))
         one_of(self, "units", ("deviations", "raw"))
-        duration_us(self.expire, "PageHinkley: expire")
+        check_entities(self)
 
     def start(self) -> None:
         """Forget all entities."""
-        self._entities = Entities(self.max_entities, duration_us(self.expire))
+        self._entities = entities_of(self)
         self._state, self._gate = np.zeros((0, 7)), np.zeros((0, WIDTH))
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row and then learn it, shape (n,)."""
-        require(frame, [self.column, self.by], "PageHinkley")
-        slots, fresh = self._entities.place(None if self.by is None else frame[self.by], time_us(frame))
-        self._state, self._gate = grow(self._state, self._entities.size), grow(self._gate, self._entities.size)
+        slots, fresh = place_rows(self, frame, "_state", "_gate")
         scores = np.empty(len(frame))
         side = {"upper": 1, "lower": -1, "both": 0}[self.tail]
         _score(

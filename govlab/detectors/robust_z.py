@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.entities import Entities
-from govlab.frames import duration_us, numbers, require, time_us
-from govlab.keys import grow
+from govlab.entities import check_entities, entities_of, place_rows
+from govlab.frames import numbers
 from govlab.step import Detector, Step, above, at_least, one_of
 
 
@@ -99,22 +98,20 @@ class RobustZ(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        for field, least in (("window", 3), ("warm", 1), ("max_entities", 1)):
+        for field, least in (("window", 3), ("warm", 1)):
             at_least(self, field, least)
         above(self, "floor", 0)
         one_of(self, "tail", ("upper", "lower", "both"))
-        duration_us(self.expire, "RobustZ: expire")
+        check_entities(self)
 
     def start(self) -> None:
         """Forget all entities."""
-        self._entities = Entities(self.max_entities, duration_us(self.expire))
+        self._entities = entities_of(self)
         self._count, self._past = np.zeros(0, "int64"), np.zeros((0, self.window))
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row and then learn it, shape (n,)."""
-        require(frame, [self.column, self.by], "RobustZ")
-        slots, fresh = self._entities.place(None if self.by is None else frame[self.by], time_us(frame))
-        self._count, self._past = grow(self._count, self._entities.size), grow(self._past, self._entities.size)
+        slots, fresh = place_rows(self, frame, "_count", "_past")
         scores = np.empty(len(frame))
         values = numbers(frame, self.column)
         side = {"upper": 1, "lower": -1, "both": 0}[self.tail]

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.entities import Entities
-from govlab.frames import duration_us, numbers, require, time_us
-from govlab.keys import grow
+from govlab.entities import check_entities, entities_of, place_rows
+from govlab.frames import numbers, time_us
 from govlab.step import Detector, Step, above, at_least, one_of
 
 HOURS = 168
@@ -151,24 +150,20 @@ class SeasonalCount(Detector):
     def check(self) -> None:
         """Check the recipe."""
         above(self, "alpha", 0, most=1)
-        for field, least in (("warm", 1), ("max_entities", 1)):
-            at_least(self, field, least)
+        at_least(self, "warm", 1)
         one_of(self, "tail", ("upper", "lower", "both"))
-        duration_us(self.expire, "SeasonalCount: expire")
+        check_entities(self)
 
     def start(self) -> None:
         """Forget all entities."""
-        self._entities = Entities(self.max_entities, duration_us(self.expire))
+        self._entities = entities_of(self)
         self._count, self._level, self._spread = np.zeros(0, "int64"), np.zeros(0), np.zeros(0)
         self._season, self._weight = np.zeros((0, HOURS)), np.zeros((0, HOURS))
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row and then learn it, shape (n,)."""
-        require(frame, [self.column, self.by], "SeasonalCount")
         times = time_us(frame, "start" if "start" in frame else "time")
-        slots, fresh = self._entities.place(None if self.by is None else frame[self.by], times)
-        for name in ("_count", "_level", "_spread", "_season", "_weight"):
-            setattr(self, name, grow(getattr(self, name), self._entities.size))
+        slots, fresh = place_rows(self, frame, "_count", "_level", "_spread", "_season", "_weight", times=times)
         # 1970 began on a Thursday: hour 0 is Monday, 0 h
         hours = (times // HOUR_US + 72) % HOURS
         scores = np.empty(len(frame))

@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.entities import Entities
+from govlab.entities import check_entities, entities_of, place_rows
 from govlab.errors import ArgumentError
-from govlab.frames import duration_us, numbers, put, require, time_us
-from govlab.keys import grow
+from govlab.frames import numbers, put
 from govlab.step import Detector, Step, above, at_least, one_of
 
 LEAST = 1e-300  # of a probability
@@ -194,7 +193,7 @@ class Spot(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        for field, least in (("window", 20), ("warm", 20), ("refit", 1), ("drift", 0), ("max_entities", 1)):
+        for field, least in (("window", 20), ("warm", 20), ("refit", 1), ("drift", 0)):
             at_least(self, field, least)
         above(self, "level", 0, most=1)
         above(self, "guard", 0)
@@ -202,11 +201,11 @@ class Spot(Detector):
             raise ArgumentError(f"Spot: guard={self.guard} must be below 1 - level={1 - self.level:.3g}.")
         one_of(self, "tail", ("upper", "lower", "both"))
         one_of(self, "give", ("score", "p"))
-        duration_us(self.expire, "Spot: expire")
+        check_entities(self)
 
     def start(self) -> None:
         """Forget all entities."""
-        self._entities = Entities(self.max_entities, duration_us(self.expire))
+        self._entities = entities_of(self)
         self._count, self._mean, self._fits = np.zeros(0, "int64"), np.zeros(0), np.zeros((0, 2, 4))
         self._ring, self._ranked = np.zeros((0, self.window)), np.zeros((0, self.window))
 
@@ -220,10 +219,7 @@ class Spot(Detector):
         return put(frame, p=p) if self.give == "p" else put(frame, score=scores)
 
     def _tails(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        require(frame, [self.column, self.by], "Spot")
-        slots, fresh = self._entities.place(None if self.by is None else frame[self.by], time_us(frame))
-        for name in ("_count", "_mean", "_fits", "_ring", "_ranked"):
-            setattr(self, name, grow(getattr(self, name), self._entities.size if self.by is not None else 1))
+        slots, fresh = place_rows(self, frame, "_count", "_mean", "_fits", "_ring", "_ranked")
         values, tails, scores = numbers(frame, self.column), np.empty(len(frame)), np.empty(len(frame))
         side = {"upper": 1, "lower": -1, "both": 0}[self.tail]
         _score(

@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.entities import Entities
+from govlab.entities import check_entities, entities_of, place_rows
 from govlab.errors import ArgumentError
 from govlab.frames import duration_us, numbers, put, require, time_us
-from govlab.keys import grow
-from govlab.step import Step, at_least
+from govlab.step import Step
 
 
 @njit(cache=True, nogil=True)
@@ -71,22 +70,20 @@ class EntityRate(Step):
         """Check the recipe."""
         self._halflife_us = duration_us(self.halflife, "EntityRate: halflife")
         self._scale = duration_us(self.per, "EntityRate: per") * np.log(2.0) / self._halflife_us
-        duration_us(self.expire, "EntityRate: expire")
-        at_least(self, "max_entities", 1)
+        check_entities(self)
         if not self.into or self.into in ("time", "partition", "offset"):
             raise ArgumentError(f"EntityRate: into={self.into!r}; expected the name of a new column.")
 
     def start(self) -> None:
         """Forget all entities."""
-        self._entities = Entities(self.max_entities, duration_us(self.expire))
+        self._entities = entities_of(self)
         self._last, self._mass = np.zeros(0, "int64"), np.zeros(0)
 
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Give on the rows with their rate."""
-        require(frame, [self.by, self.value], "EntityRate")
+        require(frame, [self.value], "EntityRate")
         times = time_us(frame)
-        slots, fresh = self._entities.place(None if self.by is None else frame[self.by], times)
-        self._last, self._mass = grow(self._last, self._entities.size), grow(self._mass, self._entities.size)
+        slots, fresh = place_rows(self, frame, "_last", "_mass", times=times)
         if self.value is None:
             amounts = np.ones(len(frame))
         else:
