@@ -78,7 +78,7 @@ class Entities:
         self.expire_us = np.iinfo("int64").max if expire_us is None else expire_us
         self._index = KeyIndex()
         self._slot_of = np.full(0, -1, "int64")
-        size = min(max_entities, 64)
+        size = 1
         self._owner, self._last = np.zeros(size, "int64"), np.zeros(size, "int64")
         self._newer, self._older = np.full(size, -1, "int64"), np.full(size, -1, "int64")
         self._ends = np.array([-1, -1, 0])

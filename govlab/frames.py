@@ -84,10 +84,14 @@ def numbers(frame: pd.DataFrame, column: str, kind: str = "float64") -> np.ndarr
     """
     array = values(frame, column)
     try:
+        if array.dtype.kind in "mMc":
+            raise TypeError(f"{array.dtype} has no one number; take for instance .dt.total_seconds() of durations")
         if not isinstance(array, np.ndarray):
             array = array.to_numpy("float64", na_value=np.nan)
+        elif array.dtype == object:
+            array = np.where(pd.isna(array), np.nan, array)
         return readable(array, kind)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise SchemaError(
             f"column {column!r} does not hold numbers ({error}); convert it first, for instance with Conform."
         ) from error
@@ -209,6 +213,11 @@ def build(columns: Mapping[str, Any], labels: pd.Index | None = None) -> pd.Data
 def put(frame: pd.DataFrame, **columns: Any) -> pd.DataFrame:
     """Give the frame with further columns, or with others in their place; as ``assign``, but fast."""
     whole = dict(zip(map(str, frame.columns), arrays(frame), strict=True))
+    if len(whole) < frame.shape[1]:
+        names = [str(name) for name in frame.columns]
+        raise SchemaError(
+            f"there is more than one column {next(n for n in names if names.count(n) > 1)!r}; rename or drop all but one."
+        )
     return build(whole | columns, frame.index)
 
 
@@ -236,6 +245,8 @@ def require(frame: pd.DataFrame, columns: Iterable[str | None], who: str) -> Non
     for column in columns:
         if column is not None and column not in frame.columns:
             raise SchemaError(f"{who} needs a column {column!r}. {did_you_mean(column, map(str, frame.columns))}")
+        if column is not None and not frame.columns.is_unique:
+            values(frame, column)  # of two of that name, which?
 
 
 def positions(frame: pd.DataFrame) -> str:

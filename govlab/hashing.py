@@ -60,11 +60,11 @@ def as_arrow(column: Any) -> pa.Array:
     values = column.array if isinstance(column, pd.Series) else column
     try:
         array = values.__arrow_array__() if hasattr(values, "__arrow_array__") else pa.array(np.asarray(values), from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+    except (pa.ArrowException, OverflowError, UnicodeError, TypeError, NotImplementedError):
         return _texts(values)
     if isinstance(array, pa.ChunkedArray):
         array = array.chunk(0) if array.num_chunks == 1 else array.combine_chunks()
-    if pa.types.is_nested(array.type):
+    if pa.types.is_nested(array.type) or isinstance(array.type, pa.BaseExtensionType):
         return _texts(values)  # not of the Arrow array, in which a dict has the keys of all the others too
     array = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
     return array.cast(pa.large_string()) if pa.types.is_string_view(array.type) else array
@@ -72,14 +72,30 @@ def as_arrow(column: Any) -> pa.Array:
 
 def _texts(values: Any) -> pa.Array:
     """Give values of any kind as text, or JSON; it depends on the value alone, never on the others."""
-    texts = [None if v is None or v is pd.NA or v is pd.NaT or (isinstance(v, float) and v != v) else v for v in values]
-    return pa.array(
-        [v if v is None or isinstance(v, str) else json.dumps(v, sort_keys=True, default=_plain) for v in texts], pa.large_string()
-    )
+    texts = [None if v is None or v is pd.NA or v is pd.NaT or (isinstance(v, float) and v != v) else _text(v) for v in values]
+    return pa.array(texts, pa.large_string())
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        try:
+            value = json.dumps(value, sort_keys=True, default=_plain)
+        except TypeError:  # keys of several kinds, or of a kind that JSON has not
+            value = repr(value)
+    # half of a surrogate pair is no character, but may be in a text
+    return value.encode("utf-8", "backslashreplace").decode()
+
+
+def kind_of(value: Any) -> str:
+    """Tell by what a value is hashed: a number that 64 bits cannot hold is no int."""
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return "int" if -(2**63) <= value < 2**63 else "uint" if 0 < value < 2**64 else "large"
+    return type(value).__name__
 
 
 def _plain(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else str(value)
+    plain = value.tolist() if hasattr(value, "tolist") else str(value)
+    return str(value) if isinstance(plain, np.generic) else plain  # numpy knows numbers that Python does not
 
 
 def text_buffers(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
@@ -110,14 +126,21 @@ def hash_column(column: Any) -> np.ndarray:
     True
     """
     column = column.array if isinstance(column, pd.Series) else column
+    if isinstance(column, pd.Categorical):
+        # the categories, not the values: Arrow would read those of a frame by what else is in it
+        hashes = np.append(hash_column(np.asarray(column.categories)), NULL_HASH)
+        return hashes[column.codes]
     if not isinstance(column, pa.Array) and column.dtype.kind in "iufbM":
         return _hash_numbers(column)
     array = column if isinstance(column, pa.Array) else as_arrow(column)
     kind = array.type
     out = np.empty(len(array), "uint64")
-    if column is not array and column.dtype == "object" and pa.types.is_large_string(kind):
+    mixed = pa.types.is_large_string(kind) or pa.types.is_decimal(kind)
+    if column is not array and column.dtype == "object" and mixed:
         objects = np.asarray(column)
-        kinds = np.array([type(v).__name__ for v in objects])
+        kinds = np.array([kind_of(v) for v in objects])
+        if pa.types.is_decimal(kind) and (kinds == "Decimal").all():
+            return hash_column(pa.array([f"{v.normalize():f}" for v in objects]))  # 1.5 is 1.50
         if (kinds != kinds[0]).any():
             # of several kinds: each value as it would be hashed among its own, so that the others do not matter
             for name in np.unique(kinds):

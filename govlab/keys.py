@@ -11,7 +11,7 @@ import pyarrow as pa
 from numba import njit
 
 from govlab.errors import SchemaError
-from govlab.hashing import as_arrow, hash_column, is_text, text_buffers
+from govlab.hashing import as_arrow, hash_column, is_text, kind_of, text_buffers
 
 __all__ = ["KeyIndex", "grow"]
 
@@ -83,6 +83,13 @@ class KeyIndex:
         """Give the numbers of the keys of a column, int64, shape (n,). A missing value is a key of its own."""
         array = as_arrow(column)
         kind = _kind_of(array)
+        if pa.types.is_large_string(array.type) and column.dtype.kind == "O":
+            # a part of the rows may hold one of the kinds only, and would then be read as that
+            kinds = {kind_of(value) for value in np.asarray(column)[~array.is_null().to_numpy(False)]}
+            if len(kinds) > 1:
+                raise SchemaError(
+                    f"the keys of column {column.name!r} are of {sorted(kinds)}; give the column one type (see Conform)."
+                )
         if kind != self._kind and kind and self._kind:
             raise SchemaError(
                 f"the keys of column {column.name!r} were {self._kind} and are {kind} now; give the column one type (see Conform)."

@@ -9,7 +9,6 @@ import json
 import math
 import struct
 
-import numpy as np
 from scipy import stats
 
 DAY = 86_400_000_000
@@ -316,42 +315,6 @@ def calibrated(rows, window=5_000, warm=100, most=math.inf):
     return out
 
 
-def half_space_trees(points, trees=25, depth=8, window=250, seed=0):
-    """Points are lists of numbers. The trees are dicts: a node is a string of L and R."""
-    dims = len(points[0]) if points else 1
-    rng = np.random.default_rng(seed)
-    chosen = rng.integers(0, dims, (trees, 2 ** (depth + 1)))
-    forest = []
-    for t in range(trees):
-        centre = rng.random(dims)
-        reach = [2.0 * max(c, 1.0 - c) for c in centre]
-        forest.append(grown(chosen[t], [(c - r, c + r) for c, r in zip(centre, reach, strict=True)], depth))
-    scores, past, now, learned = [], None, [{} for _ in forest], []
-    for raw in points:
-        if not all(math.isfinite(number(v)) for v in raw):
-            scores.append(math.nan)
-            continue
-        point = [place(raw[d], [row[d] for row in learned]) for d in range(dims)]
-        total = 0.0
-        for t, tree in enumerate(forest):
-            path = ""
-            found = False
-            for level in range(depth + 1):
-                mass = 0 if past is None else past[t].get(path, 0)
-                if not found and (mass < 0.1 * window or level == depth):
-                    total += mass * 2.0**level
-                    found = True
-                now[t][path] = now[t].get(path, 0) + 1
-                if level < depth:
-                    feature, split = tree[path]
-                    path += "R" if point[feature] > split else "L"
-        scores.append(math.nan if past is None else 1.0 - total / (trees * window * 2.0**depth))
-        learned.append(raw)
-        if len(learned) % window == 0:
-            past, now = now, [{} for _ in forest]
-    return scores
-
-
 def grown(chosen, ranges, depth):
     """Cut the range of a feature in half at every node; the nodes are numbered as in a heap, from 1."""
     tree, work = {}, [("", 1, ranges)]
@@ -365,22 +328,6 @@ def grown(chosen, ranges, depth):
             for letter, child, half in (("L", 2 * node, (low, middle)), ("R", 2 * node + 1, (middle, high))):
                 work.append((path + letter, child, [half if f == feature else b for f, b in enumerate(box)]))
     return tree
-
-
-def place(x, past):
-    """A logistic of the z of a value beside those before it."""
-    n, mean, square = 0, 0.0, 0.0
-    for v in past:
-        n += 1
-        off = v - mean
-        mean += off / n
-        square += off * (v - mean)
-    deviation = math.sqrt(square / n) if n > 1 else 0.0
-    if deviation > 0:
-        z = (x - mean) / deviation
-    else:
-        z = 0.0 if n == 0 or x == mean else 8.0
-    return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, z))))
 
 
 def conformal_knn(values, k=3, shape=20, history=8192, calibration=16384, record=50, warm=150):

@@ -5,9 +5,10 @@ A point is a list of numbers (None or NaN where missing); the categories of a ro
 
 import itertools
 import math
+import statistics
 
 import numpy as np
-from naive import MASK, grown, hash_value, mix, number, place
+from naive import MASK, grown, hash_value, mix, number
 
 GOLDEN = 0x9E3779B97F4A7C15
 
@@ -38,65 +39,66 @@ class Guard:
         return not extreme
 
 
-class Scale:
-    """Exponential mean and variance, winsorised at 8 deviations; gives stretched z's."""
+class Column:
+    """The mean and variance of a column: made anew of 30 values, and moved by each that is within 8 deviations, or cut at them."""
 
     def __init__(self, memory):
-        self.memory, self.n, self.mean, self.variance = memory, 0, [], []
+        self.memory, self.n, self.mean, self.variance, self.first, self.held, self.since = memory, 0, 0.0, 0.0, [], [], 0
+
+    def z(self, x):
+        if self.variance > 0:
+            return max(-1e6, min(1e6, (x - self.mean) / math.sqrt(self.variance)))
+        return 0.0 if x == self.mean or self.n == 0 else math.copysign(8.0, x - self.mean)
+
+    def renew(self, values, since):
+        if since < 60:
+            self.mean = statistics.median(values)
+        off = [abs(v - self.mean) for v in values if v != self.mean]
+        self.variance = len(off) / since * (1.4826 * statistics.median(off)) ** 2 if len(off) > 2 else 0.0
+        self.n, self.held, self.since = since, [], 0
+
+    def learn(self, x):
+        most = 8 * math.sqrt(self.variance) if self.n >= 30 else math.inf
+        if abs(x - self.mean) > most:
+            self.held.append(x)
+        elif self.variance > 0:
+            self.held, self.since = [], 0
+        self.since += 1 if self.held else 0
+        if len(self.held) == 30:
+            self.renew(self.held, self.since)
+            return
+        rate, off = 1.0 / min(self.n + 1.0, self.memory), max(-most, min(most, x - self.mean))
+        self.mean += rate * off
+        self.variance = (1 - rate) * (self.variance + rate * off * off)
+        self.n += 1
+        if self.n <= 30:
+            self.first.append(x)
+        if self.n == 30:
+            self.renew(self.first, 30)
+
+
+class Scale:
+    """A column for each number of a point."""
+
+    def __init__(self, memory=10_000):
+        self.memory, self.columns, self.n = memory, [], 0
 
     def z(self, point):
-        if self.n == 0:
-            return [0.0] * len(point)
-        out = []
-        for x, mean, variance in zip(point, self.mean, self.variance, strict=True):
-            if variance > 0:
-                out.append(max(-1e6, min(1e6, (x - mean) / math.sqrt(variance))))
-            else:
-                out.append(0.0 if x == mean else 8.0)
-        return out
+        return [column.z(x) for column, x in zip(self.columns, point, strict=True)] if self.columns else [0.0] * len(point)
 
     def stretched(self, point):
         return [math.copysign(math.log1p(abs(z)), z) for z in self.z(point)]
 
-    def learn(self, point):
-        if self.n == 0:
-            self.mean, self.variance = [0.0] * len(point), [0.0] * len(point)
-        rate = 1.0 / min(self.n + 1.0, self.memory)
-        for d, x in enumerate(point):
-            off = x - self.mean[d]
-            if self.n >= 30 and self.variance[d] > 0:
-                most = 8 * math.sqrt(self.variance[d])
-                off = max(-most, min(most, off))
-            self.mean[d] += rate * off
-            self.variance[d] = (1 - rate) * (self.variance[d] + rate * off * off)
-        self.n += 1
+    def squashed(self, point):
+        return [1 / (1 + math.exp(-max(-30.0, min(30.0, z)))) for z in self.z(point)]
 
-
-class Extremes:
-    """Places values between the extremes of the past; from 30 rows on, one value widens a range to its double at most."""
-
-    def __init__(self):
-        self.n, self.low, self.high = 0, [], []
-
-    def place(self, point):
-        if self.n == 0:
-            return [0.0] * len(point)
-        out = []
-        for x, low, high in zip(point, self.low, self.high, strict=True):
-            if high > low:
-                out.append(max(-1e3, min(1e3, (x - low) / (high - low))))
-            else:
-                out.append(0.0 if x == low else 2.0)
-        return out
+    def spread(self, point):
+        return [max(-1e3, min(1e3, 0.5 + z / 6)) for z in self.z(point)]
 
     def learn(self, point):
-        if self.n == 0:
-            self.low, self.high = [*point], [*point]
-        for d, x in enumerate(point):
-            low, high = self.low[d], self.high[d]
-            if self.n >= 30 and high > low:
-                x = max(low - (high - low), min(high + (high - low), x))
-            self.low[d], self.high[d] = min(low, x), max(high, x)
+        self.columns = self.columns or [Column(self.memory) for _ in point]
+        for column, x in zip(self.columns, point, strict=True):
+            column.learn(x)
         self.n += 1
 
 
@@ -135,8 +137,9 @@ class Sketch:
         return min(row.get(at, 0.0) for row, at in self.places(code))
 
     def add(self, code, weight=1.0):
+        least = self.count(code) + weight
         for row, at in self.places(code):
-            row[at] = row.get(at, 0.0) + weight
+            row[at] = max(row.get(at, 0.0), least)
 
     def decay(self, factor):
         self.rows = [{at: count * factor for at, count in row.items()} for row in self.rows]
@@ -173,7 +176,7 @@ def loda(points, projections=100, halflife=10_000, warm=250, guard=0.01, patienc
 def decayed_histogram(points, kinds, halflife=10_000, warm=250, guard=0.01, patience=5_000):
     keep, total = 0.5 ** (1 / halflife), 0.0
     histograms = [Histogram() for _ in points[0]] if points else []
-    sketches = [Sketch(1024) for _ in kinds[0]] if kinds else []
+    sketches = [Sketch(4096) for _ in kinds[0]] if kinds else []
     scale, watch, scores = Scale(halflife / math.log(2)), Guard(guard, patience), []
     for point, kind in zip(points, kinds, strict=True):
         if gap(point):
@@ -210,13 +213,13 @@ def rs_hash(points, kinds, components=50, sample=1_000, halflife=10_000, warm=25
         if gap(point):
             scores.append(math.nan)
             continue
-        squashed = [1 / (1 + math.exp(-max(-30.0, min(30.0, z)))) for z in scale.z(point)]
+        squashed = scale.squashed(point)
         cells = []
         for width, features, shifts in grids:
             code = 0
             for f, shift in zip(features, shifts, strict=True):
                 side = math.floor((squashed[f] + shift) / width) if f < numbers else hash_value(kind[f - numbers])
-                code = mix(code ^ side)
+                code = mix((code + GOLDEN) & MASK ^ side)
             cells.append(code)
         shares = [(s.count(c) + 1) / (total + 1) for s, c in zip(sketches, cells, strict=True)]
         scores.append(-sum(map(math.log2, shares)) / components if scale.n >= warm else math.nan)
@@ -234,15 +237,22 @@ def mstream(
 ):  # fmt: skip
     dims = len(points[0]) if points else 1
     signs = np.random.default_rng(seed).normal(size=(8, dims)) if dims else []
-    features = [Histogram for _ in range(dims)] + [lambda: Sketch(1024) for _ in kinds[0]] if kinds else []
-    features.append(lambda: Sketch(1024))
+    features = [Histogram for _ in range(dims)] + [lambda: Sketch(4096) for _ in kinds[0]] if kinds else []
+    features.append(lambda: Sketch(4096))
     now, ever = [make() for make in features], [make() for make in features]
-    first = newest = None
+    first, newest, strays = None, 0, 0
     scale, watch, scores = Scale(halflife / math.log(2)), Guard(guard, patience), []
     for time, point, kind in zip(times, points, kinds, strict=True):
         if gap(point):
             scores.append(math.nan)
             continue
+        if first is not None and abs(time // every - newest) > 10_000:
+            strays += 1
+            if strays < 30:
+                scores.append(math.nan)
+                continue
+            now, ever, first = [make() for make in features], [make() for make in features], None
+        strays = 0
         if first is None:
             first = newest = time // every
         for _ in range(newest, time // every):
@@ -255,7 +265,7 @@ def mstream(
             bits = 2 * bits + int(sum(s * x for s, x in zip(row, z, strict=True)) > 0)
         joint = mix(bits)
         for k in kind:
-            joint = mix(joint ^ hash_value(k))
+            joint = mix((joint + GOLDEN) & MASK ^ hash_value(k))
         values = [*z, *(hash_value(k) for k in kind), joint]
         t, total = newest - first + 1, 0.0
         left = sum(alpha**k for k in range(t))  # what a row a tick would have left of itself
@@ -276,7 +286,7 @@ def mstream(
 
 
 def half_space_trees(points, trees=25, depth=8, window=250, seed=0, guard=0.01, patience=5_000):
-    """The guarded variant: what is refused is as if it had never come."""
+    """Points are lists of numbers. What is refused is as if it had never come."""
     dims = len(points[0]) if points else 1
     rng = np.random.default_rng(seed)
     chosen, forest = rng.integers(0, dims, (trees, 2 ** (depth + 1))), []
@@ -284,12 +294,12 @@ def half_space_trees(points, trees=25, depth=8, window=250, seed=0, guard=0.01, 
         centre = rng.random(dims)
         reach = [2.0 * max(c, 1.0 - c) for c in centre]
         forest.append(grown(chosen[t], [(c - r, c + r) for c, r in zip(centre, reach, strict=True)], depth))
-    learned, window_of, past, watch, scores = [], [], None, Guard(guard, patience), []
+    scale, window_of, past, watch, scores = Scale(), [], None, Guard(guard, patience), []
     for raw in points:
-        if not all(math.isfinite(number(x)) for x in raw):
+        if gap(raw):
             scores.append(math.nan)
             continue
-        point = [place(raw[d], [row[d] for row in learned]) for d in range(dims)]
+        point = scale.squashed(raw)
         paths = []
         for tree in forest:
             path = ""
@@ -306,7 +316,7 @@ def half_space_trees(points, trees=25, depth=8, window=250, seed=0, guard=0.01, 
                 total += masses[level] * 2.0**level
             scores[-1] = 1.0 - total / (trees * window * 2.0**depth)
         if watch.admits(scores[-1]):
-            learned.append(raw)
+            scale.learn(raw)
             window_of.append(paths)
             if len(window_of) == window:
                 past, window_of = window_of, []
@@ -366,12 +376,12 @@ def clusters(distance, most):
 
 
 def kitnet(points, group=10, hidden=0.75, rate=0.1, mapping=500, warm=2_000, guard=0.01, patience=5_000, seed=0):
-    scale, told, watch, grace, net, scores = Extremes(), Extremes(), Guard(guard, patience), [], None, []
+    scale, told, watch, grace, net, scores = Scale(), Scale(), Guard(guard, patience), [], None, []
     for point in points:
         scores.append(math.nan)
         if gap(point):
             continue
-        z = scale.place(point)
+        z = scale.spread(point)
         if net is None:
             grace.append(z)
             scale.learn(point)
@@ -382,7 +392,7 @@ def kitnet(points, group=10, hidden=0.75, rate=0.1, mapping=500, warm=2_000, gua
             continue
         inputs = [[z[d] for d in g] for g in groups]
         found = [ae.error(x) for ae, x in zip(net[:-1], inputs, strict=True)]
-        inputs.append(told.place(found))
+        inputs.append(told.spread(found))
         if scale.n >= warm:
             scores[-1] = net[-1].error(inputs[-1])
         if watch.admits(scores[-1]):

@@ -1,4 +1,5 @@
 import pickle
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -179,3 +180,27 @@ def test_the_names_of_entities_without_a_place_are_forgotten():
 def test_a_bound_below_one_is_refused():
     with pytest.raises(ArgumentError, match="max_entities=0 must be at least 1"):
         Entities(0)
+
+
+MIXED = [1, "a", 2.5, True, None, 2**63 + 1, 2**70, Decimal("1.5"), Decimal("1.25"), "\ud800", {1: 2, "a": 3}, 1 + 2j, b"a"]
+
+
+@pytest.mark.parametrize("kind", ["object", "category"])
+def test_the_hash_of_a_value_does_not_depend_on_the_types_of_its_neighbours(kind):
+    values = [value for value in MIXED if kind == "object" or not isinstance(value, dict | str)]
+    alone = [int(hash_column(pd.Series([value], dtype=kind))[0]) for value in values]
+    assert alone == hash_column(pd.Series(values, dtype=kind)).tolist()
+
+
+def test_a_decimal_is_hashed_by_its_value():
+    assert 1 == len(set(hash_column(pd.Series([Decimal("1.5"), Decimal("1.50")], dtype="object")).tolist()))
+
+
+@pytest.mark.parametrize("keys", [[1, "a"], [True, 2.5], [1, 10**30]])
+def test_keys_of_several_types_are_refused_however_the_rows_are_cut(keys):
+    with pytest.raises(SchemaError, match="give the column one type"):
+        KeyIndex().encode(pd.Series(keys, dtype="object", name="key"))
+    index = KeyIndex()
+    index.encode(pd.Series(keys[:1], dtype="object", name="key"))
+    with pytest.raises(SchemaError, match="give the column one type"):
+        index.encode(pd.Series(keys[1:], dtype="object", name="key"))

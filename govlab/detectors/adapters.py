@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable as Function
 from collections.abc import Sequence
 from typing import Any
@@ -11,43 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from govlab.detectors.rows import LARGEST, check_columns, matrix, whole
+from govlab.detectors.scale import MEMORY, learn_scale, new_scale, squash, standard
 from govlab.errors import ArgumentError
-from govlab.frames import require
 from govlab.registry import extra
 from govlab.step import Detector, Step, at_least
 
 BLOCK = 64
-
-
-class _Scale:
-    """Running mean and deviation of each feature; a value becomes a logistic of its z, in (0, 1)."""
-
-    def __init__(self, dims: int) -> None:
-        self.n, self.mean, self.square = 0, [0.0] * dims, [0.0] * dims
-
-    def give(self, values: Sequence[float]) -> list[float]:
-        out = []
-        for d, x in enumerate(values):
-            deviation = math.sqrt(self.square[d] / self.n) if self.n > 1 else 0.0
-            z = (x - self.mean[d]) / deviation if deviation > 0 else (0.0 if self.n == 0 or x == self.mean[d] else 8.0)
-            out.append(1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, z)))))
-        return out
-
-    def learn(self, values: Sequence[float]) -> None:
-        self.n += 1
-        for d, x in enumerate(values):
-            off = x - self.mean[d]
-            self.mean[d] += off / self.n
-            self.square[d] += off * (x - self.mean[d])
-
-
-def _columns(step: Any) -> None:
-    if isinstance(step.columns, str) or not step.columns:
-        raise ArgumentError(
-            f"{type(step).__name__}: columns={step.columns!r}; expected a list of columns, such as ['words', 'links']."
-        )
-    step.columns = tuple(step.columns)
-    at_least(step, "warm", 0)
 
 
 class River(Detector):
@@ -96,26 +65,29 @@ class River(Detector):
             raise ArgumentError(
                 f"River: model={self.model!r}; expected score_one(x) and learn_one(x), such as river.anomaly.HalfSpaceTrees()."
             )
-        _columns(self)
+        check_columns(self)
+        at_least(self, "warm", 0)
+        if getattr(self.model, "seed", 0) is None:
+            raise ArgumentError(f"River: model={self.model!r} has no seed, so no run could be repeated; give it one.")
 
     def start(self) -> None:
         """Take a fresh copy of the model."""
         self._model = self.model.clone() if hasattr(self.model, "clone") else copy.deepcopy(self.model)
-        self._scale, self._rows = _Scale(len(self.columns)), 0
+        self._scale, self._rows = new_scale(len(self.columns)), 0
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row and then learn it, shape (n,)."""
-        require(frame, self.columns, "River")
-        scores = np.full(len(frame), np.nan)
-        matrix = frame[list(self.columns)].to_numpy("float64", na_value=np.nan)
-        for i, values in enumerate(matrix.tolist()):
-            if not all(map(math.isfinite, values)):
+        rows, scores, point = matrix(frame, self.columns, "River"), np.full(len(frame), np.nan), np.empty(len(self.columns))
+        for i in range(len(frame)):
+            if not whole(rows, i):
                 continue
-            x = dict(zip(self.columns, self._scale.give(values) if self.scale else values, strict=True))
+            if self.scale:
+                squash(rows, i, self._scale, point)
+            x = dict(zip(self.columns, (point if self.scale else rows[i]).tolist(), strict=True))
             if self._rows >= self.warm:
                 scores[i] = self._model.score_one(x)
             self._model.learn_one(x)
-            self._scale.learn(values)
+            learn_scale(rows, i, MEMORY, self._scale)
             self._rows += 1
         return scores
 
@@ -141,7 +113,7 @@ class Sklearn(Detector):
     warm : int
         So many rows before the first fit.
     scale : bool
-        Fit and score with each feature scaled by the mean and deviation of the window.
+        Fit and score with each feature scaled by the mean and deviation of the window, on which no single wild value has a hold.
 
     Examples
     --------
@@ -174,9 +146,9 @@ class Sklearn(Detector):
             hint = " (LocalOutlierFactor needs novelty=True)" if type(self.model).__name__ == "LocalOutlierFactor" else ""
             raise ArgumentError(f"Sklearn: model={self.model!r}; expected one with fit(X) and score_samples(X){hint}.")
         params = self.model.get_params() if hasattr(self.model, "get_params") else {}
-        if params.get("random_state", 0) is None:
+        if any(value is None for name, value in params.items() if name.endswith("random_state")):
             raise ArgumentError(f"Sklearn: model={self.model!r} has no random_state, so no run could be repeated; give it one.")
-        _columns(self)
+        check_columns(self)
         for field in ("refit", "window", "warm"):
             at_least(self, field, 2)
 
@@ -185,23 +157,21 @@ class Sklearn(Detector):
         self._fitted: Any = None
         self._past = np.zeros((self.window, len(self.columns)))
         self._rows = 0
-        self._centre, self._width = np.zeros(len(self.columns)), np.ones(len(self.columns))
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row and then learn it, shape (n,)."""
-        require(frame, self.columns, "Sklearn")
-        matrix = frame[list(self.columns)].to_numpy("float64", na_value=np.nan)
-        good = np.flatnonzero(np.isfinite(matrix).all(axis=1))
+        values = matrix(frame, self.columns, "Sklearn")
+        good = np.flatnonzero((np.abs(values) <= LARGEST).all(axis=1))
         scores, i = np.full(len(frame), np.nan), 0
         while i < good.size:
             # up to the next fit or the end of the block, whichever comes first
             stop = self.warm if self._rows < self.warm else self._rows + self.refit - (self._rows - self.warm) % self.refit
             n = min(good.size - i, stop - self._rows, BLOCK - self._rows % BLOCK)
-            rows = matrix[good[i : i + n]]
+            rows = values[good[i : i + n]]
             if self._fitted is not None:
                 block = np.zeros((BLOCK, len(self.columns)))
                 at = self._rows % BLOCK
-                block[at : at + n] = (rows - self._centre) / self._width
+                block[at : at + n] = standard(rows, self._scale) if self.scale else rows
                 scores[good[i : i + n]] = -self._fitted.score_samples(block)[at : at + n]
             self._past[np.arange(self._rows, self._rows + n) % self.window] = rows
             self._rows += n
@@ -215,9 +185,11 @@ class Sklearn(Detector):
 
         rows = np.roll(self._past, -(self._rows % self.window), axis=0) if self._rows > self.window else self._past[: self._rows]
         if self.scale:
-            self._centre, self._width = rows.mean(axis=0), rows.std(axis=0)
-            self._width[self._width == 0] = 1.0
-        self._fitted = clone(self.model).fit((rows - self._centre) / self._width)
+            self._scale = new_scale(len(self.columns))
+            for i in range(len(rows)):
+                learn_scale(rows, i, MEMORY, self._scale)
+            rows = standard(rows, self._scale)
+        self._fitted = clone(self.model).fit(rows)
 
 
 def _half(x: dict[str, Any]) -> float:

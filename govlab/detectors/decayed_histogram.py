@@ -19,28 +19,27 @@ from govlab.detectors.rows import (
     check_guard,
     codes,
     count_of,
-    learn_scale,
     matrix,
     new_guard,
-    place,
     position,
     read,
     whole,
 )
+from govlab.detectors.scale import learn_scale, new_scale, place
 from govlab.step import Detector, Step, at_least
 
 _PRIOR = 0.5  # rows that each bin, and each category, is taken to hold from the start
 
 
 @njit(cache=True, nogil=True)
-def _score(rows, hashes, growth, warm, memory, guard, state, mean, variance, bins, sketches, ring, watch, scores):
+def _score(rows, hashes, growth, warm, memory, guard, state, scale, bins, sketches, ring, watch, scores):
     """State = [rows learned, weight of the next row, sum of the weights]: weights grow, instead of all bins decaying."""
     point = np.empty(rows.shape[1])
     for i in range(rows.shape[0]):
         scores[i] = np.nan
         if not whole(rows, i):
             continue
-        place(rows, i, state[0], mean, variance, point)
+        place(rows, i, scale, point)
         if state[0] >= warm:
             prior = _PRIOR * state[1]
             total = 0.0
@@ -55,7 +54,7 @@ def _score(rows, hashes, growth, warm, memory, guard, state, mean, variance, bin
             add(bins[d], position(point[d]), state[1])
         for c in range(hashes.shape[1]):
             add_count(sketches[c], hashes[i, c], state[1])
-        learn_scale(rows, i, state[0], memory, mean, variance)
+        learn_scale(rows, i, memory, scale)
         state[0] += 1
         state[2] += state[1]
         state[1] *= growth
@@ -74,14 +73,15 @@ class DecayedHistogram(Detector):
     do not matter; a missing category is a category. It is the plain yardstick for the others: what it does not see is a
     rare combination of ordinary values. Range: from 0, about 10 for each rare column. Cold start: NaN for the first ``warm``
     rows; NaN for a row with a missing number, which is not learned. About 0.5 us a row with 8 columns; 1 KiB a number,
-    16 KiB a category, and 20 bytes a row of ``patience``.
+    64 KiB a category, and 20 bytes a row of ``patience``.
 
     Parameters
     ----------
     columns : list of str
         The features, numbers, those with long tails (counts, amounts) best as logarithms; may be empty if there are categories.
     categories : list of str
-        Further features, texts or other values, each counted in a sketch (count-min, 2 x 1,024).
+        Further features, texts or other values, each counted in a sketch (count-min, 2 x 4,096: of many
+        thousand values at once the rare ones are no longer told apart).
     halflife : int
         After so many rows learned, a row counts half. 10,000 fill the bins and forget within days on a busy platform.
     warm : int
@@ -132,7 +132,7 @@ class DecayedHistogram(Detector):
         dims = len(self.columns)
         self._state, self._bins = np.array([0.0, 1.0, 0.0]), np.zeros((dims, BINS))
         self._sketches = np.zeros((len(self.categories), ROWS, SLOTS))
-        self._mean, self._variance = np.zeros(dims), np.zeros(dims)
+        self._scale = new_scale(dims)
         self._ring, self._watch = new_guard(self)
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
@@ -140,7 +140,7 @@ class DecayedHistogram(Detector):
         rows, scores = matrix(frame, self.columns, "DecayedHistogram"), np.empty(len(frame))
         _score(
             rows, codes(frame, self.categories, "DecayedHistogram"), 2.0 ** (1.0 / self.halflife), self.warm,
-            self.halflife / np.log(2.0), float(self.guard), self._state, self._mean, self._variance, self._bins, self._sketches,
+            self.halflife / np.log(2.0), float(self.guard), self._state, self._scale, self._bins, self._sketches,
             self._ring, self._watch, scores,
         )  # fmt: skip
         return scores

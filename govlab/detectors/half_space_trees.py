@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.detectors.rows import admit, check_columns, check_guard, matrix, new_guard
+from govlab.detectors.rows import admit, check_columns, check_guard, matrix, new_guard, whole
+from govlab.detectors.scale import MEMORY, learn_scale, new_scale, squash
 from govlab.errors import ArgumentError
 from govlab.step import Detector, Step, at_least
 
@@ -16,25 +17,16 @@ _LIMIT = 0.1  # a node with less than this share of the window is as good as emp
 
 
 @njit(cache=True, nogil=True)
-def _score(rows, features, splits, depth, window, guard, state, mean, square, now, past, ring, watch, scores):
+def _score(rows, features, splits, depth, window, guard, state, scale, now, past, ring, watch, scores):
     """State = [rows learned, windows done]. ``now`` and ``past`` are the masses of the nodes, in heap order from 1."""
     trees, dims = features.shape[0], rows.shape[1]
     point = np.empty(dims)
     limit = _LIMIT * window
     for i in range(rows.shape[0]):
-        whole = True
-        for d in range(dims):
-            if not np.isfinite(rows[i, d]):
-                whole = False
-        if not whole:
+        if not whole(rows, i):
             scores[i] = np.nan
             continue
-        n = state[0]
-        for d in range(dims):
-            # scaling inside: where the value lies by a logistic of its z, from the rows before it only
-            deviation = np.sqrt(square[d] / n) if n > 1 else 0.0
-            z = (rows[i, d] - mean[d]) / deviation if deviation > 0.0 else (0.0 if rows[i, d] == mean[d] or n == 0 else 8.0)
-            point[d] = 1.0 / (1.0 + np.exp(-max(-30.0, min(30.0, z))))
+        squash(rows, i, scale, point)
         total = 0.0
         for t in range(trees):
             node, found = 1, False
@@ -49,10 +41,7 @@ def _score(rows, features, splits, depth, window, guard, state, mean, square, no
         if not admit(scores[i], guard, ring, watch):
             _forget(point, features, splits, depth, now)
             continue
-        for d in range(dims):
-            off = rows[i, d] - mean[d]
-            mean[d] += off / (n + 1)
-            square[d] += off * (rows[i, d] - mean[d])
+        learn_scale(rows, i, MEMORY, scale)
         state[0] += 1
         if state[0] % window == 0:
             past[:] = now
@@ -76,7 +65,7 @@ class HalfSpaceTrees(Detector):
 
     Features are scaled inside (a logistic of the running z), so their units do not matter. Range [0, 1], near 1 = empty
     region. Cold start: NaN until the first ``window`` rows are learned; NaN for a row with a missing value, which is not
-    learned. About 2 us a row with 25 trees of depth 8, and 16 * trees * 2^(depth+1) bytes.
+    learned. About 2 us a row with 25 trees of depth 8, and 28 * trees * 2^(depth+1) bytes.
 
     Parameters
     ----------
@@ -127,7 +116,7 @@ class HalfSpaceTrees(Detector):
     def check(self) -> None:
         """Check the recipe."""
         check_columns(self)
-        for field, least in (("trees", 1), ("depth", 1), ("window", 2)):
+        for field, least in (("trees", 1), ("depth", 1), ("window", 2), ("seed", 0)):
             at_least(self, field, least)
         if self.depth > 15:
             raise ArgumentError(f"HalfSpaceTrees: depth={self.depth!r}; expected at most 15.")
@@ -145,7 +134,7 @@ class HalfSpaceTrees(Detector):
             reach = 2.0 * np.maximum(centre, 1.0 - centre)
             self._split(tree, 1, centre - reach, centre + reach)
         self._now, self._past = np.zeros((self.trees, nodes)), np.zeros((self.trees, nodes))
-        self._state, self._mean, self._square = np.zeros(2, "int64"), np.zeros(dims), np.zeros(dims)
+        self._state, self._scale = np.zeros(2, "int64"), new_scale(dims)
         self._ring, self._watch = new_guard(self)
 
     def _split(self, tree: int, node: int, low: np.ndarray, high: np.ndarray) -> None:
@@ -162,7 +151,7 @@ class HalfSpaceTrees(Detector):
         """Score each row and then learn it, shape (n,)."""
         rows, scores = matrix(frame, self.columns, "HalfSpaceTrees"), np.empty(len(frame))
         _score(
-            rows, self._features, self._splits, self.depth, self.window, float(self.guard), self._state, self._mean, self._square,
+            rows, self._features, self._splits, self.depth, self.window, float(self.guard), self._state, self._scale,
             self._now, self._past, self._ring, self._watch, scores,
         )  # fmt: skip
         return scores

@@ -9,6 +9,7 @@ import pandas as pd
 from numba import njit
 
 from govlab.detectors.rows import admit, check_columns, check_guard, matrix, new_guard, whole
+from govlab.detectors.scale import MEMORY, learn_scale, new_scale, z_of
 from govlab.step import Detector, Step, above, at_least
 
 
@@ -53,30 +54,14 @@ def _train(x, weights, hidden_bias, bias, size, units, rate, hidden, errors, bac
 
 
 @njit(cache=True, nogil=True)
-def _place(rows, i, learned, low, high, point):
-    """Put where the values lie between the extremes of the past, 0 to 1, in ``point``; at most 1,000 ranges off."""
+def _place(rows, i, scale, point):
+    """Put the values in ``point``: 0 to 1 within 3 deviations of the mean, and at most 1,000 for the wildest."""
     for d in range(rows.shape[1]):
-        x, reach = rows[i, d], high[d] - low[d]
-        if reach > 0.0:
-            point[d] = max(-1e3, min(1e3, (x - low[d]) / reach))
-        else:
-            point[d] = 0.0 if x == low[d] or learned == 0 else 2.0
+        point[d] = max(-1e3, min(1e3, 0.5 + z_of(rows[i, d], scale[d]) / 6.0))
 
 
 @njit(cache=True, nogil=True)
-def _reach(rows, i, learned, low, high):
-    """Widen the extremes; from 30 rows on by no more than their range, so that one wild value does not ruin the scale."""
-    for d in range(rows.shape[1]):
-        x = rows[i, d]
-        if learned == 0:
-            low[d] = high[d] = x
-        reach = high[d] - low[d] if learned >= 30 and high[d] > low[d] else np.inf
-        low[d] = min(low[d], max(x, low[d] - reach))
-        high[d] = max(high[d], min(x, high[d] + reach))
-
-
-@njit(cache=True, nogil=True)
-def _map(rows, first, mapping, state, low, high, sums, products):
+def _map(rows, first, mapping, state, scale, sums, products):
     """Learn which columns go together; gives the row after the last that was taken. State = [rows learned]."""
     dims = rows.shape[1]
     point = np.empty(dims)
@@ -85,23 +70,22 @@ def _map(rows, first, mapping, state, low, high, sums, products):
             return i
         if not whole(rows, i):
             continue
-        _place(rows, i, state[0], low, high, point)
+        _place(rows, i, scale, point)
         for d in range(dims):
             sums[d] += point[d]
             for e in range(dims):
                 products[d, e] += point[d] * point[e]
-        _reach(rows, i, state[0], low, high)
+        learn_scale(rows, i, MEMORY, scale)
         state[0] += 1
     return rows.shape[0]
 
 
 @njit(cache=True, nogil=True)
 def _score(
-    rows, first, members, sizes, units, weights, hidden_bias, bias, rate, warm, guard, state, low, high, error_low,
-    error_high, ring, watch, scores,
+    rows, first, members, sizes, units, weights, hidden_bias, bias, rate, warm, guard, state, scale,
+    error_scale, ring, watch, scores,
 ):  # fmt: skip
     dims, groups = rows.shape[1], sizes.size - 1
-    mapping = state[1]
     point, told = np.empty(dims), np.empty(groups)
     inputs = np.empty((groups + 1, weights.shape[1]))
     found = np.empty((1, groups))
@@ -109,12 +93,12 @@ def _score(
     for i in range(first, rows.shape[0]):
         if not whole(rows, i):
             continue
-        _place(rows, i, state[0], low, high, point)
+        _place(rows, i, scale, point)
         for g in range(groups):
             for k in range(sizes[g]):
                 inputs[g, k] = point[members[g, k]]
             found[0, g] = _error(inputs[g], weights[g], hidden_bias[g], bias[g], sizes[g], units[g], hidden, errors)
-        _place(found, 0, state[0] - mapping, error_low, error_high, told)
+        _place(found, 0, error_scale, told)
         g = groups
         for k in range(groups):
             inputs[g, k] = told[k]
@@ -124,8 +108,8 @@ def _score(
             continue
         for g in range(groups + 1):
             _train(inputs[g], weights[g], hidden_bias[g], bias[g], sizes[g], units[g], rate, hidden, errors, back)
-        _reach(found, 0, state[0] - mapping, error_low, error_high)
-        _reach(rows, i, state[0], low, high)
+        learn_scale(found, 0, MEMORY, error_scale)
+        learn_scale(rows, i, MEMORY, scale)
         state[0] += 1
 
 
@@ -152,10 +136,11 @@ class Kitnet(Detector):
     """Score a row by how badly small autoencoders, that have learned the past, rebuild it.
 
     Columns that go together share an autoencoder; one more rebuilds their errors, and its root mean square error is the
-    score. Columns and errors are scaled inside by the extremes of the rows learned before, so their units do not matter; a
-    wild value widens a range to its double at most. Range: 0 to about 1,000, mostly below 1. Cold start: NaN for the first
-    ``warm`` rows; NaN for a row with a missing value, which is not learned. It goes on learning all the time, unlike the
-    published one. About 1 us a row with 9 columns; 8 bytes a weight, and 20 bytes a row of ``patience``.
+    score. Columns and errors are scaled inside, from rows before only (0 to 1 within 3 deviations of the mean), so their
+    units do not matter. Range: 0 to about 1,000, mostly below 1. Cold start: NaN for the first ``warm`` rows; NaN for a row
+    with a missing value, which is not learned. Unlike the published one it goes on learning all the time, and does not scale
+    by the extremes, which one wild value ruins. About 1 us a row with 9 columns; 8 bytes a weight, and 20 bytes a row of
+    ``patience``.
 
     Parameters
     ----------
@@ -191,7 +176,7 @@ class Kitnet(Detector):
     >>> y = np.where(np.arange(3_000) == 2_999, -x, x)   # the last is no wild value, but the columns do not agree
     >>> events = gl.event_frame({"time": ["2026-03-02T00:00:00Z"] * 3_000, "x": x, "y": y})
     >>> score = gl.detectors.Kitnet(["x", "y"], mapping=100, warm=1_000).process(events)["score"]   # scored, then learned
-    >>> int(score.isna().sum()), bool(score.iloc[2_999] > 3 * score.iloc[1_500:2_999].max())
+    >>> int(score.isna().sum()), bool(score.iloc[2_999] > 2 * score.iloc[1_500:2_999].max())
     (1000, True)
     """
 
@@ -223,8 +208,8 @@ class Kitnet(Detector):
     def start(self) -> None:
         """Forget all rows."""
         dims = len(self.columns)
-        self._state = np.array([0, self.mapping])
-        self._low, self._high, self._sums, self._products = (np.zeros(s) for s in (dims, dims, dims, (dims, dims)))
+        self._state = np.zeros(1, "int64")
+        self._scale, self._sums, self._products = new_scale(dims), np.zeros(dims), np.zeros((dims, dims))
         self._net: tuple[np.ndarray, ...] = ()
         self._ring, self._watch = new_guard(self)
 
@@ -249,19 +234,19 @@ class Kitnet(Detector):
             weights[g, :size, : units[g]] = rng.uniform(-1.0 / size, 1.0 / size, (size, units[g]))
         hidden_bias, bias = np.zeros((len(sizes), units.max())), np.zeros((len(sizes), sizes.max()))
         self._net = members, sizes, units, weights, hidden_bias, bias
-        self._error_low, self._error_high = np.zeros(len(groups)), np.zeros(len(groups))
+        self._error_scale = new_scale(len(groups))
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row and then learn it, shape (n,)."""
         rows, scores = matrix(frame, self.columns, "Kitnet"), np.full(len(frame), np.nan)
         first = 0
         if not self._net:
-            first = _map(rows, 0, self.mapping, self._state, self._low, self._high, self._sums, self._products)
+            first = _map(rows, 0, self.mapping, self._state, self._scale, self._sums, self._products)
             if self._state[0] < self.mapping:
                 return scores
             self._build()
         _score(
-            rows, first, *self._net, float(self.rate), self.warm, float(self.guard), self._state, self._low, self._high,
-            self._error_low, self._error_high, self._ring, self._watch, scores,
+            rows, first, *self._net, float(self.rate), self.warm, float(self.guard), self._state, self._scale, self._error_scale,
+            self._ring, self._watch, scores,
         )  # fmt: skip
         return scores

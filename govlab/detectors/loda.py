@@ -14,21 +14,20 @@ from govlab.detectors.rows import (
     admit,
     check_columns,
     check_guard,
-    learn_scale,
     matrix,
     new_guard,
-    place,
     position,
     read,
     whole,
 )
+from govlab.detectors.scale import learn_scale, new_scale, place
 from govlab.step import Detector, Step, at_least
 
 _PRIOR = 0.5  # rows that each bin is taken to hold from the start, so that an empty one is not impossible
 
 
 @njit(cache=True, nogil=True)
-def _score(rows, features, weights, growth, warm, memory, guard, state, mean, variance, bins, ring, watch, scores):
+def _score(rows, features, weights, growth, warm, memory, guard, state, scale, bins, ring, watch, scores):
     """State = [rows learned, weight of the next row, sum of the weights]: weights grow, instead of all bins decaying."""
     point = np.empty(rows.shape[1])
     at = np.empty(features.shape[0])
@@ -36,7 +35,7 @@ def _score(rows, features, weights, growth, warm, memory, guard, state, mean, va
         scores[i] = np.nan
         if not whole(rows, i):
             continue
-        place(rows, i, state[0], mean, variance, point)
+        place(rows, i, scale, point)
         for k in range(features.shape[0]):
             x = 0.0
             for f in range(features.shape[1]):
@@ -51,7 +50,7 @@ def _score(rows, features, weights, growth, warm, memory, guard, state, mean, va
             continue
         for k in range(features.shape[0]):
             add(bins[k], at[k], state[1])
-        learn_scale(rows, i, state[0], memory, mean, variance)
+        learn_scale(rows, i, memory, scale)
         state[0] += 1
         state[2] += state[1]
         state[1] *= growth
@@ -134,7 +133,7 @@ class Loda(Detector):
             drawn = rng.normal(size=some)
             self._weights[k] = drawn / np.sqrt((drawn * drawn).sum())  # of length one, so that one width of bin suits all
         self._state, self._bins = np.array([0.0, 1.0, 0.0]), np.zeros((self.projections, BINS))
-        self._mean, self._variance = np.zeros(dims), np.zeros(dims)
+        self._scale = new_scale(dims)
         self._ring, self._watch = new_guard(self)
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
@@ -142,6 +141,6 @@ class Loda(Detector):
         rows, scores = matrix(frame, self.columns, "Loda"), np.empty(len(frame))
         _score(
             rows, self._features, self._weights, 2.0 ** (1.0 / self.halflife), self.warm, self.halflife / np.log(2.0),
-            float(self.guard), self._state, self._mean, self._variance, self._bins, self._ring, self._watch, scores,
+            float(self.guard), self._state, self._scale, self._bins, self._ring, self._watch, scores,
         )  # fmt: skip
         return scores

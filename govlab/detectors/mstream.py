@@ -15,23 +15,25 @@ from govlab.detectors.rows import (
     add,
     add_count,
     admit,
+    chained,
     check_columns,
     check_guard,
     codes,
     count_of,
-    learn_scale,
     matrix,
     new_guard,
-    place,
     position,
     read,
     whole,
 )
+from govlab.detectors.scale import learn_scale, new_scale, place
 from govlab.frames import duration_us, time_us
 from govlab.hashing import mix
 from govlab.step import Detector, Step, above, at_least
 
 _BITS = 8  # of the signature of the numbers in the joint hash
+_FAR = 10_000  # ticks: a row that is so far from the newest tick has a wrong clock
+_STRAYS = 30  # of these in a row, and they are right
 
 
 @njit(cache=True, nogil=True)
@@ -44,10 +46,10 @@ def _chi2(now, total, ticks, lately):
 
 @njit(cache=True, nogil=True)
 def _score(
-    times, rows, hashes, signs, every, alpha, warm, memory, guard, state, ticked, mean, variance, bins, sketches, ring, watch,
+    times, rows, hashes, signs, every, alpha, warm, memory, guard, state, ticked, scale, bins, sketches, ring, watch,
     scores,
 ):  # fmt: skip
-    """Keep ``bins`` and ``sketches`` [now, total]; state = [rows learned, weight of now], ticked = [first tick, newest tick].
+    """Keep ``bins`` and ``sketches`` [now, total]; state = [weight of now], ticked = [first tick, newest tick, strays].
 
     The weight of what is new grows with each tick, instead of all that is now decaying.
     """
@@ -58,19 +60,25 @@ def _score(
         if not whole(rows, i):
             continue
         tick = times[i] // every
+        if ticked[1] >= ticked[0] and abs(tick - ticked[1]) > _FAR:
+            ticked[2] += 1
+            if ticked[2] < _STRAYS:
+                continue
+            bins[:], sketches[:], state[0], ticked[1] = 0.0, 0.0, 1.0, ticked[0] - 1
+        ticked[2] = 0
         if ticked[1] < ticked[0]:
-            ticked[:] = tick
+            ticked[0] = ticked[1] = tick
         if tick > ticked[1]:
             # after very many ticks nothing is left: the bound keeps the weight finite
-            state[1] *= (1.0 / alpha) ** min(np.float64(tick - ticked[1]), 40.0 / -np.log10(alpha))
+            state[0] *= (1.0 / alpha) ** min(np.float64(tick - ticked[1]), 40.0 / -np.log10(alpha))
             ticked[1] = tick
-            if state[1] > 1e100:
-                bins[0] /= state[1]
-                sketches[0] /= state[1]
-                state[1] = 1.0
+            if state[0] > 1e100:
+                bins[0] /= state[0]
+                sketches[0] /= state[0]
+                state[0] = 1.0
         ticks = ticked[1] - ticked[0] + 1.0
         lately = (1.0 - alpha**ticks) / (1.0 - alpha)
-        place(rows, i, state[0], mean, variance, point)
+        place(rows, i, scale, point)
         joint = np.uint64(0)
         for b in range(signs.shape[0]):
             side = 0.0
@@ -79,28 +87,27 @@ def _score(
             joint = (joint << np.uint64(1)) | np.uint64(side > 0.0)
         joint = mix(joint)
         for c in range(cats):
-            joint = mix(joint ^ hashes[i, c])
+            joint = chained(joint, hashes[i, c])
         if ticks > warm:
-            total = _chi2(count_of(sketches[0, cats], joint) / state[1], count_of(sketches[1, cats], joint), ticks, lately)
+            total = _chi2(count_of(sketches[0, cats], joint) / state[0], count_of(sketches[1, cats], joint), ticks, lately)
             for d in range(dims):
                 at = position(point[d])
-                total += _chi2(read(bins[0, d], at) / state[1], read(bins[1, d], at), ticks, lately)
+                total += _chi2(read(bins[0, d], at) / state[0], read(bins[1, d], at), ticks, lately)
             for c in range(cats):
                 code = hashes[i, c]
-                total += _chi2(count_of(sketches[0, c], code) / state[1], count_of(sketches[1, c], code), ticks, lately)
+                total += _chi2(count_of(sketches[0, c], code) / state[0], count_of(sketches[1, c], code), ticks, lately)
             scores[i] = np.log1p(total)
         learned = admit(scores[i], guard, ring, watch)
         # what is now is counted in any case; what has been all along is not what a burst says
         for layer in range(2 if learned else 1):
-            weight = state[1] if layer == 0 else 1.0
+            weight = state[0] if layer == 0 else 1.0
             for d in range(dims):
                 add(bins[layer, d], position(point[d]), weight)
             for c in range(cats):
                 add_count(sketches[layer, c], hashes[i, c], weight)
             add_count(sketches[layer, cats], joint, weight)
         if learned:
-            learn_scale(rows, i, state[0], memory, mean, variance)
-            state[0] += 1
+            learn_scale(rows, i, memory, scale)
 
 
 class Mstream(Detector):
@@ -110,7 +117,8 @@ class Mstream(Detector):
     ticks leads one to expect. So it finds bursts of alike rows, not single odd ones. Numbers are scaled inside, from rows
     before only (z, stretched by sign(z) log(1 + |z|)); a missing category is a category. Range: from 0, not bounded, about
     ln of the square of the excess in deviations. Cold start: NaN for the first ``warm`` ticks; NaN for a row with a missing
-    number, which is not learned. About 0.5 us a row with 8 columns; 2 KiB a number, 32 KiB a category, and 20 bytes a
+    number, and for one more than 10,000 ticks from the newest, which are not learned: a clock was wrong. When 30 in a row are,
+    it starts afresh there. About 0.5 us a row with 8 columns; 2 KiB a number, 128 KiB a category, and 20 bytes a
     row of ``patience``.
 
     Parameters
@@ -118,7 +126,8 @@ class Mstream(Detector):
     columns : list of str
         The features, numbers, those with long tails (counts, amounts) best as logarithms; may be empty if there are categories.
     categories : list of str
-        Further features, texts or other values, each counted in a sketch (count-min, 2 x 1,024).
+        Further features, texts or other values, each counted in a sketch (count-min, 2 x 4,096: of many
+        thousand values at once the rare ones are no longer told apart).
     every : str
         Length of a tick (event time), such as "1h": bursts of a few ticks are found. A late row counts for the newest tick.
     alpha : float
@@ -179,9 +188,9 @@ class Mstream(Detector):
         """Draw the signature, and forget all rows."""
         dims, cats = len(self.columns), len(self.categories)
         self._signs = np.random.default_rng(self.seed).normal(size=(_BITS if dims else 0, dims))
-        self._state, self._ticked = np.array([0.0, 1.0]), np.array([0, -1])
+        self._state, self._ticked = np.ones(1), np.array([0, -1, 0])
         self._bins, self._sketches = np.zeros((2, dims, BINS)), np.zeros((2, cats + 1, ROWS, SLOTS))
-        self._mean, self._variance = np.zeros(dims), np.zeros(dims)
+        self._scale = new_scale(dims)
         self._ring, self._watch = new_guard(self)
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
@@ -189,7 +198,7 @@ class Mstream(Detector):
         rows, scores = matrix(frame, self.columns, "Mstream"), np.empty(len(frame))
         _score(
             time_us(frame), rows, codes(frame, self.categories, "Mstream"), self._signs, duration_us(self.every), float(self.alpha),
-            self.warm, self.halflife / np.log(2.0), float(self.guard), self._state, self._ticked, self._mean, self._variance,
+            self.warm, self.halflife / np.log(2.0), float(self.guard), self._state, self._ticked, self._scale,
             self._bins, self._sketches, self._ring, self._watch, scores,
         )  # fmt: skip
         return scores

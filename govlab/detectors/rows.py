@@ -1,4 +1,4 @@
-"""What detectors of rows share: columns as arrays, scales from past rows only, decayed bins, and the guard.
+"""What detectors of rows share: columns as arrays, decayed bins, and the guard; their scale is in scale.py.
 
 The guard keeps a burst from making itself normal. A row is *extreme*, and is not learned, when its score is above the
 highest ``guard`` share of a reference: a ring of the last ``2.5 * patience`` scores. All scores enter the reference, also
@@ -26,7 +26,7 @@ from govlab.step import Step, at_least
 
 BINS = 129  # of a stretched z (see place), a quarter wide, so from -16 to 16: Scott's rule for some thousand rows
 LARGEST = 1e150  # a value beyond it is as good as infinite: its square would be
-SLOTS = 1024  # of a row of a count-min sketch
+SLOTS = 4096  # of a row of a count-min sketch: enough for some thousand values at once
 ROWS = 2  # of a count-min sketch
 _LIST = "expected a list of columns, such as ['words', 'links']."
 SEEN, ENTERED, TOKENS, LIMIT, PATIENCE = range(5)  # the state of the guard
@@ -36,7 +36,7 @@ def check_columns(step: Step, categories: bool = False) -> None:
     """Make tuples of ``columns`` (and ``categories``) of a step; raise an ArgumentError if there are none."""
     for field in ("columns", "categories")[: 1 + categories]:
         value = getattr(step, field)
-        if isinstance(value, str) or not isinstance(value, Sequence):
+        if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(name, str) for name in value):
             raise ArgumentError(f"{type(step).__name__}: {field}={value!r}; {_LIST}")
         setattr(step, field, tuple(value))
     if not step.columns and not (categories and step.categories):  # type: ignore[attr-defined]
@@ -46,8 +46,8 @@ def check_columns(step: Step, categories: bool = False) -> None:
 def check_guard(step: Step) -> None:
     """Check ``guard`` and ``patience`` of a step."""
     at_least(step, "guard", 0)
-    if step.guard > 0.5:  # type: ignore[attr-defined]
-        raise ArgumentError(f"{type(step).__name__}: guard={step.guard!r}; expected at most 0.5.")  # type: ignore[attr-defined]
+    if step.guard > 0.5 or 0 < step.guard < 1e-6:  # type: ignore[attr-defined]
+        raise ArgumentError(f"{type(step).__name__}: guard={step.guard!r}; expected 0, or from 1e-6 to at most 0.5.")  # type: ignore[attr-defined]
     # else the highest share is less than one score
     at_least(step, "patience", int(np.ceil(1.0 / step.guard)) if step.guard else 1)  # type: ignore[attr-defined]
 
@@ -108,39 +108,6 @@ def whole(rows, i):
     return gaps == 0
 
 
-@njit(cache=True, nogil=True)
-def z_of(x, mean, variance):
-    """Give the distance from the mean in deviations, within +-1e6; what differs from a constant past is 8 deviations off."""
-    if variance > 0.0:
-        return max(-1e6, min(1e6, (x - mean) / np.sqrt(variance)))
-    return 0.0 if x == mean else 8.0
-
-
-@njit(cache=True, nogil=True)
-def place(rows, i, learned, mean, variance, point):
-    """Put the stretched z of a row in ``point``: sign(z) log(1 + |z|), so that a wild value is far off, but not miles."""
-    for d in range(rows.shape[1]):
-        z = z_of(rows[i, d], mean[d], variance[d]) if learned > 0 else 0.0
-        point[d] = np.log1p(z) if z >= 0.0 else -np.log1p(-z)
-
-
-@njit(cache=True, nogil=True)
-def learn_scale(rows, i, learned, memory, mean, variance):
-    """Learn a row's values: the mean of all rows so far, from ``memory`` rows on an exponential one.
-
-    A value more than 8 deviations off counts as one that is 8 off, so one wild value does not blow up the scale, and a new
-    scale is still learned in some hundred rows.
-    """
-    rate = 1.0 / min(learned + 1.0, memory)
-    for d in range(rows.shape[1]):
-        off = rows[i, d] - mean[d]
-        if learned >= 30 and variance[d] > 0.0:
-            most = 8.0 * np.sqrt(variance[d])
-            off = max(-most, min(most, off))
-        mean[d] += rate * off
-        variance[d] = (1.0 - rate) * (variance[d] + rate * off * off)
-
-
 @njit(cache=True, nogil=True, inline="always")
 def position(x):
     """Give the position of a stretched value among the bins."""
@@ -181,6 +148,14 @@ def count_of(sketch, code):
 
 @njit(cache=True, nogil=True)
 def add_count(sketch, code, weight):
-    """Add to the count of a hash."""
+    """Add to the count of a hash; its places are raised to the new count only (conservative update)."""
+    least = count_of(sketch, code) + weight
     for r in range(sketch.shape[0]):
-        sketch[r, slot(code, r, sketch.shape[1])] += weight
+        at = slot(code, r, sketch.shape[1])
+        sketch[r, at] = max(sketch[r, at], least)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def chained(code, value):
+    """Give the hash of a sequence with one more value: equal values do not cancel out, nor does their order get lost."""
+    return mix((code + np.uint64(0x9E3779B97F4A7C15)) ^ value)

@@ -11,26 +11,23 @@ from numba import njit
 from govlab.detectors.rows import (
     add_count,
     admit,
+    chained,
     check_columns,
     check_guard,
     codes,
     count_of,
-    learn_scale,
     matrix,
     new_guard,
     whole,
-    z_of,
 )
-from govlab.hashing import mix
+from govlab.detectors.scale import learn_scale, new_scale, squash
 from govlab.step import Detector, Step, at_least
 
 _ROWS, _SLOTS = 2, 2048  # of a sketch; a component has at most about ``sample`` cells that matter
 
 
 @njit(cache=True, nogil=True)
-def _score(
-    rows, hashes, widths, sizes, features, shifts, growth, warm, memory, guard, state, mean, variance, sketches, ring, watch, scores
-):
+def _score(rows, hashes, widths, sizes, features, shifts, growth, warm, memory, guard, state, scale, sketches, ring, watch, scores):
     """State = [rows learned, weight of the next row, sum of the weights]: weights grow, instead of all counts decaying."""
     dims = rows.shape[1]
     point, cells = np.empty(dims), np.empty(sizes.size, "uint64")
@@ -38,17 +35,15 @@ def _score(
         scores[i] = np.nan
         if not whole(rows, i):
             continue
-        for d in range(dims):
-            z = z_of(rows[i, d], mean[d], variance[d]) if state[0] > 0 else 0.0
-            point[d] = 1.0 / (1.0 + np.exp(-max(-30.0, min(30.0, z))))
+        squash(rows, i, scale, point)
         for j in range(sizes.size):
             code = np.uint64(0)
             for f in range(sizes[j]):
                 d = features[j, f]
                 if d < dims:
-                    code = mix(code ^ np.uint64(np.int64(np.floor((point[d] + shifts[j, f]) / widths[j]))))
+                    code = chained(code, np.uint64(np.int64(np.floor((point[d] + shifts[j, f]) / widths[j]))))
                 else:
-                    code = mix(code ^ hashes[i, d - dims])
+                    code = chained(code, hashes[i, d - dims])
             cells[j] = code
         if state[0] >= warm:
             total = 0.0
@@ -59,7 +54,7 @@ def _score(
             continue
         for j in range(sizes.size):
             add_count(sketches[j], cells[j], state[1])
-        learn_scale(rows, i, state[0], memory, mean, variance)
+        learn_scale(rows, i, memory, scale)
         state[0] += 1
         state[2] += state[1]
         state[1] *= growth
@@ -152,7 +147,7 @@ class RsHash(Detector):
             self._features[j, :size] = rng.choice(dims, size, replace=False)
             self._shifts[j, :size] = rng.random(size) * width
         self._state, self._sketches = np.array([0.0, 1.0, 0.0]), np.zeros((n, _ROWS, _SLOTS))
-        self._mean, self._variance = np.zeros(len(self.columns)), np.zeros(len(self.columns))
+        self._scale = new_scale(len(self.columns))
         self._ring, self._watch = new_guard(self)
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
@@ -160,7 +155,7 @@ class RsHash(Detector):
         rows, scores = matrix(frame, self.columns, "RsHash"), np.empty(len(frame))
         _score(
             rows, codes(frame, self.categories, "RsHash"), self._widths, self._sizes, self._features, self._shifts,
-            2.0 ** (1.0 / self.halflife), self.warm, self.halflife / np.log(2.0), float(self.guard), self._state, self._mean,
-            self._variance, self._sketches, self._ring, self._watch, scores,
+            2.0 ** (1.0 / self.halflife), self.warm, self.halflife / np.log(2.0), float(self.guard), self._state, self._scale,
+            self._sketches, self._ring, self._watch, scores,
         )  # fmt: skip
         return scores

@@ -3,9 +3,12 @@ import math
 import numpy as np
 import pytest
 from drawn import START, column
+from naive_events import Scale
 from river import anomaly
 from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import LocalOutlierFactor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from govlab.detectors import Callable, River, Sklearn
 from govlab.errors import ArgumentError, SchemaError, StepError
@@ -19,16 +22,12 @@ def events(values):
 
 
 def test_river_scores_each_row_before_it_is_learned_on_features_scaled_by_the_rows_before():
-    model, mean, square, expected = anomaly.HalfSpaceTrees(n_trees=3, height=4, window_size=50, seed=1), 0.0, 0.0, []
+    model, scale, expected = anomaly.HalfSpaceTrees(n_trees=3, height=4, window_size=50, seed=1), Scale(), []
     for n, x in enumerate(VALUES):
-        deviation = math.sqrt(square / n) if n > 1 else 0.0
-        z = (x - mean) / deviation if deviation > 0 else (0.0 if n == 0 or x == mean else 8.0)
-        scaled = {"x": 1 / (1 + math.exp(-max(-30.0, min(30.0, z))))}
+        scaled = {"x": scale.squashed([x])[0]}
         expected.append(model.score_one(scaled) if n >= 20 else math.nan)
         model.learn_one(scaled)
-        off = x - mean
-        mean += off / (n + 1)
-        square += off * (x - mean)
+        scale.learn([x])
     step = River(anomaly.HalfSpaceTrees(n_trees=3, height=4, window_size=50, seed=1), ["x"], warm=20)
     assert expected == pytest.approx(column(step, events(VALUES), "score"), nan_ok=True, rel=1e-12)
 
@@ -64,6 +63,10 @@ def test_scikit_learn_is_fitted_to_the_window_before_each_fixed_number_of_rows()
 def test_a_model_whose_runs_could_not_be_repeated_is_refused():
     with pytest.raises(ArgumentError, match="no random_state, so no run could be repeated; give it one"):
         Sklearn(IsolationForest(), ["x"])
+    with pytest.raises(ArgumentError, match="no random_state"):
+        Sklearn(make_pipeline(StandardScaler(), IsolationForest()), ["x"])
+    with pytest.raises(ArgumentError, match="no seed, so no run could be repeated; give it one"):
+        River(anomaly.HalfSpaceTrees(), ["x"])
 
 
 def test_a_model_that_cannot_score_is_refused_with_what_to_do():
@@ -75,7 +78,7 @@ def test_a_model_that_cannot_score_is_refused_with_what_to_do():
 
 @pytest.mark.parametrize("columns", ["x", [], None])
 def test_columns_must_be_a_list(columns):
-    for make in (lambda c: River(anomaly.HalfSpaceTrees(), c), lambda c: Sklearn(forest(), c)):
+    for make in (lambda c: River(anomaly.HalfSpaceTrees(seed=1), c), lambda c: Sklearn(forest(), c)):
         with pytest.raises(ArgumentError, match="expected a list of columns, such as"):
             make(columns)
 
@@ -91,4 +94,4 @@ def test_a_function_that_raises_is_reported_with_the_row():
 
 def test_a_column_that_is_missing_is_named():
     with pytest.raises(SchemaError, match="River needs a column 'y'"):
-        River(anomaly.HalfSpaceTrees(), ["y"]).process(events([1.0]))
+        River(anomaly.HalfSpaceTrees(seed=1), ["y"]).process(events([1.0]))

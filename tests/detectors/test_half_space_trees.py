@@ -1,12 +1,11 @@
 import math
 
-import naive_events
 import numpy as np
 import pytest
 from drawn import column, cuts, frame_of, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive import half_space_trees
+from naive_events import half_space_trees
 
 from govlab.detectors import HalfSpaceTrees
 
@@ -19,7 +18,7 @@ def test_it_scores_as_the_naive_twin_does(drawn, cuts, window, depth, seed):
     points = [[math.nan if row["value"] is None else row["value"], float(row["offset"] % 7)] for row in drawn]
     frame = frame_of(drawn)
     frame["other"] = [p[1] for p in points]
-    twin = half_space_trees(points, 3, depth, window, seed)
+    twin = half_space_trees(points, 3, depth, window, seed, 0)
     actual = column(HalfSpaceTrees(["value", "other"], 3, depth, window, seed, guard=0), frame, "score", cuts)
     assert twin == pytest.approx(actual, rel=1e-9, abs=1e-12, nan_ok=True)
 
@@ -30,7 +29,7 @@ def test_a_guarded_one_scores_as_its_naive_twin_does(drawn, cuts, window, guard,
     points = [[math.nan if row["value"] is None else row["value"], float(row["offset"] % 7)] for row in drawn]
     frame = frame_of(drawn)
     frame["other"] = [p[1] for p in points]
-    twin = naive_events.half_space_trees(points, 3, 3, window, seed, guard, 10)
+    twin = half_space_trees(points, 3, 3, window, seed, guard, 10)
     actual = column(HalfSpaceTrees(["value", "other"], 3, 3, window, seed, guard, 10), frame, "score", cuts)
     assert twin == pytest.approx(actual, rel=1e-9, abs=1e-12, nan_ok=True)
 

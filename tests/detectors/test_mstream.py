@@ -2,13 +2,14 @@ import math
 
 import numpy as np
 import pytest
-from drawn import column, cuts
+from drawn import START, column, cuts
 from drawn_events import drawn_rows, events, kinds_of, normal, points_of, recipes, scored
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_events import mstream
 
 from govlab.detectors import Mstream
+from govlab.frames import event_frame, from_us
 
 
 @given(drawn_rows, cuts, recipes, st.integers(0, 3), st.sampled_from([0.01, 0.5, 0.8]))
@@ -23,6 +24,12 @@ def test_it_scores_as_the_naive_twin_does(drawn, cuts, recipe, seed, alpha):
 def kinds(burst=0, quiet=1_800):
     """One row a second of two kinds in turn, then a burst of a third that was seen now and then."""
     return [("rare" if i % 600 == 599 else ("post", "like")[i % 2]) for i in range(quiet)] + ["rare"] * burst
+
+
+def events_at(named, wrong_s):
+    """Give a row a second, some of them with another clock."""
+    seconds = [i + wrong_s.get(i, 0) for i in range(len(named))]
+    return event_frame({"time": from_us(np.array(seconds) * 1_000_000 + START), "key": named})
 
 
 def one(**recipe):
@@ -68,5 +75,23 @@ def test_a_row_with_a_gap_scores_nan_and_is_not_learned():
 
 def test_after_a_very_long_pause_scores_are_still_finite():
     values, named = [1.0] * 400, ["post"] * 400
-    scores = scored(one(alpha=0.001, warm=2), values, key=named, step_s=1_000_000)
+    scores = scored(one(alpha=0.001, warm=2), values, key=named, step_s=500_000)
     assert np.isfinite(scores[2:]).all()
+
+
+@pytest.mark.parametrize("at", [0, 1_500])
+@pytest.mark.parametrize("wrong_s", [-56 * 365 * 86_400, 73 * 365 * 86_400])
+def test_one_wrong_clock_leaves_all_other_rows_as_they_were(at, wrong_s):
+    named = kinds(120)
+    usual = scored(one(), [1.0] * len(named), key=named)
+    frame = events_at(named, {at: wrong_s})
+    found = one().process(frame)["score"].to_numpy()
+    assert np.nanmax(np.abs(found[1_830:] - usual[1_830:])) < 0.2
+    assert np.isnan(found[at])
+
+
+def test_a_clock_that_has_jumped_for_good_makes_it_start_afresh():
+    named = kinds(0, 3_600)
+    found = one().process(events_at(named, dict.fromkeys(range(1800, 3600), 365 * 86400)))["score"].to_numpy()
+    assert np.isnan(found[1_800:2_400]).all()
+    assert np.isfinite(found[2_460:]).all()

@@ -3,10 +3,10 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from drawn_events import burst, normal
+from drawn_events import burst
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive_events import Guard, Histogram, Scale
+from naive_events import Guard, Histogram
 
 from govlab import hashing
 from govlab.detectors import DecayedHistogram, rows
@@ -56,27 +56,6 @@ def test_a_guard_of_zero_admits_all():
 
 def test_equal_scores_are_all_admitted():
     assert all(admitted([0.1 + 0.2, 0.3] * 500))
-
-
-@given(st.lists(st.tuples(finite, finite), min_size=1, max_size=60), st.sampled_from([5.0, 1e3]))
-@settings(max_examples=40, deadline=None)
-def test_the_scale_is_that_of_the_naive_twin(points, memory):
-    twin, array = Scale(memory), np.array(points)
-    mean, variance, place = np.zeros(2), np.zeros(2), np.zeros(2)
-    for i, point in enumerate(points):
-        rows.place(array, i, i, mean, variance, place)
-        assert twin.stretched(point) == pytest.approx(place.tolist(), rel=1e-9, abs=1e-12)
-        rows.learn_scale(array, i, i, memory, mean, variance)
-        twin.learn(point)
-    assert np.isfinite([mean, variance]).all()
-
-
-def test_one_wild_value_does_not_blow_up_the_scale():
-    array = np.array([[v] for v in [*normal[:500], 1e9]])
-    mean, variance = np.zeros(1), np.zeros(1)
-    for i in range(501):
-        rows.learn_scale(array, i, i, 1e4, mean, variance)
-    assert math.sqrt(variance[0]) < 1.2
 
 
 @given(st.lists(st.floats(-20, 20), max_size=30), st.floats(-20, 20))
