@@ -141,6 +141,8 @@ def hash_column(column: Any) -> np.ndarray:
         kinds = np.array([kind_of(v) for v in objects])
         if pa.types.is_decimal(kind) and (kinds == "Decimal").all():
             return hash_column(pa.array([f"{v.normalize():f}" for v in objects]))  # 1.5 is 1.50
+        if (kinds == "uint").all():
+            return hash_column(objects.astype("uint64"))
         if (kinds != kinds[0]).any():
             # of several kinds: each value as it would be hashed among its own, so that the others do not matter
             for name in np.unique(kinds):
