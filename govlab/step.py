@@ -20,6 +20,7 @@ import json
 import re
 import textwrap
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, ClassVar, dataclass_transform
 
 import numpy as np
@@ -59,6 +60,9 @@ class Step(abc.ABC):
     def __post_init__(self) -> None:
         self.absorbed = 0
         self._sides: list[tuple[str, pd.DataFrame]] = []
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            if isinstance(getattr(self, field.name), timedelta):  # text, so that the recipe can be written down
+                setattr(self, field.name, str(pd.Timedelta(getattr(self, field.name))))
         self.bind("", "", None)
         self.check()
         self.start()

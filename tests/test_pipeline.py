@@ -1,3 +1,4 @@
+import json
 import pickle
 
 import numpy as np
@@ -125,6 +126,12 @@ def test_a_recipe_makes_the_same_pipeline_again(name):
     again = Step.from_recipe(WATCHES[name].recipe())
     assert (WATCHES[name], WATCHES[name].hash) == (again, again.hash)
     assert WATCHES[name].run(EVENTS).summary.fingerprint == again.run(EVENTS).summary.fingerprint
+
+
+def test_a_duration_given_as_a_timedelta_is_text_in_the_recipe():
+    step = gl.detectors.EwmaZ(expire=pd.Timedelta("36h"))
+    again = Step.from_recipe(json.loads(json.dumps(step.recipe())))
+    assert (again.expire, again) == ("1 days 12:00:00", step)
 
 
 @pytest.mark.parametrize("name", WATCHES)

@@ -19,6 +19,7 @@ from govlab.detectors.rows import (
     check_guard,
     codes,
     count_of,
+    learned,
     matrix,
     new_guard,
     position,
@@ -33,7 +34,6 @@ _PRIOR = 0.5  # rows that each bin, and each category, is taken to hold from the
 
 @njit(cache=True, nogil=True)
 def _score(rows, hashes, growth, warm, memory, guard, state, scale, bins, sketches, ring, watch, scores):
-    """State = [rows learned, weight of the next row, sum of the weights]: weights grow, instead of all bins decaying."""
     point = np.empty(rows.shape[1])
     for i in range(rows.shape[0]):
         scores[i] = np.nan
@@ -55,14 +55,10 @@ def _score(rows, hashes, growth, warm, memory, guard, state, scale, bins, sketch
         for c in range(hashes.shape[1]):
             add_count(sketches[c], hashes[i, c], state[1])
         learn_scale(rows, i, memory, scale)
-        state[0] += 1
-        state[2] += state[1]
-        state[1] *= growth
-        if state[1] > 1e100:
-            bins /= state[1]
-            sketches /= state[1]
-            state[2] /= state[1]
-            state[1] = 1.0
+        over = learned(state, growth)
+        if over > 1.0:
+            bins /= over
+            sketches /= over
 
 
 class DecayedHistogram(Detector):

@@ -14,6 +14,7 @@ from govlab.detectors.rows import (
     admit,
     check_columns,
     check_guard,
+    learned,
     matrix,
     new_guard,
     position,
@@ -28,7 +29,6 @@ _PRIOR = 0.5  # rows that each bin is taken to hold from the start, so that an e
 
 @njit(cache=True, nogil=True)
 def _score(rows, features, weights, growth, warm, memory, guard, state, scale, bins, ring, watch, scores):
-    """State = [rows learned, weight of the next row, sum of the weights]: weights grow, instead of all bins decaying."""
     point = np.empty(rows.shape[1])
     at = np.empty(features.shape[0])
     for i in range(rows.shape[0]):
@@ -51,13 +51,9 @@ def _score(rows, features, weights, growth, warm, memory, guard, state, scale, b
         for k in range(features.shape[0]):
             add(bins[k], at[k], state[1])
         learn_scale(rows, i, memory, scale)
-        state[0] += 1
-        state[2] += state[1]
-        state[1] *= growth
-        if state[1] > 1e100:
-            bins /= state[1]
-            state[2] /= state[1]
-            state[1] = 1.0
+        over = learned(state, growth)
+        if over > 1.0:
+            bins /= over
 
 
 class Loda(Detector):

@@ -16,6 +16,7 @@ from govlab.detectors.rows import (
     check_guard,
     codes,
     count_of,
+    learned,
     matrix,
     new_guard,
     whole,
@@ -28,7 +29,6 @@ _ROWS, _SLOTS = 2, 2048  # of a sketch; a component has at most about ``sample``
 
 @njit(cache=True, nogil=True)
 def _score(rows, hashes, widths, sizes, features, shifts, growth, warm, memory, guard, state, scale, sketches, ring, watch, scores):
-    """State = [rows learned, weight of the next row, sum of the weights]: weights grow, instead of all counts decaying."""
     dims = rows.shape[1]
     point, cells = np.empty(dims), np.empty(sizes.size, "uint64")
     for i in range(rows.shape[0]):
@@ -55,13 +55,9 @@ def _score(rows, hashes, widths, sizes, features, shifts, growth, warm, memory, 
         for j in range(sizes.size):
             add_count(sketches[j], cells[j], state[1])
         learn_scale(rows, i, memory, scale)
-        state[0] += 1
-        state[2] += state[1]
-        state[1] *= growth
-        if state[1] > 1e100:
-            sketches /= state[1]
-            state[2] /= state[1]
-            state[1] = 1.0
+        over = learned(state, growth)
+        if over > 1.0:
+            sketches /= over
 
 
 class RsHash(Detector):
