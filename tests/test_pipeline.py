@@ -131,7 +131,7 @@ def test_a_recipe_makes_the_same_pipeline_again(name):
 def test_a_duration_given_as_a_timedelta_is_text_in_the_recipe():
     step = gl.detectors.EwmaZ(expire=pd.Timedelta("36h"))
     again = Step.from_recipe(json.loads(json.dumps(step.recipe())))
-    assert (again.expire, again) == ("1 days 12:00:00", step)
+    assert (again.expire, again.recipe()) == ("1 days 12:00:00", step.recipe())
 
 
 @pytest.mark.parametrize("name", WATCHES)
