@@ -10,6 +10,7 @@ AUC and AP are those of scikit-learn, with a row that has no score yet as the lo
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import importlib.metadata
 import importlib.util
 import itertools
@@ -29,7 +30,6 @@ from tqdm import tqdm
 import govlab as gl
 from govlab.evaluation import change_point_f1, covering
 from govlab.frames import from_us
-from govlab.pipeline import short as written
 
 Frame = pd.DataFrame
 START_US = 1_772_409_600_000_000
@@ -65,12 +65,13 @@ def judged(sets: Iterable[tuple[Any, ...]]) -> Iterator[list[Any]]:
 
 
 def short(step: gl.Step) -> str:
-    """Write a recipe without its columns when these are many."""
-    text = written(step)
-    if len(text) < 60:
-        return text
-    named = [part for part in text.rstrip(")").split(", ") if "=" in part]
-    return f"{text.partition('(')[0]}({', '.join(named)})"
+    """Write what a recipe has beside its columns and the defaults."""
+    parts = [
+        f"{field.name}={getattr(step, field.name)!r}"
+        for field in dataclasses.fields(step)  # type: ignore[arg-type]
+        if field.name != "columns" and getattr(step, field.name) != field.default
+    ]
+    return f"{type(step).__name__}({', '.join(parts)})"
 
 
 def of_feedback() -> Iterator[list[Any]]:
@@ -98,7 +99,12 @@ def of_feedback() -> Iterator[list[Any]]:
 
 
 def of_events() -> Iterator[tuple[Any, ...]]:
+    from sklearn.ensemble import IsolationForest
+    from sklearn.neighbors import LocalOutlierFactor
+    from sklearn.svm import OneClassSVM
+
     d = gl.detectors
+    models = IsolationForest(random_state=0), LocalOutlierFactor(novelty=True), OneClassSVM(nu=0.05)
     for name, events, columns, label, told in event_sets():
         every = "10min" if name in ("shuttle", "http") else "1d"
         events = gl.event_frame(events)
@@ -109,7 +115,8 @@ def of_events() -> Iterator[tuple[Any, ...]]:
             d.Mstream(columns, every=every),
             d.Kitnet(columns),
             d.HalfSpaceTrees(columns),
-            d.HalfSpaceTrees(columns, guard=0.01),
+            d.HalfSpaceTrees(columns, guard=0),
+            *(d.Sklearn(model, columns) for model in models if len(events) < 100_000),
         ):
             yield name, step, events, label, None, told
 
