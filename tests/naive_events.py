@@ -213,13 +213,13 @@ def rs_hash(points, kinds, components=50, sample=1_000, halflife=10_000, warm=25
         if gap(point):
             scores.append(math.nan)
             continue
-        squashed = scale.squashed(point)
+        placed = scale.spread(point)
         cells = []
         for width, features, shifts in grids:
             code = 0
             for f, shift in zip(features, shifts, strict=True):
-                side = math.floor((squashed[f] + shift) / width) if f < numbers else hash_value(kind[f - numbers])
-                code = mix((code + GOLDEN) & MASK ^ side)
+                side = math.floor((placed[f] + shift) / width) if f < numbers else hash_value(kind[f - numbers])
+                code = mix((code + GOLDEN) & MASK ^ side & MASK)
             cells.append(code)
         shares = [(s.count(c) + 1) / (total + 1) for s, c in zip(sketches, cells, strict=True)]
         scores.append(-sum(map(math.log2, shares)) / components if scale.n >= warm else math.nan)

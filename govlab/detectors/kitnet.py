@@ -9,7 +9,7 @@ import pandas as pd
 from numba import njit
 
 from govlab.detectors.rows import admit, check_columns, check_guard, matrix, new_guard, whole
-from govlab.detectors.scale import MEMORY, learn_scale, new_scale, z_of
+from govlab.detectors.scale import MEMORY, learn_scale, new_scale, spread
 from govlab.step import Detector, Step, above, at_least
 
 
@@ -54,13 +54,6 @@ def _train(x, weights, hidden_bias, bias, size, units, rate, hidden, errors, bac
 
 
 @njit(cache=True, nogil=True)
-def _place(rows, i, scale, point):
-    """Put the values in ``point``: 0 to 1 within 3 deviations of the mean, and at most 1,000 for the wildest."""
-    for d in range(rows.shape[1]):
-        point[d] = max(-1e3, min(1e3, 0.5 + z_of(rows[i, d], scale[d]) / 6.0))
-
-
-@njit(cache=True, nogil=True)
 def _map(rows, first, mapping, state, scale, sums, products):
     """Learn which columns go together; gives the row after the last that was taken. State = [rows learned]."""
     dims = rows.shape[1]
@@ -70,7 +63,7 @@ def _map(rows, first, mapping, state, scale, sums, products):
             return i
         if not whole(rows, i):
             continue
-        _place(rows, i, scale, point)
+        spread(rows, i, scale, point)
         for d in range(dims):
             sums[d] += point[d]
             for e in range(dims):
@@ -93,12 +86,12 @@ def _score(
     for i in range(first, rows.shape[0]):
         if not whole(rows, i):
             continue
-        _place(rows, i, scale, point)
+        spread(rows, i, scale, point)
         for g in range(groups):
             for k in range(sizes[g]):
                 inputs[g, k] = point[members[g, k]]
             found[0, g] = _error(inputs[g], weights[g], hidden_bias[g], bias[g], sizes[g], units[g], hidden, errors)
-        _place(found, 0, error_scale, told)
+        spread(found, 0, error_scale, told)
         g = groups
         for k in range(groups):
             inputs[g, k] = told[k]

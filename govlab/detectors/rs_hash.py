@@ -21,7 +21,7 @@ from govlab.detectors.rows import (
     new_guard,
     whole,
 )
-from govlab.detectors.scale import learn_scale, new_scale, squash
+from govlab.detectors.scale import learn_scale, new_scale, spread
 from govlab.step import Detector, Step, at_least
 
 _ROWS, _SLOTS = 2, 2048  # of a sketch; a component has at most about ``sample`` cells that matter
@@ -35,7 +35,7 @@ def _score(rows, hashes, widths, sizes, features, shifts, growth, warm, memory, 
         scores[i] = np.nan
         if not whole(rows, i):
             continue
-        squash(rows, i, scale, point)
+        spread(rows, i, scale, point)
         for j in range(sizes.size):
             code = np.uint64(0)
             for f in range(sizes[j]):
@@ -64,10 +64,10 @@ class RsHash(Detector):
     """Score a row by how few past rows fell into its cell, on average over grids that are random in columns, width and shift.
 
     The mean of -log2 of the share of the cell (bits). Each grid is over some columns only, so it also sees a rare combination
-    of ordinary values. Numbers are scaled inside, from rows before only (a logistic of z), so their units do not matter; a
-    category is a side of the cell by itself, a missing one too. Range: 0 to about 14, higher = emptier. Cold start: NaN for
-    the first ``warm`` rows; NaN for a row with a missing number, which is not learned. About 3 us a row with 50 grids, and
-    32 KiB a grid and 20 bytes a row of ``patience``.
+    of ordinary values. Numbers are scaled inside, from rows before only (0 to 1 within 3 deviations), so their units do not
+    matter; a category is a side of the cell by itself, a missing one too. Range: about 0 to 14, higher = emptier. Cold start:
+    NaN for the first ``warm`` rows; NaN for a row with a missing number, which is not learned. About 3 us a row with 50
+    grids, and 32 KiB a grid and 20 bytes a row of ``patience``.
 
     Parameters
     ----------

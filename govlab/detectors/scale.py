@@ -53,6 +53,13 @@ def standard(rows, scale):
 
 
 @njit(cache=True, nogil=True)
+def spread(rows, i, scale, point):
+    """Put a row in ``point``: 0 to 1 within 3 deviations of the mean, and at most 1,000 for the wildest."""
+    for d in range(rows.shape[1]):
+        point[d] = max(-1e3, min(1e3, 0.5 + z_of(rows[i, d], scale[d]) / 6.0))
+
+
+@njit(cache=True, nogil=True)
 def place(rows, i, scale, point):
     """Put the stretched z of a row in ``point``: sign(z) log(1 + |z|), so that a wild value is far off, but not miles."""
     for d in range(rows.shape[1]):
