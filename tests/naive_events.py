@@ -299,7 +299,7 @@ def half_space_trees(points, trees=25, depth=8, window=250, seed=0, guard=0.01, 
         if gap(raw):
             scores.append(math.nan)
             continue
-        point = scale.squashed(raw)
+        point = scale.spread(raw)
         paths = []
         for tree in forest:
             path = ""

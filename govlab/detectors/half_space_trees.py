@@ -9,7 +9,7 @@ import pandas as pd
 from numba import njit
 
 from govlab.detectors.rows import admit, check_columns, check_guard, matrix, new_guard, whole
-from govlab.detectors.scale import MEMORY, learn_scale, new_scale, squash
+from govlab.detectors.scale import MEMORY, learn_scale, new_scale, spread
 from govlab.errors import ArgumentError
 from govlab.step import Detector, Step, at_least
 
@@ -26,7 +26,7 @@ def _score(rows, features, splits, depth, window, guard, state, scale, now, past
         if not whole(rows, i):
             scores[i] = np.nan
             continue
-        squash(rows, i, scale, point)
+        spread(rows, i, scale, point)
         total = 0.0
         for t in range(trees):
             node, found = 1, False
@@ -63,9 +63,9 @@ def _forget(point, features, splits, depth, now):
 class HalfSpaceTrees(Detector):
     """Score a point by how empty its region was in the last window of points, over random trees of half-spaces.
 
-    Features are scaled inside (a logistic of the running z), so their units do not matter. Range [0, 1], near 1 = empty
-    region. Cold start: NaN until the first ``window`` rows are learned; NaN for a row with a missing value, which is not
-    learned. About 2 us a row with 25 trees of depth 8, and 28 * trees * 2^(depth+1) bytes.
+    Features are scaled inside, from rows before only (0 to 1 within 3 deviations), so their units do not matter. Range [0, 1],
+    near 1 = empty region. Cold start: NaN until the first ``window`` rows are learned; NaN for a row with a missing value,
+    which is not learned. About 2 us a row with 25 trees of depth 8, and 28 * trees * 2^(depth+1) bytes.
 
     Parameters
     ----------
