@@ -9,14 +9,34 @@ from naive import Entities, missing
 from scipy import special
 
 
+class Clock:
+    """Tells of each row whether its clock is right; calls ``forget`` at the last of 30 rows in a row that are too far off."""
+
+    def __init__(self, far, forget):
+        self.far, self.forget, self.newest, self.strays = far, forget, None, 0
+        forget()
+
+    def right(self, time):
+        if self.newest is not None and abs(time - self.newest) > self.far:
+            self.strays += 1
+            if self.strays < 30:
+                return False
+            self.forget()
+            self.newest = time
+        self.newest, self.strays = time if self.newest is None else max(time, self.newest), 0
+        return True
+
+
 def midas(rows, lengths, alpha=0.5, threshold=1000.0):
     """Rows have ``time``, ``source`` and ``target``. Counts are exact: as a sketch in which no keys meet."""
-    sides = []
-    for length in lengths:
-        sides.append({"length": length, "first": None, "tick": None, "current": {}, "total": {}, "score": {}})
-    scores = []
+    sides, scores = [], []
+
+    def forget():
+        sides[:] = [{"length": n, "first": None, "tick": None, "current": {}, "total": {}, "score": {}} for n in lengths]
+
+    clock = Clock(1_000 * max(lengths), forget)
     for row in rows:
-        if missing(row["source"]) or missing(row["target"]):
+        if missing(row["source"]) or missing(row["target"]) or not clock.right(row["time"]):
             scores.append(math.nan)
             continue
         keys = [("edge", row["source"], row["target"]), ("source", row["source"]), ("target", row["target"])]
@@ -31,7 +51,7 @@ def midas(rows, lengths, alpha=0.5, threshold=1000.0):
                     if s["score"][key] < threshold:
                         s["total"][key] = s["total"].get(key, 0.0) + s["current"][key]
                     else:
-                        s["total"][key] = s["total"].get(key, 0.0) * (1 + 1 / t)
+                        s["total"][key] *= t / (t - 1)  # one tick more, of the mean of those before
                     s["current"][key] *= alpha
                 s["tick"] += 1
             t = s["tick"] - s["first"] + 1
