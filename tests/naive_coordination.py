@@ -202,15 +202,16 @@ def co_action(rows, window, halflife, least, join, warm, most=math.inf, cap=32, 
 
 def near_duplicate(rows, window, background, join, shingle, least, most, memory, warm):
     """Rows have ``time``, ``text`` and ``author``; each is compared with all the last ones. Gives (score, containment, authors)."""
-    past, out, first, clock = [], [], None, None
+    past, out, first = [], [], None
+    times = Clock(30 * window * background, lambda: past.clear())
     for row in rows:
         text = "" if missing(row["text"]) else " ".join(row["text"].casefold().split())[:most]
-        if len(text) < least:
+        own = {text[i : i + shingle] for i in range(len(text) - shingle + 1)}
+        if len(text) < least or len(own) < least - shingle + 1 or not times.right(row["time"]):
             out.append((math.nan, math.nan, math.nan))
             continue
-        clock = row["time"] if clock is None else max(clock, row["time"])
-        first = row["time"] if first is None else first
-        own = {text[i : i + shingle] for i in range(len(text) - shingle + 1)}
+        clock = times.newest
+        first = first if past else clock
         share, match = 0.0, None
         for other, cluster in past[-memory:]:
             if len(own & other) / min(len(own), len(other)) >= max(share, 1e-9):
@@ -223,11 +224,11 @@ def near_duplicate(rows, window, background, join, shingle, least, most, memory,
         cluster["time"] = clock
         if not missing(row["author"]):
             cluster["authors"].add(row["author"])
-        score = 0.0
+        score = share
         if joins:
             age = max(clock - first, 1)
-            seen, span = 1 - math.exp(-age / window), background * (1 - math.exp(-age / window / background))
-            score = share - math.log10(special.gammainc(cluster["recent"], cluster["usual"] * seen / span))
+            seen, span = -math.expm1(-age / window), -background * math.expm1(-age / window / background)
+            score -= math.log10(special.gammainc(cluster["recent"], cluster["usual"] * seen / span))
         out.append((score, share, float(len(cluster["authors"]))) if len(past) >= warm else (math.nan, math.nan, math.nan))
         past.append((own, cluster))
     return out
