@@ -101,10 +101,19 @@ def role_shift(rows, halflife, memory, warm, most=math.inf):
 
 def co_action(rows, window, halflife, least, join, warm, most=math.inf, cap=32, crowd=256):
     """Rows have ``time``, ``actor`` and ``object``; gives of each (score, campaign, its members, its objects, its start)."""
-    accounts = Entities(most, lambda: {"acts": 0.0, "time": 0, "campaign": None})
-    objects = Entities(most, lambda: {"last": [], "next": 0})
     pairs, campaigns, out = {}, [], []
-    clock, acts, meetings, since, learned = None, 0.0, 0.0, 0, 0
+    accounts = objects = None
+    clock = acts = meetings = since = learned = 0
+
+    def forget():
+        nonlocal accounts, objects, acts, meetings, since, learned
+        accounts = Entities(most, lambda: {"acts": 0.0, "time": 0, "campaign": None})
+        objects = Entities(most, lambda: {"last": [], "next": 0})
+        acts = meetings = since = learned = 0
+        pairs.clear()
+        campaigns.clear()
+
+    times = Clock(30 * max(window, halflife), forget)
 
     def fade(then):
         return 0.5 ** (max(clock - then, 0) / halflife)
@@ -115,10 +124,14 @@ def co_action(rows, window, halflife, least, join, warm, most=math.inf, cap=32, 
     def alive(account):
         campaign = account["campaign"]
         if campaign is not None and evidence_of(campaign) < join:
-            for member in campaign["members"]:
-                member["campaign"] = None
+            dissolve(campaign)
             return None
         return campaign
+
+    def dissolve(campaign):
+        for member in campaign["members"]:
+            member["campaign"] = None
+        campaigns[:] = [c for c in campaigns if c is not campaign]
 
     def joined(u, w):
         a, b = alive(u), alive(w)
@@ -134,6 +147,11 @@ def co_action(rows, window, halflife, least, join, warm, most=math.inf, cap=32, 
             a, gone = (a, b) if len(a["members"]) > len(b["members"]) else (b, a)
             if len(a["members"]) + len(gone["members"]) > crowd:
                 return None
+            of_gone = [member["name"] for member in gone["members"]]
+            for both, pair in pairs.items():
+                if pair["to"] is gone and all(one in of_gone for one in both):
+                    pair["to"] = a
+            campaigns[:] = [c for c in campaigns if c is not gone]
             a["members"] += gone["members"]
             a["objects"] += [x for x in gone["objects"] if x not in a["objects"]]
             a["evidence"], a["time"] = evidence_of(a) + evidence_of(gone), clock
@@ -144,16 +162,18 @@ def co_action(rows, window, halflife, least, join, warm, most=math.inf, cap=32, 
 
     for row in rows:
         name, item, t = row["actor"], row["object"], row["time"]
-        if missing(name) or missing(item):
+        if missing(name) or missing(item) or not times.right(t):
             out.append((math.nan, None, 0, 0, None))
             continue
         u = accounts.of(name, t)
         u["name"] = name
         known = [state for _, state in accounts.states.values()]
-        for campaign in campaigns:
+        for campaign in list(campaigns):
             campaign["members"] = [m for m in campaign["members"] if any(m is k for k in known)]
+            if len(campaign["members"]) < 2:
+                dissolve(campaign)
         place = objects.of(item, t)
-        clock = t if clock is None else max(clock, t)
+        clock = times.newest
         own = next((e for e in place["last"] if e["account"]["name"] == name), None)
         others = [
             e for e in place["last"] if e is not own and abs(t - e["time"]) <= window and any(e["account"] is k for k in known)
@@ -175,7 +195,8 @@ def co_action(rows, window, halflife, least, join, warm, most=math.inf, cap=32, 
         u["acts"], u["time"] = u["acts"] * fade(u["time"]) + 1, clock
         for e in others:
             w = e["account"]
-            p = pairs.setdefault(frozenset((name, w["name"])), {"met": 0.0, "time": clock, "booked": 0.0, "since": clock})
+            p = pairs.setdefault(frozenset((name, w["name"])), {"met": 0.0, "time": clock, "booked": 0.0, "to": None})
+            p["since"] = t if p["met"] * fade(p["time"]) < 0.5 else min(t, p["since"])
             p["met"], p["booked"], p["time"] = p["met"] * fade(p["time"]) + 1, p["booked"] * fade(p["time"]), clock
             expected = max(u["acts"] * w["acts"] * fade(w["time"]) * 2 * meetings / acts**2, 1e-12)
             evidence = p["met"] * math.log(p["met"] / expected) - p["met"] + expected if p["met"] > expected else 0.0
@@ -186,9 +207,10 @@ def co_action(rows, window, halflife, least, join, warm, most=math.inf, cap=32, 
                 continue
             if item not in campaign["objects"]:
                 campaign["objects"].append(item)
-            campaign["evidence"], campaign["time"] = max(evidence_of(campaign) + evidence - p["booked"], 0.0), clock
+            booked = p["booked"] if p["to"] is campaign else 0.0
+            campaign["evidence"], campaign["time"] = max(evidence_of(campaign) + evidence - booked, 0.0), clock
             campaign["start"] = min(campaign["start"], p["since"])
-            p["booked"] = evidence
+            p["booked"], p["to"] = evidence, campaign
         if own is not None:
             own["account"], own["time"] = u, t
         elif len(place["last"]) < cap:
