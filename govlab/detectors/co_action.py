@@ -26,7 +26,7 @@ from govlab.entities import Entities
 from govlab.frames import duration_us, from_us, put, require, time_us
 from govlab.hashing import NULL_HASH, hash_column, readable
 from govlab.keys import grow
-from govlab.step import Detector, Step, above, at_least
+from govlab.step import Detector, Step, above, at_least, column_name
 
 _NO_TIME = np.iinfo("int64").min
 _CALLED = 2**40  # names of campaigns are tokens from here down: of their own, not of an account's place
@@ -133,6 +133,8 @@ class CoAction(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
+        column_name(self, "actor")
+        column_name(self, "object")
         self._window = duration_us(self.window, "CoAction: window")
         self._halflife = duration_us(self.halflife, "CoAction: halflife")
         above(self, "join", 0)

@@ -12,7 +12,7 @@ from govlab.detectors.co_action_kernel import AFRESH, STRAY, clock_of, far_us
 from govlab.errors import ArgumentError
 from govlab.frames import duration_us, require, time_us
 from govlab.hashing import NULL_HASH, hash_column, mix, readable
-from govlab.step import Detector, Step, above, at_least
+from govlab.step import Detector, Step, above, at_least, column_name
 
 CURRENT, TOTAL, SCORE = range(3)  # what a cell of a sketch holds
 _NONE = np.iinfo("int64").min  # before the first row
@@ -144,6 +144,8 @@ class Midas(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
+        column_name(self, "source")
+        column_name(self, "target")
         if isinstance(self.ticks, str) or not self.ticks:
             raise ArgumentError(f"Midas: ticks={self.ticks!r}; expected a list of durations, such as ['10min', '1h'].")
         self.ticks = tuple(self.ticks)

@@ -9,7 +9,7 @@ from govlab.detectors.co_action_kernel import far_us
 from govlab.detectors.near_duplicate_kernel import BANDS, CLUSTER, TEXT, run_rows
 from govlab.frames import duration_us, put, require, time_us
 from govlab.hashing import NULL_HASH, hash_column, readable
-from govlab.step import Detector, Step, above, at_least
+from govlab.step import Detector, Step, above, at_least, column_name
 
 _FAR = 30  # times the background: a row that is so far from the newest has a wrong clock
 
@@ -95,6 +95,8 @@ class NearDuplicate(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
+        column_name(self, "text")
+        column_name(self, "author", none=True)
         self._window = duration_us(self.window, "NearDuplicate: window")
         above(self, "background", 1)
         above(self, "join", 0, most=1)

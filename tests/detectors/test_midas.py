@@ -124,6 +124,7 @@ def test_numbers_and_texts_name_accounts_alike():
         ({"ticks": "1min"}, "ticks='1min'; expected a list of durations"),
         ({"ticks": []}, "expected a list of durations"),
         ({"ticks": ["soon"]}, "Midas: ticks='soon' is not a duration"),
+        ({"ticks": ["3600"]}, "Midas: ticks='3600' is not a duration"),
         ({"alpha": 1}, "alpha=1; expected a number of at least 0 and below 1"),
         ({"alpha": -0.1}, "alpha=-0.1"),
         ({"threshold": 0}, "threshold=0"),
@@ -140,3 +141,8 @@ def test_a_wrong_recipe_is_refused_by_name(wrong, message):
 def test_a_missing_column_is_named(gone):
     with pytest.raises(SchemaError, match=f"Midas needs a column '{gone}'"):
         Midas().process(frame_of(one_a_minute).drop(columns=gone))
+
+
+def test_a_frame_without_time_is_refused():
+    with pytest.raises(SchemaError, match=r"needs a column 'time'\. Did you mean 'time_'"):
+        Midas().process(frame_of(one_a_minute).rename(columns={"time": "time_"}))

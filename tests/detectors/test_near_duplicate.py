@@ -208,3 +208,8 @@ def test_a_wrong_recipe_is_refused_by_name(wrong, message):
 def test_a_missing_column_is_named(gone):
     with pytest.raises(SchemaError, match=f"NearDuplicate needs a column '{gone}'"):
         NearDuplicate().process(frame_of(chat[:5]).drop(columns=gone))
+
+
+def test_a_frame_without_time_is_refused():
+    with pytest.raises(SchemaError, match=r"needs a column 'time'\. Did you mean 'time_'"):
+        NearDuplicate().process(frame_of(chat[:5]).rename(columns={"time": "time_"}))
