@@ -88,14 +88,14 @@ class Midas(Detector):
     ``threshold`` or more in a tick is not added to its total, so a long attack does not become what is usual. Counts are
     kept in count-min sketches.
 
-    Range: at least 0, not bounded: a few for what is busy and steady, about t for a key that comes again, once, t ticks after
-    it first came, and 1,000 and more for an attack. What was in no tick before has no usual number and adds 0: a burst of it
-    is seen by its other parts, and from the next tick on. What scores above ``threshold`` for good is never learned: someone
-    seen once early, who comes steadily from 1,000 ticks later on, is not told from a long attack and scores thousands for
-    months. Cold start: NaN in the first tick of every length; NaN for a row without a source or a target, which is no edge,
-    and for one further than 1,000 of the longest tick from the newest, whose clock was wrong; neither is learned. When 30 in a
-    row are so far, it starts afresh there. Any other late row counts into the current tick. About 0.1 us a row, and 1 ns for
-    each of the 3 * ``rows`` * ``width`` cells whenever a tick passes; 24 bytes a cell and length of tick.
+    Range: at least 0, not bounded: a few for what is busy and steady, about (1 - ``alpha``) t for a key that comes again, once,
+    t ticks after it first came, and 1,000 and more for an attack. What was in no tick before has no usual number and adds 0: a
+    burst of it is seen by its other parts, and from the next tick on. What scores above ``threshold`` for good is never
+    learned: someone seen once early, who comes steadily from 1,000 ticks later on, is not told from a long attack and scores
+    thousands for months. Cold start: NaN in the first tick of every length; NaN for a row without a source or a target, which
+    is no edge, and for one further than 1,000 of the longest tick from the newest, whose clock was wrong; neither is learned.
+    When 30 in a row are so far, it starts afresh there. Any other late row counts into the current tick. About 0.1 us a row,
+    and 1 ns for each of the 3 * ``rows`` * ``width`` cells whenever a tick passes; 24 bytes a cell and length of tick.
 
     Parameters
     ----------

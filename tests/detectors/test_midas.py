@@ -69,8 +69,10 @@ def test_what_is_over_the_threshold_leaves_the_mean_as_it_was():
     assert [(8 + 16 - 8 * 5) ** 2 / (16 * 4)] == column(step, frame_of(attacked), "score")[-1:]
 
 
-def test_what_comes_again_once_after_long_scores_about_the_ticks_between():
-    assert 100 == pytest.approx(scored([(0, "a", "b"), (6_000, "a", "b")], ticks=["1min"], alpha=0.0)[-1], abs=2)
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 0.9])
+def test_what_comes_again_once_after_long_scores_by_the_ticks_between(alpha):
+    scores = scored([(0, "a", "b"), (60_000, "a", "b")], ticks=["1min"], alpha=alpha)
+    assert (1 - alpha) * 1_000 == pytest.approx(scores[-1], rel=0.03)
 
 
 @pytest.mark.parametrize("at", [0, 60, 1_000])
