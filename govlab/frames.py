@@ -51,6 +51,8 @@ def duration_us(value: str | pd.Timedelta, name: str = "duration", zero: bool = 
     try:
         if not isinstance(value, str | timedelta):
             raise TypeError("a bare number has no unit")
+        if isinstance(value, str) and not re.search(r"[^\W\d_]|:", value):
+            raise ValueError("a bare number has no unit, and pandas would read nanoseconds")
         # pandas has begun to want "D" for days; people write "7d"
         text = re.sub(r"(?<=\d)\s*d\b", "D", value) if isinstance(value, str) else value
         micros = int(pd.Timedelta(text) / pd.Timedelta(1, "us"))
@@ -99,6 +101,8 @@ def numbers(frame: pd.DataFrame, column: str, kind: str = "float64") -> np.ndarr
 
 def time_us(frame: pd.DataFrame, column: str = TIME) -> np.ndarray:
     """Give a time column as int64 microseconds since 1970 (UTC), read-only."""
+    if column not in frame.columns:
+        raise SchemaError(f"an event frame needs a column {column!r}. {did_you_mean(column, map(str, frame.columns))}")
     array = values(frame, column)
     if array.dtype == TIME_DTYPE:
         return readable(array.asi8, "int64")

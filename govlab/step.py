@@ -17,6 +17,7 @@ import dataclasses
 import hashlib
 import inspect
 import json
+import math
 import re
 import textwrap
 from collections.abc import Mapping
@@ -29,7 +30,7 @@ import pandas as pd
 from govlab import frames, registry
 from govlab.errors import ArgumentError, StepError
 
-__all__ = ["Detector", "Step", "above", "at_least", "code_of", "one_of", "recipe_hash"]
+__all__ = ["Detector", "Step", "above", "at_least", "code_of", "column_name", "one_of", "recipe_hash", "yes_or_no"]
 
 
 @dataclass_transform(eq_default=False)
@@ -245,22 +246,46 @@ def _listed(column: pd.Series) -> list[Any]:
     return [None if value is pd.NA or value is pd.NaT or value != value else value for value in values]
 
 
-def at_least(step: Step, field: str, least: float) -> None:
-    """Raise an ArgumentError unless a field of a step is a number of at least ``least``, and whole if the field is an int."""
+def _number(step: Step, field: str, whole: bool) -> Any:
+    """Give a field of a step if it is a number, as one of Python, else NaN; none is taken that 64 bits cannot hold."""
     value = getattr(step, field)
+    if isinstance(value, np.integer if whole else np.number):
+        value = value.item()
+        setattr(step, field, value)
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        return math.nan
+    if abs(value) >= 2**63:
+        raise ArgumentError(f"{type(step).__name__}: {field}={value!r}; expected a {'whole ' * whole}number below 2**63.")
+    return value
+
+
+def at_least(step: Step, field: str, least: float) -> None:
+    """Raise an ArgumentError unless a field of a step is a finite number of at least ``least``, whole if the field is an int."""
     whole = any(f.name == field and f.type in (int, "int") for f in dataclasses.fields(step))  # type: ignore[arg-type]
-    kinds = int | np.integer if whole else int | float | np.number
-    if isinstance(value, bool) or not isinstance(value, kinds) or not value >= least:
-        raise ArgumentError(f"{type(step).__name__}: {field}={value!r}; expected a {'whole ' * whole}number of at least {least}.")
+    if not _number(step, field, whole) >= least:
+        expected = f"a {'whole ' * whole}number of at least {least}"
+        raise ArgumentError(f"{type(step).__name__}: {field}={getattr(step, field)!r}; expected {expected}.")
 
 
 def above(step: Step, field: str, low: float, most: float | None = None) -> None:
     """Raise an ArgumentError unless a field of a step is a finite number above ``low`` and at most ``most``."""
-    value = getattr(step, field)
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool) and bool(np.isfinite(value))
-    if not number or not low < value or (most is not None and value > most):
+    value = _number(step, field, whole=False)
+    if not low < value or (most is not None and value > most):
         bound = f" and at most {most}" if most is not None else ""
-        raise ArgumentError(f"{type(step).__name__}: {field}={value!r}; expected a number above {low}{bound}.")
+        raise ArgumentError(f"{type(step).__name__}: {field}={getattr(step, field)!r}; expected a number above {low}{bound}.")
+
+
+def column_name(step: Step, field: str, none: bool = False) -> None:
+    """Raise an ArgumentError unless a field of a step names a column: text that is not empty, or None if there may be none."""
+    value = getattr(step, field)
+    if not (isinstance(value, str) and value) and not (none and value is None):
+        raise ArgumentError(f"{type(step).__name__}: {field}={value!r}; expected the name of a column{', or None' * none}.")
+
+
+def yes_or_no(step: Step, field: str) -> None:
+    """Raise an ArgumentError unless a field of a step is True or False."""
+    if not isinstance(getattr(step, field), bool):
+        raise ArgumentError(f"{type(step).__name__}: {field}={getattr(step, field)!r}; expected True or False.")
 
 
 def one_of(step: Step, field: str, choices: tuple[str, ...]) -> None:

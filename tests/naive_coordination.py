@@ -9,14 +9,34 @@ from naive import Entities, missing
 from scipy import special
 
 
+class Clock:
+    """Tells of each row whether its clock is right; calls ``forget`` at the last of 30 rows in a row that are too far off."""
+
+    def __init__(self, far, forget):
+        self.far, self.forget, self.newest, self.strays = far, forget, None, 0
+        forget()
+
+    def right(self, time):
+        if self.newest is not None and abs(time - self.newest) > self.far:
+            self.strays += 1
+            if self.strays < 30:
+                return False
+            self.forget()
+            self.newest = time
+        self.newest, self.strays = time if self.newest is None else max(time, self.newest), 0
+        return True
+
+
 def midas(rows, lengths, alpha=0.5, threshold=1000.0):
     """Rows have ``time``, ``source`` and ``target``. Counts are exact: as a sketch in which no keys meet."""
-    sides = []
-    for length in lengths:
-        sides.append({"length": length, "first": None, "tick": None, "current": {}, "total": {}, "score": {}})
-    scores = []
+    sides, scores = [], []
+
+    def forget():
+        sides[:] = [{"length": n, "first": None, "tick": None, "current": {}, "total": {}, "score": {}} for n in lengths]
+
+    clock = Clock(1_000 * max(lengths), forget)
     for row in rows:
-        if missing(row["source"]) or missing(row["target"]):
+        if missing(row["source"]) or missing(row["target"]) or not clock.right(row["time"]):
             scores.append(math.nan)
             continue
         keys = [("edge", row["source"], row["target"]), ("source", row["source"]), ("target", row["target"])]
@@ -31,7 +51,7 @@ def midas(rows, lengths, alpha=0.5, threshold=1000.0):
                     if s["score"][key] < threshold:
                         s["total"][key] = s["total"].get(key, 0.0) + s["current"][key]
                     else:
-                        s["total"][key] = s["total"].get(key, 0.0) * (1 + 1 / t)
+                        s["total"][key] *= t / (t - 1)  # one tick more, of the mean of those before
                     s["current"][key] *= alpha
                 s["tick"] += 1
             t = s["tick"] - s["first"] + 1
@@ -81,10 +101,19 @@ def role_shift(rows, halflife, memory, warm, most=math.inf):
 
 def co_action(rows, window, halflife, least, join, warm, most=math.inf, cap=32, crowd=256):
     """Rows have ``time``, ``actor`` and ``object``; gives of each (score, campaign, its members, its objects, its start)."""
-    accounts = Entities(most, lambda: {"acts": 0.0, "time": 0, "campaign": None})
-    objects = Entities(most, lambda: {"last": [], "next": 0})
     pairs, campaigns, out = {}, [], []
-    clock, acts, meetings, since, learned = None, 0.0, 0.0, 0, 0
+    accounts = objects = None
+    clock = acts = meetings = since = learned = 0
+
+    def forget():
+        nonlocal accounts, objects, acts, meetings, since, learned
+        accounts = Entities(most, lambda: {"acts": 0.0, "time": 0, "campaign": None})
+        objects = Entities(most, lambda: {"last": [], "next": 0})
+        acts = meetings = since = learned = 0
+        pairs.clear()
+        campaigns.clear()
+
+    times = Clock(30 * max(window, halflife), forget)
 
     def fade(then):
         return 0.5 ** (max(clock - then, 0) / halflife)
@@ -95,10 +124,14 @@ def co_action(rows, window, halflife, least, join, warm, most=math.inf, cap=32, 
     def alive(account):
         campaign = account["campaign"]
         if campaign is not None and evidence_of(campaign) < join:
-            for member in campaign["members"]:
-                member["campaign"] = None
+            dissolve(campaign)
             return None
         return campaign
+
+    def dissolve(campaign):
+        for member in campaign["members"]:
+            member["campaign"] = None
+        campaigns[:] = [c for c in campaigns if c is not campaign]
 
     def joined(u, w):
         a, b = alive(u), alive(w)
@@ -114,6 +147,11 @@ def co_action(rows, window, halflife, least, join, warm, most=math.inf, cap=32, 
             a, gone = (a, b) if len(a["members"]) > len(b["members"]) else (b, a)
             if len(a["members"]) + len(gone["members"]) > crowd:
                 return None
+            of_gone = [member["name"] for member in gone["members"]]
+            for both, pair in pairs.items():
+                if pair["to"] is gone and all(one in of_gone for one in both):
+                    pair["to"] = a
+            campaigns[:] = [c for c in campaigns if c is not gone]
             a["members"] += gone["members"]
             a["objects"] += [x for x in gone["objects"] if x not in a["objects"]]
             a["evidence"], a["time"] = evidence_of(a) + evidence_of(gone), clock
@@ -124,16 +162,18 @@ def co_action(rows, window, halflife, least, join, warm, most=math.inf, cap=32, 
 
     for row in rows:
         name, item, t = row["actor"], row["object"], row["time"]
-        if missing(name) or missing(item):
+        if missing(name) or missing(item) or not times.right(t):
             out.append((math.nan, None, 0, 0, None))
             continue
         u = accounts.of(name, t)
         u["name"] = name
         known = [state for _, state in accounts.states.values()]
-        for campaign in campaigns:
+        for campaign in list(campaigns):
             campaign["members"] = [m for m in campaign["members"] if any(m is k for k in known)]
+            if len(campaign["members"]) < 2:
+                dissolve(campaign)
         place = objects.of(item, t)
-        clock = t if clock is None else max(clock, t)
+        clock = times.newest
         own = next((e for e in place["last"] if e["account"]["name"] == name), None)
         others = [
             e for e in place["last"] if e is not own and abs(t - e["time"]) <= window and any(e["account"] is k for k in known)
@@ -155,7 +195,8 @@ def co_action(rows, window, halflife, least, join, warm, most=math.inf, cap=32, 
         u["acts"], u["time"] = u["acts"] * fade(u["time"]) + 1, clock
         for e in others:
             w = e["account"]
-            p = pairs.setdefault(frozenset((name, w["name"])), {"met": 0.0, "time": clock, "booked": 0.0, "since": clock})
+            p = pairs.setdefault(frozenset((name, w["name"])), {"met": 0.0, "time": clock, "booked": 0.0, "to": None})
+            p["since"] = t if p["met"] * fade(p["time"]) < 0.5 else min(t, p["since"])
             p["met"], p["booked"], p["time"] = p["met"] * fade(p["time"]) + 1, p["booked"] * fade(p["time"]), clock
             expected = max(u["acts"] * w["acts"] * fade(w["time"]) * 2 * meetings / acts**2, 1e-12)
             evidence = p["met"] * math.log(p["met"] / expected) - p["met"] + expected if p["met"] > expected else 0.0
@@ -166,9 +207,10 @@ def co_action(rows, window, halflife, least, join, warm, most=math.inf, cap=32, 
                 continue
             if item not in campaign["objects"]:
                 campaign["objects"].append(item)
-            campaign["evidence"], campaign["time"] = max(evidence_of(campaign) + evidence - p["booked"], 0.0), clock
+            booked = p["booked"] if p["to"] is campaign else 0.0
+            campaign["evidence"], campaign["time"] = max(evidence_of(campaign) + evidence - booked, 0.0), clock
             campaign["start"] = min(campaign["start"], p["since"])
-            p["booked"] = evidence
+            p["booked"], p["to"] = evidence, campaign
         if own is not None:
             own["account"], own["time"] = u, t
         elif len(place["last"]) < cap:
@@ -182,15 +224,16 @@ def co_action(rows, window, halflife, least, join, warm, most=math.inf, cap=32, 
 
 def near_duplicate(rows, window, background, join, shingle, least, most, memory, warm):
     """Rows have ``time``, ``text`` and ``author``; each is compared with all the last ones. Gives (score, containment, authors)."""
-    past, out, first, clock = [], [], None, None
+    past, out, first = [], [], None
+    times = Clock(30 * window * background, lambda: past.clear())
     for row in rows:
         text = "" if missing(row["text"]) else " ".join(row["text"].casefold().split())[:most]
-        if len(text) < least:
+        own = {text[i : i + shingle] for i in range(len(text) - shingle + 1)}
+        if len(text) < least or len(own) < least - shingle + 1 or not times.right(row["time"]):
             out.append((math.nan, math.nan, math.nan))
             continue
-        clock = row["time"] if clock is None else max(clock, row["time"])
-        first = row["time"] if first is None else first
-        own = {text[i : i + shingle] for i in range(len(text) - shingle + 1)}
+        clock = times.newest
+        first = first if past else clock
         share, match = 0.0, None
         for other, cluster in past[-memory:]:
             if len(own & other) / min(len(own), len(other)) >= max(share, 1e-9):
@@ -203,11 +246,11 @@ def near_duplicate(rows, window, background, join, shingle, least, most, memory,
         cluster["time"] = clock
         if not missing(row["author"]):
             cluster["authors"].add(row["author"])
-        score = 0.0
+        score = share
         if joins:
             age = max(clock - first, 1)
-            seen, span = 1 - math.exp(-age / window), background * (1 - math.exp(-age / window / background))
-            score = share - math.log10(special.gammainc(cluster["recent"], cluster["usual"] * seen / span))
+            seen, span = -math.expm1(-age / window), -background * math.expm1(-age / window / background)
+            score -= math.log10(special.gammainc(cluster["recent"], cluster["usual"] * seen / span))
         out.append((score, share, float(len(cluster["authors"]))) if len(past) >= warm else (math.nan, math.nan, math.nan))
         past.append((own, cluster))
     return out

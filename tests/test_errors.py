@@ -8,7 +8,7 @@ from govlab.errors import ArgumentError, SchemaError, did_you_mean
 from govlab.testing import sample_events
 
 COUNTS = [0, -1, 1.5, "3", None, True, math.nan]
-DURATIONS = ["", "soon", "-5s", None, 5, "5 bananas"]
+DURATIONS = ["", "soon", "-5s", None, 5, "5 bananas", "3600", "1.5", " 60 "]
 TAIL = [("tail", ["top", None, 1], "expected one of 'upper', 'lower', 'both'")]
 MODEL = IsolationForest(n_estimators=2, random_state=1)
 
@@ -32,6 +32,13 @@ CATEGORIES = [("categories", ["x", None, 3], "expected a list of columns, such a
 GUARD = [("guard", [-0.1, 0.6, "1", None, math.nan], "expected"), ("patience", [10], "expected a whole number of at least")]
 SEED = [("seed", [-1, 1.5, "1", None, True], "expected a whole number of at least")]
 
+
+def names(*fields, wrong=(None, "", 3, ["x"])):
+    return [(name, wrong, "expected the name of a column") for name in fields]
+
+
+LARGE = [2**63, 10**30, math.inf]
+
 # for each step: what more it needs, and (field, wrong values, what the message must say was expected)
 WRONG = {
     "adwin": ({}, counts("every", "buckets", "warm", "max_entities") + durations("expire") + [("delta", [0, 1, -1, "1", None], "expected a number"), ("span", [0, "1", math.nan], "expected a number above 0"), ("hold", [-1, 1.5], "expected a whole number")]),
@@ -42,7 +49,7 @@ WRONG = {
     "cad_ose": ({}, counts("bits", "history", "places", "warm", "max_entities") + durations("expire") + [("record", [-1, 1.5], "expected a whole number")]),
     "calibrated": ({}, counts("window", "warm", "max_entities")),
     "callable": ({}, [("function", ["f", None, 3], "expected a function of a row")]),
-    "co_action": ({}, counts("least", "warm", "named", "max_per_object", "max_entities", "max_pairs", "max_members", "max_campaigns") + durations("window", "halflife") + [("join", [0, "1", None], "expected a number above 0")]),
+    "co_action": ({}, counts("least", "warm", "named", "max_per_object", "max_entities", "max_pairs", "max_members", "max_campaigns") + durations("window", "halflife") + [("join", [0, "1", None], "expected a number above 0"), ("join", LARGE, "below 2"), ("least", [2**63], "below 2")] + names("actor", "object")),
     "conform": ({}, [("schema", [{}, "int64"], "expected gl.Schema"), ("ranges", [{"x": 1}, {"x": (2, 1)}], "expected"), ("allowed", [{"x": "a"}], "expected a list")]),
     "conformal_knn": ({}, counts("k", "shape", "history", "calibration", "warm", "max_entities") + counts("record", wrong=[-1, 1.5, "3", None, True])),
     "cooldown": ({}, durations("per")),
@@ -58,16 +65,16 @@ WRONG = {
     "kitnet": ({}, counts("group", "mapping", "warm", "patience") + COLUMNS + GUARD + SEED + [(field, [0, -1, 1.5, "1", None, math.nan], "expected a number above 0 and at most 1") for field in ("hidden", "rate")]),
     "loda": ({}, counts("projections", "halflife", "warm", "patience") + COLUMNS + GUARD + SEED),
     "merge": ({}, durations("within")),
-    "midas": ({}, [*counts("rows", "width"), ("ticks", ["1min", [], None], "expected a list of durations, such as"), ("alpha", [-0.1, 1, math.nan], "expected a number"), ("threshold", [0, "1", None], "expected a number above 0")]),
+    "midas": ({}, [*counts("rows", "width"), ("ticks", ["1min", [], None], "expected a list of durations, such as"), ("alpha", [-0.1, 1, math.nan], "expected a number"), ("threshold", [0, "1", None], "expected a number above 0"), ("threshold", LARGE, "below 2"), *names("source", "target")]),
     "mstream": ({}, counts("halflife", "warm", "patience") + durations("every") + COLUMNS + CATEGORIES + GUARD + SEED + [("alpha", [0, 1, -0.1, "1", None, math.nan], "expected a number above 0 and at most 0.999")]),
-    "near_duplicate": ({}, counts("shingle", "memory", "warm") + durations("window") + [("join", [0, 2, "1"], "expected a number above 0 and at most 1"), ("background", [1, "1", None], "expected a number above 1")]),
+    "near_duplicate": ({}, counts("shingle", "memory", "warm") + durations("window") + [("join", [0, 2, "1"], "expected a number above 0 and at most 1"), ("background", [1, "1", None], "expected a number above 1"), ("background", LARGE, "below 2"), ("join", LARGE, "below 2"), ("memory", [2**63], "below 2")] + names("text") + names("author", wrong=["", 3])),
     "never": ({}, []),
     "page_hinkley": ({}, [*counts("warm", "max_entities"), ("tail", ["top", None, 1], "expected one of 'both', 'upper', 'lower'"), *durations("expire"), ("units", ["metres", None], "expected one of 'deviations', 'raw'"), ("threshold", [0, "1", None], "expected a number above 0"), ("delta", [-1, "1"], "expected a number of at least 0"), ("alpha", [0, 2], "expected a number above 0 and at most 1")]),
     "random": ({}, [("seed", [1.5, "1", None, True], "expected a whole number")]),
-    "review_learner": ({}, counts("window", "warm", "max_pending") + counts("early", "halflife", wrong=[-1, 1.5, "3", None]) + COLUMNS + SEED + [("share", [0, 1.1, "1", None, math.nan], "expected a number above 0 and at most 1"), ("audit", [-0.1, "1", None, math.nan], "expected a number of at least 0"), ("audit", [0.06], "at most that"), ("clip", [0.5, "1", None, math.nan], "expected a number of at least 1")]),
+    "review_learner": ({}, counts("window", "warm", "max_pending") + counts("early", "halflife", wrong=[-1, 1.5, "3", None]) + COLUMNS + SEED + [("share", [0, 1.1, "1", None, math.nan], "expected a number above 0 and at most 1"), ("audit", [-0.1, "1", None, math.nan], "expected a number of at least 0"), ("audit", [0.06], "at most that"), ("clip", [0.5, "1", None, math.nan], "expected a number of at least 1"), ("clip", LARGE, "below 2"), ("products", ["no", 0, None], "expected True or False")] + names("id", "label") + names("prior", wrong=["", 3])),
     "river": ({"model": type("Model", (), {"score_one": 0, "learn_one": 0})(), "columns": ["x"]}, counts("warm", wrong=[-1, 1.5, "3", None]) + COLUMNS + [("model", [None, 3], "expected score_one")]),
     "robust_z": ({}, counts("window", "warm", "max_entities") + FLOOR + TAIL + durations("expire")),
-    "role_shift": ({}, counts("memory", "warm", "max_entities", "max_pairs") + durations("halflife")),
+    "role_shift": ({}, counts("memory", "warm", "max_entities", "max_pairs") + durations("halflife") + [("memory", [2**63], "below 2")] + names("source", "target")),
     "rs_hash": ({}, counts("components", "sample", "halflife", "warm", "patience") + COLUMNS + CATEGORIES + GUARD + SEED),
     "seasonal_count": ({}, counts("warm", "max_entities") + ALPHA + TAIL + durations("expire")),
     "sklearn": ({"model": MODEL, "columns": ["x"]}, counts("refit", "window", "warm") + COLUMNS + [("model", [None, 3, IsolationForest()], "(expected one with fit|give it one)")]),

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from govlab.detectors.co_action_kernel import ACCOUNT, CAMPAIGN, MEETING, OBJECTS, PAIR, WAYS, run_rows
+from govlab.detectors.co_action_kernel import (
+    ACCOUNT,
+    AFRESH,
+    CAMPAIGN,
+    MEETING,
+    OBJECTS,
+    PAIR,
+    STRAY,
+    WAYS,
+    clocks_of,
+    far_us,
+    run_rows,
+)
 from govlab.entities import Entities
 from govlab.frames import duration_us, from_us, put, require, time_us
 from govlab.hashing import NULL_HASH, hash_column, readable
 from govlab.keys import grow
-from govlab.step import Detector, Step, above, at_least
+from govlab.step import Detector, Step, above, at_least, column_name
 
 _NO_TIME = np.iinfo("int64").min
 _CALLED = 2**40  # names of campaigns are tokens from here down: of their own, not of an account's place
 _LONGEST = 64  # of a name that is told
+_FAR = 30  # half-lives, or windows if they are longer: a row that is so far from the newest has a wrong clock
 
 
 class CoAction(Detector):
@@ -30,11 +45,16 @@ class CoAction(Detector):
     ``join`` is joined into one campaign with all to which either is joined; the evidence of a campaign is the sum over
     its pairs.
 
+    What two do on one object, however often, is one meeting while neither pauses for ``window``: a conversation is no
+    campaign, and a pair that only ever acts on one object is not found.
+
     The score of a row is the evidence of the campaign of its actor, if another member has acted on the row's object
     within ``window``, and 0 otherwise: who acts first on an object scores 0, and is named by those who follow. Range: at
     least 0, in nats; a pair by chance gives 10 to 20, a ring hundreds. Cold start: NaN for the first ``warm`` acts; NaN
-    for a row without an actor or an object, which is not learned. About 1 us a row, 60 ns for each recent actor of its
-    object, and 100 us where a campaign is told.
+    for a row without an actor or an object, and for one further than 30 half-lives (or windows, if they are longer) from
+    the newest, whose clock was wrong; neither is learned. When 30 in a row are so far, it starts afresh there. About 2 us
+    a row, 0.1 to 0.4 us for each recent actor of its object (so 5 to 13 us with 32 of them), and 100 us where a campaign is
+    told.
 
     Parameters
     ----------
@@ -60,16 +80,18 @@ class CoAction(Detector):
         So many pairs are remembered, 8 to a bucket of a hash table; a further one takes the place of the one with the
         fewest meetings (faded) in its bucket.
     max_members, max_campaigns : int
-        A campaign takes no more members, and no more campaigns begin, while there are so many. A campaign whose evidence
-        has faded below ``join`` is dissolved.
+        A campaign takes no more members, and no more campaigns begin, while there are so many. A campaign is dissolved when
+        its evidence has faded below ``join``, or when fewer than two of its members are still known.
 
     Notes
     -----
     Columns added beside ``score``, for rows above 0 (missing otherwise): ``campaign`` (the first member, whose name it
     bears as long as it lasts; alerts have it as their entity), ``campaign_members`` and ``campaign_objects`` (text: how
     many, the first members and the last objects by name; objects count from when there was a campaign, and beyond 64 one
-    that comes again counts again), ``campaign_start`` (first meeting of its first pair). The reason of an alert tells all
-    of them. 100 bytes an account, 40 bytes a pair, 32 * ``max_per_object`` bytes an object, 10 kB a campaign.
+    that comes again counts again), ``campaign_start`` (first meeting of its first pair; a pair that has faded below half a
+    meeting begins again). A name is told in at most 64 printable characters; one that had to be changed for that ends in 8
+    hex digits of its hash, and one in a list with a comma, a quote or "and" in front is quoted. The reason of an alert tells
+    all of them. 100 bytes an account, 48 bytes a pair, 32 * ``max_per_object`` bytes an object, 10 kB a campaign.
 
     References
     ----------
@@ -111,6 +133,8 @@ class CoAction(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
+        column_name(self, "actor")
+        column_name(self, "object")
         self._window = duration_us(self.window, "CoAction: window")
         self._halflife = duration_us(self.halflife, "CoAction: halflife")
         above(self, "join", 0)
@@ -128,7 +152,8 @@ class CoAction(Detector):
         self._members = np.zeros((self.max_campaigns, self.max_members), "int64")
         self._seen = np.zeros((self.max_campaigns, OBJECTS), "uint64")
         self._said = np.zeros((self.max_campaigns, OBJECTS), "object")
-        self._sums, self._state = np.zeros(2), np.zeros(4, "int64")
+        self._sums, self._state = np.zeros(2), np.zeros(5, "int64")
+        self._clock = np.zeros(3, "int64")
 
     def bind(self, recipe: str, detector: str, entity: str | None) -> tuple[str, str | None]:
         """Tell of which recipe it is a part; what alerts after it is a campaign."""
@@ -139,6 +164,9 @@ class CoAction(Detector):
         require(frame, [self.actor, self.object], "CoAction")
         ids, items = hash_column(frame[self.actor]), hash_column(frame[self.object])
         acts = np.flatnonzero((ids != NULL_HASH) & (items != NULL_HASH))
+        far = far_us(_FAR, [self._window, self._halflife])
+        says = clocks_of(readable(time_us(frame)[acts], "int64"), far, self._clock)
+        acts, afresh = acts[says != STRAY], says[says != STRAY] == AFRESH
         ids, items, times = ids[acts], items[acts], readable(time_us(frame)[acts], "int64")
         slots, fresh = self._actors.place(pd.Series(ids.view("int64")), times)
         places, fresh_items = self._objects.place(pd.Series(items.view("int64")), times)
@@ -150,9 +178,9 @@ class CoAction(Detector):
         scores, told = np.zeros(acts.size), np.zeros((acts.size, 3), "int64")
         names = np.zeros((acts.size, 1 + 2 * self.named), "int64")
         run_rows(
-            ids, fresh, np.stack([slots, places], axis=1), items, fresh_items, times, self._window, self._halflife, self.least,
-            self.join, self.warm, self._accounts, self._recent, self._filled, self._pairs, self._campaigns, self._members,
-            self._seen, said, called, tokens, self._sums, self._state, scores, told, names,
+            ids, afresh, fresh, np.stack([slots, places], axis=1), items, fresh_items, times, self._window, self._halflife,
+            self.least, float(self.join), self.warm, self._accounts, self._recent, self._filled, self._pairs, self._campaigns,
+            self._members, self._seen, said, called, tokens, self._sums, self._state, scores, told, names,
         )  # fmt: skip
         return self._told(frame, acts, scores, told, names, tokens, called, said)
 
@@ -200,11 +228,18 @@ class CoAction(Detector):
 
 
 def _text(value: Any) -> str:
-    """Write a name in a line: names come from users."""
-    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-    text = "".join(c if c.isprintable() else " " for c in text)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+    """Write a name in a line: names come from users. One that had to be changed gets a hash, so that it is of no one else."""
+    whole = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    text = "".join(c if c.isprintable() else " " for c in whole)
+    if text == whole and len(text) <= _LONGEST:
+        return text
+    return f"{text[: _LONGEST - 11]}...{hashlib.sha256(whole.encode(errors='backslashreplace')).hexdigest()[:8]}"
+
+
+def _quoted(name: str) -> str:
+    """Put a name in quotes that could be read as more than one, or as the end of the list."""
+    return json.dumps(name, ensure_ascii=False) if "," in name or '"' in name or name.startswith("and ") else name
 
 
 def _listed(n: int, names: list[str]) -> str:
-    return f"{n}: " + ", ".join(names) + (f", and {n - len(names)} more" if n > len(names) else "")
+    return f"{n}: " + ", ".join(map(_quoted, names)) + (f", and {n - len(names)} more" if n > len(names) else "")

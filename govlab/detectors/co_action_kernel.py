@@ -9,31 +9,54 @@ from govlab.hashing import mix
 
 WAYS = 8  # places of a bucket of pairs
 OBJECTS = 64  # of a campaign: so many of its last objects are told apart
-ACCOUNT = np.dtype([("born", "i8"), ("acts", "f8"), ("time", "i8"), ("campaign", "i8")])  # born: at which row
+ACCOUNT = np.dtype([("id", "u8"), ("born", "i8"), ("acts", "f8"), ("time", "i8"), ("campaign", "i8")])  # born: at which row
 MEETING = np.dtype([("id", "u8"), ("slot", "i8"), ("born", "i8"), ("time", "i8")])
-PAIR = np.dtype([("key", "u8"), ("met", "f8"), ("time", "i8"), ("booked", "f8"), ("since", "i8")])
-CAMPAIGN = np.dtype([("evidence", "f8"), ("time", "i8"), ("start", "i8"), ("members", "i8"), ("objects", "i8"), ("lives", "?")])
-# of the stream: newest time, time of the faded sums, rows learned, campaigns that live
-CLOCK, SINCE, LEARNED, LIVING = range(4)
+# booked: how much of its evidence is that of the campaign with the number ``to``
+PAIR = np.dtype([("key", "u8"), ("met", "f8"), ("time", "i8"), ("booked", "f8"), ("to", "i8"), ("since", "i8")])
+CAMPAIGN = np.dtype(
+    [("number", "i8"), ("evidence", "f8"), ("time", "i8"), ("start", "i8"), ("members", "i8"), ("objects", "i8"), ("lives", "?")]
+)
+# of the stream: newest time, time of the faded sums, rows learned, campaigns that live, and that ever lived
+CLOCK, SINCE, LEARNED, LIVING, FOUNDED = range(5)
+STRAY, FITS, AFRESH = range(3)
+_STRAYS = 30  # of these in a row, and they are right
+
+
+def far_us(times, lengths):
+    """Give so many times the longest of some lengths, or what 64 bits hold."""
+    return min(times * int(max(lengths)), 2**62)
+
+
+@njit(cache=True, nogil=True)
+def clock_of(t, far, clock):
+    """Tell whether a row further than ``far`` from the newest has a wrong clock, or is the last of so many that they are right.
+
+    clock = [newest time, strays in a row, whether there was a row]; from a row that says AFRESH on, all before is to be forgotten.
+    """
+    says = FITS
+    if clock[2] and abs(t - clock[0]) > far:
+        clock[1] += 1
+        if clock[1] < _STRAYS:
+            return STRAY
+        says = AFRESH
+    if says == AFRESH or not clock[2] or t > clock[0]:
+        clock[0] = t
+    clock[1], clock[2] = 0, 1
+    return says
+
+
+@njit(cache=True, nogil=True)
+def clocks_of(times, far, clock):
+    """Tell of each row what ``clock_of`` says."""
+    says = np.empty(times.size, "int64")
+    for i in range(times.size):
+        says[i] = clock_of(times[i], far, clock)
+    return says
 
 
 @njit(cache=True, nogil=True, inline="always")
 def _fade(now, since, halflife):
     return 0.5 ** (max(now - since, 0) / halflife)
-
-
-@njit(cache=True, nogil=True)
-def _leave(slot, accounts, campaigns, members):
-    """Take an account out of its campaign; the others keep their order."""
-    c = accounts[slot].campaign
-    if c >= 0:
-        n, kept = campaigns[c].members, 0
-        for j in range(n):
-            if members[c, j] != slot:
-                members[c, kept] = members[c, j]
-                kept += 1
-        campaigns[c].members = kept
-        accounts[slot].campaign = -1
 
 
 @njit(cache=True, nogil=True)
@@ -44,6 +67,22 @@ def _dissolve(c, accounts, campaigns, members, state):
     campaigns[c].evidence = 0.0
     campaigns[c].lives = False
     state[LIVING] -= 1
+
+
+@njit(cache=True, nogil=True)
+def _leave(slot, accounts, campaigns, members, state):
+    """Take an account out of its campaign; the others keep their order, and one alone is no campaign."""
+    c = accounts[slot].campaign
+    if c >= 0:
+        n, kept = campaigns[c].members, 0
+        for j in range(n):
+            if members[c, j] != slot:
+                members[c, kept] = members[c, j]
+                kept += 1
+        campaigns[c].members = kept
+        accounts[slot].campaign = -1
+        if kept < 2:
+            _dissolve(c, accounts, campaigns, members, state)
 
 
 @njit(cache=True, nogil=True)
@@ -81,8 +120,26 @@ def _note(c, item, token, campaigns, seen, said):
     campaigns[c].objects = n + 1
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _key(one, other):
+    low, high = min(one, other), max(one, other)
+    return mix(low ^ ((high << np.uint64(31)) | (high >> np.uint64(33)))) | np.uint64(1)
+
+
 @njit(cache=True, nogil=True)
-def _join(u, w, now, halflife, join, accounts, campaigns, members, seen, said, called, tokens, state):
+def _rebook(gone, c, accounts, pairs, campaigns, members):
+    """Let what is booked to one campaign by pairs of its members be booked to another."""
+    for j in range(campaigns[gone].members):
+        for k in range(j):
+            key = _key(accounts[members[gone, j]].id, accounts[members[gone, k]].id)
+            for way in range(WAYS):
+                p = pairs[key % np.uint64(pairs.shape[0]), way]
+                if p.key == key and p.to == campaigns[gone].number:
+                    p.to = campaigns[c].number
+
+
+@njit(cache=True, nogil=True)
+def _join(u, w, now, halflife, join, accounts, pairs, campaigns, members, seen, said, called, tokens, state):
     """Join two accounts into one campaign and give it, -1 if there is no room."""
     a = _alive(u, now, halflife, join, accounts, campaigns, members, state)
     b = _alive(w, now, halflife, join, accounts, campaigns, members, state)
@@ -96,6 +153,8 @@ def _join(u, w, now, halflife, join, accounts, campaigns, members, seen, said, c
         accounts[u].campaign = accounts[w].campaign = c
         called[c] = tokens[w]
         state[LIVING] += 1
+        state[FOUNDED] += 1
+        campaigns[c].number = state[FOUNDED]
         return c
     if a == b:
         return a
@@ -112,6 +171,7 @@ def _join(u, w, now, halflife, join, accounts, campaigns, members, seen, said, c
     n = campaigns[gone].members
     if campaigns[c].members + n > members.shape[1]:
         return -1
+    _rebook(gone, c, accounts, pairs, campaigns, members)
     for j in range(n):
         members[c, campaigns[c].members + j] = members[gone, j]
         accounts[members[gone, j]].campaign = c
@@ -130,8 +190,7 @@ def _join(u, w, now, halflife, join, accounts, campaigns, members, seen, said, c
 @njit(cache=True, nogil=True)
 def _pair(one, other, now, halflife, pairs):
     """Give the place of a pair, made if it is not known: in the stead of the one in its bucket that met least."""
-    low, high = min(one, other), max(one, other)
-    key = mix(low ^ ((high << np.uint64(31)) | (high >> np.uint64(33)))) | np.uint64(1)
+    key = _key(one, other)
     bucket, worst, least = key % np.uint64(pairs.shape[0]), 0, np.inf
     for way in range(WAYS):
         p = pairs[bucket, way]
@@ -141,27 +200,32 @@ def _pair(one, other, now, halflife, pairs):
         if met < least:
             worst, least = way, met
     p = pairs[bucket, worst]
-    p.key, p.met, p.time, p.booked, p.since = key, 0.0, now, 0.0, now
+    p.key, p.met, p.time, p.booked, p.to = key, 0.0, now, 0.0, 0
     return bucket, worst
 
 
 @njit(cache=True, nogil=True)
 def run_rows(
-    ids, fresh, places, items, fresh_items, times, window, halflife, least, join, warm,
+    ids, afresh, fresh, places, items, fresh_items, times, window, halflife, least, join, warm,
     accounts, recent, filled, pairs, campaigns, members, seen, said, called, tokens, sums, state, scores, told, names,
 ):  # fmt: skip
     """Score each act and then learn it, in order.
 
-    ``ids`` are hashes of the actors and ``places`` = slots of (actor, object); ``sums`` = faded (acts, meetings). Names are
-    given as tokens: a row of this frame, or below 0 a name kept from frames before. ``told`` gets for each row its
-    campaign's (number of members, number of objects, start), ``names`` the tokens of (campaign, members, objects).
+    ``ids`` are hashes of the actors, ``afresh`` says before which acts all is to be forgotten, ``places`` = slots of (actor,
+    object); ``sums`` = faded (acts, meetings). Names are given as tokens: a row of this frame, or below 0 a name kept from
+    frames before. ``told`` gets for each row its campaign's (number of members, number of objects, start), ``names`` the
+    tokens of (campaign, members, objects).
     """
     for i in range(times.size):
         u, o, t = places[i, 0], places[i, 1], times[i]
+        if afresh[i]:
+            # all but the names; whoever comes next is not who was known before
+            accounts.born[:], accounts.acts[:], accounts.campaign[:] = -1, 0.0, -1
+            pairs.key[:], pairs.met[:], campaigns.lives[:], filled[:], sums[:], state[:] = 0, 0.0, False, 0, 0.0, 0
         if fresh[i]:
-            _leave(u, accounts, campaigns, members)
+            _leave(u, accounts, campaigns, members, state)
             accounts[u].born, accounts[u].acts, accounts[u].time, accounts[u].campaign = state[LEARNED], 0.0, t, -1
-            tokens[u] = i
+            accounts[u].id, tokens[u] = ids[i], i
         if fresh_items[i]:
             filled[o] = 0
         state[CLOCK] = now = max(state[CLOCK], t) if state[LEARNED] else t
@@ -203,6 +267,8 @@ def run_rows(
             bucket, way = _pair(ids[i], ring[j].id, now, halflife, pairs)
             p = pairs[bucket, way]
             fade = _fade(now, p.time, halflife)
+            # one that met long ago meets for the first time again
+            p.since = min(p.since, t) if p.met * fade >= 0.5 else t
             p.met, p.booked, p.time = p.met * fade + 1.0, p.booked * fade, now
             if p.met < least - 0.5:
                 continue
@@ -211,13 +277,14 @@ def run_rows(
             evidence = p.met * np.log(p.met / expected) - p.met + expected if p.met > expected else 0.0
             if evidence < join:
                 continue
-            c = _join(u, w, now, halflife, join, accounts, campaigns, members, seen, said, called, tokens, state)
+            c = _join(u, w, now, halflife, join, accounts, pairs, campaigns, members, seen, said, called, tokens, state)
             if c >= 0:
                 _note(c, mix(items[i]), i, campaigns, seen, said)
                 faded = campaigns[c].evidence * _fade(now, campaigns[c].time, halflife)
-                campaigns[c].evidence, campaigns[c].time = max(faded + evidence - p.booked, 0.0), now
+                booked = p.booked if p.to == campaigns[c].number else 0.0
+                campaigns[c].evidence, campaigns[c].time = max(faded + evidence - booked, 0.0), now
                 campaigns[c].start = min(campaigns[c].start, p.since)
-                p.booked = evidence
+                p.booked, p.to = evidence, campaigns[c].number
         if own < 0:
             own = filled[o] % recent.shape[1]
             filled[o] += 1

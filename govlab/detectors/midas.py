@@ -8,13 +8,15 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
+from govlab.detectors.co_action_kernel import AFRESH, STRAY, clock_of, far_us
 from govlab.errors import ArgumentError
 from govlab.frames import duration_us, require, time_us
 from govlab.hashing import NULL_HASH, hash_column, mix, readable
-from govlab.step import Detector, Step, above, at_least
+from govlab.step import Detector, Step, above, at_least, column_name
 
 CURRENT, TOTAL, SCORE = range(3)  # what a cell of a sketch holds
 _NONE = np.iinfo("int64").min  # before the first row
+_FAR = 1_000  # times the longest tick: a row that is so far from the newest has a wrong clock
 
 
 @njit(cache=True, nogil=True)
@@ -25,19 +27,24 @@ def _close(cells, old, new, alpha, threshold):
     for j in range(cells.shape[0]):
         if cells[j, SCORE] < threshold:
             cells[j, TOTAL] += cells[j, CURRENT] * gain
-        else:
-            cells[j, TOTAL] *= new / old  # the anomaly is left out: the mean a tick stays what it was
+        else:  # not in the first tick, in which all scores are 0
+            cells[j, TOTAL] *= (new - 1) / (old - 1)  # the anomaly is left out: the mean of the ticks before stays what it was
         cells[j, CURRENT] *= fade
 
 
 @njit(cache=True, nogil=True)
-def _score(sources, targets, times, lengths, alpha, threshold, rows, cells, ticks, scores):
+def _score(sources, targets, times, lengths, alpha, threshold, rows, far, cells, ticks, clock, scores):
     """Score each row and then learn it; ``cells`` has shape (ticks, 3 * rows * width, 3), ``ticks`` (ticks, 2) = first, current."""
     width = cells.shape[1] // (3 * rows)
     at = np.empty(3 * rows, "int64")
     for i in range(times.size):
         out = np.nan
+        fits = STRAY
         if sources[i] != NULL_HASH and targets[i] != NULL_HASH:
+            fits = clock_of(times[i], far, clock)
+        if fits == AFRESH:
+            cells[:], ticks[:] = 0.0, _NONE
+        if fits != STRAY:
             turned = (targets[i] << np.uint64(31)) | (targets[i] >> np.uint64(33))
             for part in range(3):
                 key = mix(sources[i] ^ turned) if part == 0 else (sources[i] if part == 1 else targets[i])
@@ -81,11 +88,14 @@ class Midas(Detector):
     ``threshold`` or more in a tick is not added to its total, so a long attack does not become what is usual. Counts are
     kept in count-min sketches.
 
-    Range: at least 0; under 10 in steady traffic, 1,000 and more for an attack. What was in no tick before has no usual
-    number and adds 0: a burst of it is seen by its other parts, and from the next tick on. Cold start: NaN in the first
-    tick of every length; NaN for a row without a source or a target, which is no edge and is not learned. A late row
-    counts into the current tick. About 0.1 us a row, and 1 ns for each of the 3 * ``rows`` * ``width`` cells whenever a
-    tick passes; 24 bytes a cell and length of tick.
+    Range: at least 0, not bounded: a few for what is busy and steady, about (1 - ``alpha``) t for a key that comes again, once,
+    t ticks after it first came, and 1,000 and more for an attack. What was in no tick before has no usual number and adds 0: a
+    burst of it is seen by its other parts, and from the next tick on. What scores above ``threshold`` for good is never
+    learned: someone seen once early, who comes steadily from 1,000 ticks later on, is not told from a long attack and scores
+    thousands for months. Cold start: NaN in the first tick of every length; NaN for a row without a source or a target, which
+    is no edge, and for one further than 1,000 of the longest tick from the newest, whose clock was wrong; neither is learned.
+    When 30 in a row are so far, it starts afresh there. Any other late row counts into the current tick. About 0.1 us a row,
+    and 1 ns for each of the 3 * ``rows`` * ``width`` cells whenever a tick passes; 24 bytes a cell and length of tick.
 
     Parameters
     ----------
@@ -97,7 +107,8 @@ class Midas(Detector):
     alpha : float
         What is left of the current number when a tick passes, at least 0 and below 1.
     threshold : float
-        From this score on, the number of a tick is kept out of the total. 1,000 as in the paper.
+        From this score on, the number of a tick is kept out of the total, and the mean of the ticks before stays as it was.
+        1,000 as in the paper; with a higher one new habits are learned sooner, and long attacks too.
     rows, width : int
         Size of a sketch. 2 x 1,024 as in the paper; wider with many more keys than that: keys that share all their
         cells are counted together.
@@ -133,6 +144,8 @@ class Midas(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
+        column_name(self, "source")
+        column_name(self, "target")
         if isinstance(self.ticks, str) or not self.ticks:
             raise ArgumentError(f"Midas: ticks={self.ticks!r}; expected a list of durations, such as ['10min', '1h'].")
         self.ticks = tuple(self.ticks)
@@ -147,12 +160,16 @@ class Midas(Detector):
     def start(self) -> None:
         """Forget all counts."""
         self._cells = np.zeros((len(self.ticks), 3 * self.rows * self.width, 3))
-        self._ticks = np.full((len(self.ticks), 2), _NONE)
+        self._ticks, self._clock = np.full((len(self.ticks), 2), _NONE), np.zeros(3, "int64")
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row and then learn it, in order; float64, shape (n,)."""
         require(frame, [self.source, self.target], "Midas")
         sources, targets = (readable(hash_column(frame[name]), "uint64") for name in (self.source, self.target))
         scores, times = np.empty(len(frame)), time_us(frame)
-        _score(sources, targets, times, self._lengths, self.alpha, self.threshold, self.rows, self._cells, self._ticks, scores)
+        far = far_us(_FAR, self._lengths)
+        _score(
+            sources, targets, times, self._lengths, float(self.alpha), float(self.threshold), self.rows, far, self._cells,
+            self._ticks, self._clock, scores,
+        )  # fmt: skip
         return scores

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numba import njit
 
+from govlab.detectors.co_action_kernel import AFRESH, STRAY, clock_of
 from govlab.hashing import NULL_HASH, mix
 
 BANDS = 32  # minima of a text; one in common makes two texts candidates, so 97 % of those with a Jaccard measure of 0.1 are
@@ -15,8 +16,7 @@ TEXT = np.dtype([("row", "i8"), ("cluster", "i8"), ("shingles", "i8")])
 CLUSTER = np.dtype(
     [("name", "u8"), ("texts", "i8"), ("recent", "f8"), ("usual", "f8"), ("time", "i8"), ("distinct", "i8"), ("authors", "u8", 64)]
 )
-LEARNED, FREE, FIRST, CLOCK = range(4)
-_NONE = np.iinfo("int64").min
+LEARNED, FREE, FIRST = range(3)  # of the stream: texts learned, free clusters, first time
 
 
 @njit(cache=True, nogil=True)
@@ -83,8 +83,8 @@ def _common(one, m, other, n):
 
 @njit(cache=True, nogil=True)
 def run_rows(
-    characters, sizes, authors, times, window, background, join, shingle, least, warm, texts, sets, clusters, bands, free, state,
-    scores, contained, distinct, names,
+    characters, sizes, authors, times, window, background, far, join, shingle, least, warm, texts, sets, clusters, bands, free,
+    state, clock, scores, contained, distinct, names,
 ):  # fmt: skip
     """Score each text and then learn it, in order."""
     begin = np.int64(0)
@@ -96,10 +96,18 @@ def run_rows(
         begin, size = begin + (sizes[i - 1] if i else 0), sizes[i]
         if size < least:
             continue
-        t = times[i]
-        state[CLOCK] = now = max(state[CLOCK], t)
-        state[FIRST] = t if state[FIRST] == _NONE else state[FIRST]
         m = _shingles(characters, begin, size, shingle, now_set)
+        if m < least - shingle + 1:
+            continue
+        fits = clock_of(times[i], far, clock)
+        if fits == STRAY:
+            continue
+        if fits == AFRESH:
+            bands[:], state[LEARNED], state[FREE] = 0, 0, free.size
+            for k in range(free.size):
+                free[k] = k
+        now = clock[0]
+        state[FIRST] = state[FIRST] if state[LEARNED] else now
         minima[:] = np.uint64(0xFFFFFFFFFFFFFFFF)
         name = np.uint64(0)
         for j in range(m):
@@ -144,12 +152,12 @@ def run_rows(
                 clusters[c].authors[clusters[c].distinct] = authors[i]
                 clusters[c].distinct += 1
         if state[LEARNED] >= warm:
-            scores[i], contained[i], distinct[i], names[i] = 0.0, best, clusters[c].distinct, clusters[c].name
+            scores[i], contained[i], distinct[i], names[i] = best, best, clusters[c].distinct, clusters[c].name
             if joins:
                 # the mean of the recent number, were the cluster always as it was on average; young streams have less of it
                 age = max(np.float64(now - state[FIRST]), 1.0)
-                recent, usual = 1.0 - math.exp(-age / window), background * (1.0 - math.exp(-age / (window * background)))
-                scores[i] = best - log10_tail(clusters[c].recent, clusters[c].usual * recent / usual)
+                recent, usual = -math.expm1(-age / window), -background * math.expm1(-age / (window * background))
+                scores[i] -= log10_tail(clusters[c].recent, clusters[c].usual * recent / usual)
         place = state[LEARNED] % texts.size
         if state[LEARNED] >= texts.size:  # the oldest gives way, and with its last text a cluster
             gone = texts[place].cluster

@@ -12,9 +12,10 @@ from govlab.detectors.rows import check_columns, matrix
 from govlab.errors import ArgumentError
 from govlab.frames import numbers, put, require
 from govlab.hashing import NULL_HASH, hash_column
-from govlab.step import Detector, Step, above, at_least
+from govlab.step import Detector, Step, above, at_least, column_name, yes_or_no
 
 _BIAS_VARIANCE = 4.0  # so that a base rate from 0.0002 to 0.35 is within two deviations
+_MOST_FEATURES = 11_585  # their covariance takes 1 GiB
 _PRIOR_WINDOW = 5_000  # scores, of which -log p is at most 9.2
 
 
@@ -34,8 +35,8 @@ class ReviewLearner(Detector):
 
     It adds ``asked``: 1 for the rows that a person should look at, 0 for all others. These are the highest scores, by a running
     quantile of its own, and some at random, which weigh more (1 / their chance, at most ``clip``): so it also learns what it
-    does not suspect. It asks for four times the share in the first ``early`` rows, half of it at random, and for a fifth less
-    from then on until that is made up for, by 20 times ``early`` rows at the latest.
+    does not suspect. It asks for up to four times the share in the first ``early`` rows (mostly three to four times), about half
+    of it at random, and for a fifth less from then on until that is made up for, by 20 times ``early`` rows at the latest.
 
     Parameters
     ----------
@@ -57,7 +58,8 @@ class ReviewLearner(Detector):
         The most that a label weighs, before weights are divided by their mean so far. At 1 % audit it would be 100, and then a
         few labels would decide all. 1: all weigh the same.
     products : bool
-        Whether to take squares and products of columns as features too. They start as one feature, however many they are.
+        Whether to take squares and products of columns as features too. They start as one feature, however many they are. With
+        d columns they are d (d + 1) / 2, and the covariance 8 bytes times the square of all features: at most 1 GiB is taken.
     halflife : int
         After so many labels, what one taught counts half; 0 = never. Suits abuse that changes.
     window : int
@@ -109,6 +111,14 @@ class ReviewLearner(Detector):
     def check(self) -> None:
         """Check the recipe."""
         check_columns(self)
+        for field in ("id", "label", "prior"):
+            column_name(self, field, none=field == "prior")
+        yes_or_no(self, "products")
+        if (size := self._size()) > _MOST_FEATURES:
+            raise ArgumentError(
+                f"ReviewLearner: {len(self.columns)} columns with products={self.products} make {size:,} features, the covariance "
+                f"of which takes {size**2 / 2**27:,.0f} GiB; expected at most {_MOST_FEATURES:,} features."
+            )
         above(self, "share", 0, 1)
         at_least(self, "audit", 0)
         if self.audit > self.share:
@@ -117,10 +127,14 @@ class ReviewLearner(Detector):
         for field, least in (("early", 0), ("halflife", 0), ("window", 2), ("warm", 1), ("max_pending", 1), ("seed", 0)):
             at_least(self, field, least)
 
+    def _size(self) -> int:
+        """How many features there are: a one, the prior, columns, which of them are missing, and products."""
+        dims = len(self.columns)
+        return 2 + 2 * dims + (dims * (dims + 1) // 2 if self.products else 0)
+
     def start(self) -> None:
         """Forget all labels, and all that was asked for."""
-        dims = len(self.columns)
-        size = 2 + 2 * dims + (dims * (dims + 1) // 2 if self.products else 0)
+        dims, size = len(self.columns), self._size()
         self._salt = np.random.default_rng(self.seed).integers(2**63, dtype="uint64")
         self._counts, self._total, self._scales = np.zeros(6, "int64"), np.zeros(1), np.zeros((3, dims))
         self._begin, self._spread = np.zeros(size), np.ones(size)

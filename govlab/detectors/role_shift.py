@@ -10,7 +10,7 @@ from govlab.entities import Entities
 from govlab.frames import duration_us, require, time_us
 from govlab.hashing import NULL_HASH, hash_column, mix, readable
 from govlab.keys import grow
-from govlab.step import Detector, Step, at_least
+from govlab.step import Detector, Step, at_least, column_name
 
 IN, IN_RECENT, IN_TIME, OUT, OUT_RECENT, OUT_TIME = range(6)  # of an account: edges taken and made, faded, times of these
 UNIT, TOTAL, LEARNED = range(3)  # weight of the next row, sum of the weights, rows learned
@@ -155,6 +155,8 @@ class RoleShift(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
+        column_name(self, "source")
+        column_name(self, "target")
         self._halflife = duration_us(self.halflife, "RoleShift: halflife")
         for field, least in (("memory", 2), ("warm", 1), ("max_entities", 2), ("max_pairs", 1)):
             at_least(self, field, least)

@@ -52,6 +52,25 @@ def test_it_scores_as_the_naive_twin_does(drawn, cuts, join, most, cap):
     assert [row[4] for row in expected] == time_us(told, "campaign_start").tolist()
 
 
+@given(
+    rows(most=120, step_s=30, keys=names), cuts, st.lists(st.integers(0, 119), max_size=90), st.sampled_from([-1, 1]),
+    st.sampled_from([2, 50]),
+)  # fmt: skip
+@settings(max_examples=40, deadline=None)
+def test_it_takes_clocks_that_jump_as_the_naive_twin_does(drawn, cuts, jumped, way, most):
+    far = [way * 50 * 600 * S if i in jumped else 0 for i in range(len(drawn))]
+    acts = [{"time": r["time"] + off, "actor": r["key"], "object": r["item"]} for r, off in zip(drawn, far, strict=True)]
+    frame = event_frame(
+        {"time": from_us([a["time"] for a in acts]), "actor": [a["actor"] for a in acts], "target": [a["object"] for a in acts]}
+    )
+    out, _ = run(CoAction(window="5min", halflife="10min", least=1, join=0.01, warm=3, max_entities=most), frame, cuts)
+    twin = co_action(acts, 300 * S, 600 * S, 1, 0.01, 3, most)
+    assert [row[0] for row in twin] == pytest.approx(out["score"].tolist(), rel=1e-9, abs=1e-12, nan_ok=True)
+    told = out[out["score"] > 0]
+    assert [row[1] for row in twin if row[0] > 0] == told["campaign"].tolist()
+    assert [row[4] for row in twin if row[0] > 0] == time_us(told, "campaign_start").tolist()
+
+
 rng = np.random.default_rng(3)
 # 4,000 acts of 300 accounts; some objects are much more popular than others
 crowd = [
@@ -93,6 +112,68 @@ def test_a_campaign_fades():
     late = [(41_000 + 86_400 * 20 + t, u, o) for t, (_, u, o) in enumerate(again)]
     soon, gone = (scored([*merged(crowd, ring), *more])["score"].iloc[-1] for more in (again, late))
     assert (True, 0.0) == (soon > 100, gone)
+
+
+@pytest.mark.parametrize("at", [0, 2_000])
+@pytest.mark.parametrize("wrong_s", [-56 * 365 * 86_400, 100 * 365 * 86_400])
+def test_one_wrong_clock_leaves_all_other_rows_as_they_were(at, wrong_s):
+    acts = merged(crowd, ring)
+    wrong = [(t + (wrong_s if i == at else 0), *act) for i, (t, *act) in enumerate(acts)]
+    usual, found = scored(acts), scored(wrong)
+    assert math.isnan(found["score"].iloc[at])
+    assert usual["score"].tail(30).tolist() == pytest.approx(found["score"].tail(30).tolist(), rel=0.02)
+    assert usual["campaign_start"].tail(1).tolist() == found["campaign_start"].tail(1).tolist()
+
+
+def test_a_clock_that_has_jumped_for_good_makes_it_start_afresh():
+    acts = merged(crowd, ring)
+    jumped = [(t + 365 * 86_400, *act) for t, *act in acts]
+    found = scored([*acts, *jumped])["score"].tolist()
+    assert all(map(math.isnan, found[len(acts) : len(acts) + 29]))
+    assert scored(jumped[29:])["score"].tolist() == pytest.approx(found[len(acts) + 29 :], nan_ok=True)
+
+
+def test_a_campaign_starts_when_its_first_pair_met_in_earnest_and_not_once_long_ago():
+    met = [(0, "ring0", "old"), (3, "ring1", "old")]
+    start = scored(merged(met, [(t + 20 * 86_400, *act) for t, *act in merged(crowd, ring)]))["campaign_start"].dropna().iloc[-1]
+    assert pd.Timestamp(START + (20 * 86_400 + 20_003) * S, unit="us", tz="UTC") == start
+
+
+strangers = [(10 * i, f"other{i % 700}", f"thing{i}") for i in range(5_000)]
+
+
+def ring_of(name, begin):
+    return [(begin + 40 * o + 3 * m, f"{name}{m}", f"{name}{begin}_{o}") for o in range(10) for m in range(4)]
+
+
+def test_campaigns_of_which_no_one_is_known_any_more_make_room_for_others():
+    rings = [ring_of(name, 11_000 + 4_000 * i) for i, name in enumerate("abcdefgh")]  # 300 strangers between, each known once
+    out = scored(merged(strangers, *rings), max_entities=300, max_campaigns=4)
+    assert [f"{name}0" for name in "abcdefgh"] == out["campaign"].dropna().unique().tolist()
+
+
+def test_accounts_that_come_back_after_they_were_forgotten_are_a_campaign_with_all_their_evidence():
+    acts = merged(strangers, ring_of("m", 20_000), ring_of("m", 40_000))
+    kept, forgot = (scored(acts, max_entities=n)["score"].dropna() for n in (100_000, 500))
+    assert 0.9 * kept[kept > 0].iloc[-1] < forgot[forgot > 0].iloc[-1]
+
+
+def test_to_act_on_one_object_together_again_and_again_is_one_meeting():
+    talk = [(20_000 + 60 * i, "xy"[i % 2], "post_1") for i in range(288)]
+    assert 0 == scored(merged(crowd, talk))["score"].max()
+
+
+def test_names_that_begin_alike_are_told_apart():
+    long = [(t, "x" * 61 + u, o) for t, u, o in ring] + [(t, "x" * 61 + "b" + u, o + "b") for t, u, o in ring]
+    called = scored(merged(crowd, long))["campaign"].dropna()
+    assert 2 == called.nunique()
+    assert 64 == called.str.len().max()
+
+
+def test_a_name_cannot_be_read_as_several():
+    odd = [(t, {"ring0": "ann, bob, and 40 more", "ring1": "and 9 more", "ring2": 'c"'}.get(u, u), o) for t, u, o in ring]
+    text = scored(merged(crowd, odd), named=4)["campaign_members"].dropna().iloc[-1]
+    assert '6: "ann, bob, and 40 more", "and 9 more", "c\\"", ring3, and 2 more' == text
 
 
 def test_it_gives_nan_until_so_many_acts_are_learned_and_for_a_row_without_an_object():
@@ -146,3 +227,8 @@ def test_a_wrong_recipe_is_refused_by_name(wrong, message):
 def test_a_missing_column_is_named(gone):
     with pytest.raises(SchemaError, match=f"CoAction needs a column '{gone}'"):
         CoAction().process(frame_of(crowd[:5]).drop(columns=gone))
+
+
+def test_a_frame_without_time_is_refused():
+    with pytest.raises(SchemaError, match=r"needs a column 'time'\. Did you mean 'time_'"):
+        CoAction().process(frame_of(crowd[:5]).rename(columns={"time": "time_"}))

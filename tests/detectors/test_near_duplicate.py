@@ -1,5 +1,6 @@
 import json
 import math
+import time
 
 import numpy as np
 import pytest
@@ -50,6 +51,23 @@ def test_it_scores_as_the_naive_twin_does_which_compares_all_texts(drawn, cuts, 
     assert [row[1] for row, j in zip(twin, joined, strict=True) if j] == pytest.approx(out["containment"][joined].tolist())
 
 
+@given(rows(most=120), cuts, st.lists(st.integers(0, 119), max_size=90), st.sampled_from([-1, 1]))
+@settings(max_examples=40, deadline=None)
+def test_it_takes_clocks_that_jump_as_the_naive_twin_does(drawn, cuts, jumped, way):
+    posts = [
+        {"time": r["time"] + (way * 10**6 * S if i in jumped else 0), "text": TEXTS.get(r["key"]), "author": r["item"]}
+        for i, r in enumerate(drawn)
+    ]
+    frame = event_frame(
+        {"time": from_us([p["time"] for p in posts]), "text": [p["text"] for p in posts], "actor": [p["author"] for p in posts]}
+    )
+    recipe = {"background": 3.0, "join": 0.5, "shingle": 3, "least": 7, "most": 14, "memory": 9, "warm": 2}
+    out, _ = run(NearDuplicate(window="5min", **recipe), frame, cuts)
+    twin = near_duplicate(posts, 300 * S, **recipe)
+    assert [row[0] for row in twin] == pytest.approx(out["score"].tolist(), rel=1e-9, abs=1e-9, nan_ok=True)
+    assert [row[2] for row in twin] == pytest.approx(out["authors"].tolist(), nan_ok=True)
+
+
 @pytest.mark.parametrize("mu", [1e-6, 0.1, 1.0, 5.0, 30.0])
 @pytest.mark.parametrize("r", [1.0, 1.5, 3.0, 20.0])
 def test_the_tail_is_that_of_the_incomplete_gamma_function(r, mu):
@@ -68,7 +86,7 @@ wave = [(600 * 300 + 10 * i, f"Buy CHEAP   followers at shop-{i:03}.example now!
 
 def test_a_wave_of_near_duplicates_scores_far_above_ordinary_texts():
     out = scored(chat + wave)
-    assert 0 == out["score"].iloc[20:300].max()
+    assert 0.5 > out["score"].iloc[20:300].max()
     assert out["score"].iloc[-1] > 20
     assert 1 == out["cluster"].iloc[300:].nunique()
     assert [1.0, 2.0, 12.0] == out["authors"].iloc[[300, 301, -1]].tolist()
@@ -78,6 +96,27 @@ def test_a_phrase_that_comes_as_often_as_ever_does_not_grow():
     greeting = [(600 * i + 30, "good morning everyone, have a nice day", f"u{i % 50}") for i in range(0, 300, 2)]
     out = scored(sorted(chat + greeting, key=lambda post: post[0]))
     assert 2 > out["score"].iloc[-20:].max()
+
+
+@pytest.mark.parametrize("at", [0, 50])
+@pytest.mark.parametrize("wrong_s", [-56 * 365 * 86_400, 100 * 365 * 86_400])
+def test_one_wrong_clock_leaves_all_other_rows_as_they_were(at, wrong_s):
+    posts = [(600 * i, "good morning everyone, have a nice day" if i % 6 == 0 else chat[i][1], "a") for i in range(300)]
+    wrong = [(t + (wrong_s if i == at else 0), *post) for i, (t, *post) in enumerate(posts)]
+    usual, found = scored(posts)["score"], scored(wrong)["score"]
+    assert math.isnan(found[at])
+    assert usual[200:].tolist() == pytest.approx(found[200:].tolist(), abs=0.2)
+
+
+def test_a_clock_that_has_jumped_for_good_makes_it_start_afresh():
+    jumped = [(t + 365 * 86_400, *post) for t, *post in chat]
+    found = scored([*chat, *jumped])["score"].tolist()
+    assert scored(jumped[29:])["score"].tolist() == pytest.approx(found[329:], nan_ok=True)
+    assert all(map(math.isnan, found[300:329]))
+
+
+def test_rows_of_one_time_and_a_very_long_background_have_a_score():
+    assert 0 < scored([(0, chat[i % 3][1], "a") for i in range(60)], background=1e9)["score"].iloc[-1] < math.inf
 
 
 def test_a_short_text_inside_a_long_one_is_contained_in_it():
@@ -95,6 +134,29 @@ def test_case_and_white_space_do_not_matter():
     assert [1.0] == scored(
         [*chat, (180_000, "One Thing and ANOTHER thing", "a"), (180_010, "one  thing\nand another THING ", "b")]
     )["containment"].tail(1).tolist()
+
+
+def test_blanks_in_front_do_not_hide_a_text():
+    hidden = [(t, " \n" * 1_000 + text.replace(" ", " " * 3_000), actor) for t, text, actor in wave]
+    assert scored(chat + wave)["score"].tolist() == pytest.approx(scored(chat + hidden)["score"].tolist(), nan_ok=True)
+
+
+def test_a_very_long_text_costs_no_more_than_to_look_at_it():
+    long = ["a" * 10**6, " " * 10**6 + "at last something", "word " * 200_000]
+    frame = frame_of([*chat[:30], *((18_000 + i, text, "a") for i, text in enumerate(long))])
+    NearDuplicate().process(frame_of(chat[:30]))  # compiles
+    begin = time.process_time()
+    NearDuplicate().process(frame)
+    assert time.process_time() - begin < 0.2
+
+
+def test_a_text_that_says_the_same_few_runs_again_and_again_scores_nan():
+    assert math.isnan(scored([*chat[:30], (18_000, "hahahahahahahahahahaha", "a")])["score"].iloc[-1])
+
+
+def test_a_text_that_joins_nothing_scores_what_it_repeats():
+    out = scored([*chat, (180_000, "0123456789abcdefghij", "a"), (180_010, "0123456789-------=======abcd", "b")], join=0.9)
+    assert 0 < out["score"].iloc[-1] == out["containment"].iloc[-1] < 0.9
 
 
 @pytest.mark.parametrize("text", [None, "", "too short"])
@@ -146,3 +208,8 @@ def test_a_wrong_recipe_is_refused_by_name(wrong, message):
 def test_a_missing_column_is_named(gone):
     with pytest.raises(SchemaError, match=f"NearDuplicate needs a column '{gone}'"):
         NearDuplicate().process(frame_of(chat[:5]).drop(columns=gone))
+
+
+def test_a_frame_without_time_is_refused():
+    with pytest.raises(SchemaError, match=r"needs a column 'time'\. Did you mean 'time_'"):
+        NearDuplicate().process(frame_of(chat[:5]).rename(columns={"time": "time_"}))

@@ -222,3 +222,15 @@ def test_another_seed_asks_for_others_at_random():
     frame = stream(500)[0]
     asked = [tuple(learned(frame, seed=s)[0]["asked"]) for s in (0, 1)]
     assert all(a != b for a, b in itertools.combinations(asked, 2))
+
+
+def test_numbers_of_numpy_are_taken_as_those_of_python():
+    learner = ReviewLearner(["value"], max_pending=np.int64(50), share=np.float32(0.5))
+    assert (int, float) == (type(learner.max_pending), type(learner.share))
+
+
+def test_products_of_very_many_columns_are_refused_with_what_they_would_take():
+    with pytest.raises(
+        ArgumentError, match="400 columns with products=True make 81,002 features, the covariance of which takes 49 GiB"
+    ):
+        ReviewLearner([f"c{i}" for i in range(400)])
