@@ -240,19 +240,19 @@ def mstream(
     features = [Histogram for _ in range(dims)] + [lambda: Sketch(4096) for _ in kinds[0]] if kinds else []
     features.append(lambda: Sketch(4096))
     now, ever = [make() for make in features], [make() for make in features]
-    first, newest, strays = None, 0, 0
+    first, newest, clock, strays = None, 0, 0, 0
     scale, watch, scores = Scale(halflife / math.log(2)), Guard(guard, patience), []
     for time, point, kind in zip(times, points, kinds, strict=True):
         if gap(point):
             scores.append(math.nan)
             continue
-        if first is not None and abs(time // every - newest) > 10_000:
+        if first is not None and abs(time - clock) > 10_000 * every:
             strays += 1
             if strays < 30:
                 scores.append(math.nan)
                 continue
             now, ever, first = [make() for make in features], [make() for make in features], None
-        strays = 0
+        strays, clock = 0, time if first is None else max(clock, time)
         if first is None:
             first = newest = time // every
         for _ in range(newest, time // every):

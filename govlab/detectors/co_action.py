@@ -11,17 +11,14 @@ import pandas as pd
 
 from govlab.detectors.co_action_kernel import (
     ACCOUNT,
-    AFRESH,
     CAMPAIGN,
     MEETING,
     OBJECTS,
     PAIR,
-    STRAY,
     WAYS,
-    clocks_of,
-    far_us,
     run_rows,
 )
+from govlab.detectors.wrong_clock import AFRESH, STRAY, clocks_of, far_us
 from govlab.entities import Entities
 from govlab.frames import duration_us, from_us, put, require, time_us
 from govlab.hashing import NULL_HASH, hash_column, readable

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.detectors.co_action_kernel import AFRESH, STRAY, clock_of, far_us
+from govlab.detectors.wrong_clock import AFRESH, STRAY, clock_of, far_us
 from govlab.errors import ArgumentError
 from govlab.frames import duration_us, require, time_us
 from govlab.hashing import NULL_HASH, hash_column, mix, readable

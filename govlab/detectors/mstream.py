@@ -27,13 +27,13 @@ from govlab.detectors.rows import (
     whole,
 )
 from govlab.detectors.scale import learn_scale, new_scale, place
+from govlab.detectors.wrong_clock import AFRESH, STRAY, clock_of, far_us
 from govlab.frames import duration_us, time_us
 from govlab.hashing import mix
 from govlab.step import Detector, Step, above, at_least
 
 _BITS = 8  # of the signature of the numbers in the joint hash
 _FAR = 10_000  # ticks: a row that is so far from the newest tick has a wrong clock
-_STRAYS = 30  # of these in a row, and they are right
 
 
 @njit(cache=True, nogil=True)
@@ -46,10 +46,10 @@ def _chi2(now, total, ticks, lately):
 
 @njit(cache=True, nogil=True)
 def _score(
-    times, rows, hashes, signs, every, alpha, warm, memory, guard, state, ticked, scale, bins, sketches, ring, watch,
+    times, rows, hashes, signs, every, alpha, warm, memory, guard, far, state, clock, ticked, scale, bins, sketches, ring, watch,
     scores,
 ):  # fmt: skip
-    """Keep ``bins`` and ``sketches`` [now, total]; state = [weight of now], ticked = [first tick, newest tick, strays].
+    """Keep ``bins`` and ``sketches`` [now, total]; state = [weight of now], ticked = [first tick, newest tick].
 
     The weight of what is new grows with each tick, instead of all that is now decaying.
     """
@@ -59,13 +59,12 @@ def _score(
         scores[i] = np.nan
         if not whole(rows, i):
             continue
-        tick = times[i] // every
-        if ticked[1] >= ticked[0] and abs(tick - ticked[1]) > _FAR:
-            ticked[2] += 1
-            if ticked[2] < _STRAYS:
-                continue
+        fits = clock_of(times[i], far, clock)
+        if fits == STRAY:
+            continue
+        if fits == AFRESH:
             bins[:], sketches[:], state[0], ticked[1] = 0.0, 0.0, 1.0, ticked[0] - 1
-        ticked[2] = 0
+        tick = times[i] // every
         if ticked[1] < ticked[0]:
             ticked[0] = ticked[1] = tick
         if tick > ticked[1]:
@@ -188,7 +187,7 @@ class Mstream(Detector):
         """Draw the signature, and forget all rows."""
         dims, cats = len(self.columns), len(self.categories)
         self._signs = np.random.default_rng(self.seed).normal(size=(_BITS if dims else 0, dims))
-        self._state, self._ticked = np.ones(1), np.array([0, -1, 0])
+        self._state, self._clock, self._ticked = np.ones(1), np.zeros(3, "int64"), np.array([0, -1])
         self._bins, self._sketches = np.zeros((2, dims, BINS)), np.zeros((2, cats + 1, ROWS, SLOTS))
         self._scale = new_scale(dims)
         self._ring, self._watch = new_guard(self)
@@ -196,9 +195,10 @@ class Mstream(Detector):
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row and then learn it, shape (n,)."""
         rows, scores = matrix(frame, self.columns, "Mstream"), np.empty(len(frame))
+        every = duration_us(self.every)
         _score(
-            time_us(frame), rows, codes(frame, self.categories, "Mstream"), self._signs, duration_us(self.every), float(self.alpha),
-            self.warm, self.halflife / np.log(2.0), float(self.guard), self._state, self._ticked, self._scale,
-            self._bins, self._sketches, self._ring, self._watch, scores,
+            time_us(frame), rows, codes(frame, self.categories, "Mstream"), self._signs, every, float(self.alpha), self.warm,
+            self.halflife / np.log(2.0), float(self.guard), far_us(_FAR, [every]), self._state, self._clock, self._ticked,
+            self._scale, self._bins, self._sketches, self._ring, self._watch, scores,
         )  # fmt: skip
         return scores

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from govlab.detectors.co_action_kernel import far_us
 from govlab.detectors.near_duplicate_kernel import BANDS, CLUSTER, TEXT, run_rows
+from govlab.detectors.wrong_clock import far_us
 from govlab.frames import duration_us, put, require, time_us
 from govlab.hashing import NULL_HASH, hash_column, readable
 from govlab.step import Detector, Step, above, at_least, column_name

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numba import njit
 
-from govlab.detectors.co_action_kernel import AFRESH, STRAY, clock_of
+from govlab.detectors.wrong_clock import AFRESH, STRAY, clock_of
 from govlab.hashing import NULL_HASH, mix
 
 BANDS = 32  # minima of a text; one in common makes two texts candidates, so 97 % of those with a Jaccard measure of 0.1 are
