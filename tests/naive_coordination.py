@@ -147,7 +147,7 @@ def co_action(rows, window, halflife, least, join, warm, most=math.inf, cap=32, 
             a, gone = (a, b) if len(a["members"]) > len(b["members"]) else (b, a)
             if len(a["members"]) + len(gone["members"]) > crowd:
                 return None
-            of_gone = [member["name"] for member in gone["members"]]
+            of_gone = [member["born"] for member in gone["members"]]
             for both, pair in pairs.items():
                 if pair["to"] is gone and all(one in of_gone for one in both):
                     pair["to"] = a
@@ -166,7 +166,7 @@ def co_action(rows, window, halflife, least, join, warm, most=math.inf, cap=32, 
             out.append((math.nan, None, 0, 0, None))
             continue
         u = accounts.of(name, t)
-        u["name"] = name
+        u["name"], u["born"] = name, u.get("born", learned)
         known = [state for _, state in accounts.states.values()]
         for campaign in list(campaigns):
             campaign["members"] = [m for m in campaign["members"] if any(m is k for k in known)]
@@ -195,7 +195,7 @@ def co_action(rows, window, halflife, least, join, warm, most=math.inf, cap=32, 
         u["acts"], u["time"] = u["acts"] * fade(u["time"]) + 1, clock
         for e in others:
             w = e["account"]
-            p = pairs.setdefault(frozenset((name, w["name"])), {"met": 0.0, "time": clock, "booked": 0.0, "to": None})
+            p = pairs.setdefault(frozenset((u["born"], w["born"])), {"met": 0.0, "time": clock, "booked": 0.0, "to": None})
             p["since"] = t if p["met"] * fade(p["time"]) < 0.5 else min(t, p["since"])
             p["met"], p["booked"], p["time"] = p["met"] * fade(p["time"]) + 1, p["booked"] * fade(p["time"]), clock
             expected = max(u["acts"] * w["acts"] * fade(w["time"]) * 2 * meetings / acts**2, 1e-12)

@@ -9,7 +9,7 @@ from govlab.hashing import mix
 
 WAYS = 8  # places of a bucket of pairs
 OBJECTS = 64  # of a campaign: so many of its last objects are told apart
-ACCOUNT = np.dtype([("id", "u8"), ("born", "i8"), ("acts", "f8"), ("time", "i8"), ("campaign", "i8")])  # born: at which row
+ACCOUNT = np.dtype([("born", "i8"), ("acts", "f8"), ("time", "i8"), ("campaign", "i8")])  # born: at which row
 MEETING = np.dtype([("id", "u8"), ("slot", "i8"), ("born", "i8"), ("time", "i8")])
 # booked: how much of its evidence is that of the campaign with the number ``to``
 PAIR = np.dtype([("key", "u8"), ("met", "f8"), ("time", "i8"), ("booked", "f8"), ("to", "i8"), ("since", "i8")])
@@ -88,7 +88,8 @@ def _note(c, item, token, campaigns, seen, said):
 
 @njit(cache=True, nogil=True, inline="always")
 def _key(one, other):
-    low, high = min(one, other), max(one, other)
+    """Give the key of a pair of accounts by when they were born: one that was forgotten and comes back is another."""
+    low, high = mix(np.uint64(min(one, other))), mix(np.uint64(max(one, other)))
     return mix(low ^ ((high << np.uint64(31)) | (high >> np.uint64(33)))) | np.uint64(1)
 
 
@@ -97,7 +98,7 @@ def _rebook(gone, c, accounts, pairs, campaigns, members):
     """Let what is booked to one campaign by pairs of its members be booked to another."""
     for j in range(campaigns[gone].members):
         for k in range(j):
-            key = _key(accounts[members[gone, j]].id, accounts[members[gone, k]].id)
+            key = _key(accounts[members[gone, j]].born, accounts[members[gone, k]].born)
             for way in range(WAYS):
                 p = pairs[key % np.uint64(pairs.shape[0]), way]
                 if p.key == key and p.to == campaigns[gone].number:
@@ -188,10 +189,10 @@ def run_rows(
             # all but the names; whoever comes next is not who was known before
             accounts.born[:], accounts.acts[:], accounts.campaign[:] = -1, 0.0, -1
             pairs.key[:], pairs.met[:], campaigns.lives[:], filled[:], sums[:], state[:] = 0, 0.0, False, 0, 0.0, 0
-        if fresh[i]:
+        if fresh[i] or accounts[u].born < 0:
             _leave(u, accounts, campaigns, members, state)
             accounts[u].born, accounts[u].acts, accounts[u].time, accounts[u].campaign = state[LEARNED], 0.0, t, -1
-            accounts[u].id, tokens[u] = ids[i], i
+            tokens[u] = i
         if fresh_items[i]:
             filled[o] = 0
         state[CLOCK] = now = max(state[CLOCK], t) if state[LEARNED] else t
@@ -230,7 +231,7 @@ def run_rows(
             w = ring[j].slot
             if j == own or accounts[w].born != ring[j].born or abs(t - ring[j].time) > window:
                 continue
-            bucket, way = _pair(ids[i], ring[j].id, now, halflife, pairs)
+            bucket, way = _pair(accounts[u].born, ring[j].born, now, halflife, pairs)
             p = pairs[bucket, way]
             fade = _fade(now, p.time, halflife)
             # one that met long ago meets for the first time again
