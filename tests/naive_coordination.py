@@ -225,7 +225,7 @@ def co_action(rows, window, halflife, least, join, warm, most=math.inf, cap=32, 
 def near_duplicate(rows, window, background, join, shingle, least, most, memory, warm):
     """Rows have ``time``, ``text`` and ``author``; each is compared with all the last ones. Gives (score, containment, authors)."""
     past, out, first = [], [], None
-    times = Clock(30 * window * background, lambda: past.clear())
+    times = Clock(400 * window * background, lambda: past.clear())
     for row in rows:
         text = "" if missing(row["text"]) else " ".join(row["text"].casefold().split())[:most]
         own = {text[i : i + shingle] for i in range(len(text) - shingle + 1)}

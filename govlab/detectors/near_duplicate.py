@@ -11,7 +11,7 @@ from govlab.frames import duration_us, put, require, time_us
 from govlab.hashing import NULL_HASH, hash_column, readable
 from govlab.step import Detector, Step, above, at_least, column_name
 
-_FAR = 30  # times the background: a row that is so far from the newest has a wrong clock
+_FAR = 400  # times the background, more than a year: a row that is so far from the newest has a wrong clock
 
 
 class NearDuplicate(Detector):
@@ -28,7 +28,7 @@ class NearDuplicate(Detector):
     Score: the containment, and for a text that joins a cluster the growth on top. Range: from 0; below ``join`` for a text
     that repeats nothing much, under 2 for a phrase that always comes, 20 and more for a wave. While the stream is younger
     than the background, what is usual is taken from what there is of it. Cold start: NaN for the first ``warm`` texts; NaN for
-    a missing text, for one that says too little (see ``least``), and for one further than 30 times the background from the
+    a missing text, for one that says too little (see ``least``), and for one further than 400 times the background from the
     newest, whose clock was wrong; none of these is learned. When 30 in a row are so far, it starts afresh there. About 8 us
     a text of 40 characters.
 

@@ -109,7 +109,7 @@ def test_one_wrong_clock_leaves_all_other_rows_as_they_were(at, wrong_s):
 
 
 def test_a_clock_that_has_jumped_for_good_makes_it_start_afresh():
-    jumped = [(t + 365 * 86_400, *post) for t, *post in chat]
+    jumped = [(t + 500 * 86_400, *post) for t, *post in chat]
     found = scored([*chat, *jumped])["score"].tolist()
     assert scored(jumped[29:])["score"].tolist() == pytest.approx(found[329:], nan_ok=True)
     assert all(map(math.isnan, found[300:329]))
