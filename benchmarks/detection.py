@@ -147,6 +147,9 @@ def of_edges() -> Iterator[tuple[Any, ...]]:
         ("community, a planted wave of spam", d.NearDuplicate(), texts, spam),
     ):
         yield name, step, gl.event_frame(events[rows]), label.to_numpy()[rows].astype(int), None, "planted by govlab"
+    data = gl.datasets.load("youtube_spam")
+    step, label = d.NearDuplicate(author="author"), data.labels["spam"].to_numpy()
+    yield "youtube_spam", step, gl.event_frame(data.frame), label, None, "of more videos: containment .725"
 
 
 def of_drift() -> Iterator[list[Any]]:
