@@ -12,6 +12,7 @@ import pandas as pd
 from govlab.alerts.alert import name_of_entity
 from govlab.errors import ArgumentError, did_you_mean
 from govlab.evaluation.labels import KNOWN, Labels
+from govlab.evaluation.playing import label_rows
 from govlab.frames import POSITION, TIME, TIME_DTYPE, time_us
 
 __all__ = ["Truth"]
@@ -63,6 +64,7 @@ class Truth:
             raise ArgumentError(f"unknown={unknown!r}; expected 'error' or 'ignore'.")
         seen = _Seen(labels)
         for frame in events:
+            frame = frame[~label_rows(frame)]  # a label that became known is nothing that happened
             if len(frame):
                 seen.take(frame)
         if seen.first_us is None:
