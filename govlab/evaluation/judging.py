@@ -49,9 +49,7 @@ class Judged:
 def check_per_day(per_day: int) -> None:
     """Raise an ArgumentError unless it is a number of alerts that can be looked at in a day."""
     if isinstance(per_day, bool) or not isinstance(per_day, int | np.integer) or not 1 <= per_day <= 100_000:
-        raise ArgumentError(
-            f"per_day={per_day!r}; expected a whole number of 1 to 100,000: alerts that are looked at in a day."
-        )
+        raise ArgumentError(f"per_day={per_day!r}; expected a whole number of 1 to 100,000: alerts that are looked at in a day.")
 
 
 def judge(played: Played, truth: Truth, per_day: int) -> Judged:
@@ -121,14 +119,19 @@ def _days(alerts: pd.DataFrame, incidents: pd.DataFrame, truth: Truth) -> pd.Dat
 
 def _covered(begin: np.ndarray, end: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """Give how much of each day lies in the union of the incidents."""
-    covered, order = np.zeros(begin.size, "int64"), np.argsort(starts, kind="stable")
-    until = NEVER
-    for a, b in zip(starts[order], ends[order], strict=True):
-        a = max(a, until)
-        if b > a:
-            covered += np.maximum(0, np.minimum(b, end) - np.maximum(a, begin))
-            until = b
-    return covered
+    order = np.argsort(starts, kind="stable")
+    until = np.maximum.accumulate(np.append(NEVER, ends[order]))
+    # what each incident adds to those that began before it
+    first = np.maximum(starts[order], until[:-1])
+    added = np.maximum(0, until[1:] - first)
+    total = np.append(0, np.cumsum(added))
+
+    def before(moment: np.ndarray) -> np.ndarray:
+        i = np.searchsorted(first, moment, "right")
+        beyond = np.where(i > 0, first[i - 1] + added[i - 1] - moment, 0)
+        return total[i] - np.maximum(0, beyond)
+
+    return before(end) - before(begin)
 
 
 def auc(played: Played, truth: Truth) -> tuple[float | None, float | None, float | None]:

@@ -40,14 +40,16 @@ def match_incidents(alerts: pd.DataFrame, incidents: pd.DataFrame, anybody: bool
     right, free = np.zeros(len(alerts), "bool"), seen.copy()
     first, count = np.full(n, -1), np.zeros(n, "int64")
     begins, lasts, entities = time_us(incidents, "start"), time_us(incidents, "end"), incidents["entities"].tolist()
-    for i in np.lexsort((begins, lasts)).tolist():
+    # what starts by an incident's last moment ends no later than the longest window after it
+    near = [np.searchsorted(everyone[1], edge) for edge in (begins, lasts + longest + 1)]
+    by_end = np.lexsort((begins, lasts))
+    for i in by_end[near[0][by_end] < near[1][by_end]].tolist():
         names = dict.fromkeys((*(entities[i] or ()), *(("all",) if anybody else ())))
         inside = order[:0]
         for rows, ends in [everyone] if entities[i] is None else [groups[name] for name in names if name in groups]:
-            # what starts by the incident's last moment ends no later than the longest window after it
             low, high = np.searchsorted(ends, [begins[i], lasts[i] + longest + 1])
-            near = rows[low:high]
-            inside = np.append(inside, near[start[near] <= lasts[i]])
+            part = rows[low:high]
+            inside = np.append(inside, part[start[part] <= lasts[i]])
         inside.sort()
         right[inside] = True
         count[i] = seen[inside].sum()

@@ -13,15 +13,16 @@ from govlab.pipeline import Pipeline
 
 __all__ = ["by_oracle"]
 
-TRIES = 100
+STEPS = 5_000_000
+"""How many rows and incidents may be gone through for each round of thresholds."""
 
 
 def by_oracle(played: Played, truth: Truth, per_day: int, name: str) -> Played:
     """Alert from the threshold that gives the best F1 of recall and precision on these labels, with so many alerts a day.
 
-    Between two scores of rows that are right there is nothing to win, so those are tried: a hundred of them, and again a hundred
-    between the neighbours of the best. Ties go to the highest. Where nothing is caught, there is no alert; where the pipeline's
-    own alerts are better (a budget moves its threshold), they are taken.
+    Between two scores of rows that are right there is nothing to win, so those are tried: all of them if they are few, else 20 to
+    1,000 at equal distances, and again as many between the neighbours of the best. Ties go to the highest. Where nothing is
+    caught, there is no alert; where the pipeline's own alerts are better (a budget moves its threshold), they are taken.
     """
     if "score" not in played.scored:
         raise ArgumentError(f"oracle: no score comes out of {name!r} before its alerts, so there is no threshold to choose.")
@@ -30,10 +31,11 @@ def by_oracle(played: Played, truth: Truth, per_day: int, name: str) -> Played:
     alerts = judge(every, truth, n).alerts
     worth = score[alerts["row"][alerts["right"]]]
     worth = np.unique(worth[~np.isnan(worth)])
+    tries = int(np.clip(STEPS // (n + len(truth.incidents)), 20, 1_000))
     tried: dict[int, float] = {}
     low, high, best = 0, worth.size - 1, -1
     while high >= low:
-        for i in np.linspace(low, high, min(high - low + 1, TRIES)).astype(int).tolist():
+        for i in np.linspace(low, high, min(high - low + 1, tries)).astype(int).tolist():
             if i not in tried:
                 tried[i] = _f1(judge(above(played, score, worth[i], per_day), truth, per_day))
         best = max(tried, key=lambda i: (tried[i], i))

@@ -233,9 +233,12 @@ def test_point_adjustment_cannot_be_asked_for():
     ("call", "said"),
     [
         (lambda: gl.backtest(LOUD, history(), incidents((600, 660)), per_day=0), "per_day=0; expected a whole number"),
+        (lambda: gl.backtest(LOUD, history(), incidents((600, 660)), per_day=10**12), "per_day=1000000000000; expected"),
+        (lambda: gl.backtest(LOUD, history(), incidents((600, 660)), seed=None), "seed=None; expected a whole number"),
+        (lambda: gl.compare({"random (mine)": LOUD}, history(), incidents((600, 660))), "the name of a baseline"),
         (lambda: gl.backtest(LOUD, iter([history()]), incidents((600, 660))), "more than once"),
         (lambda: gl.backtest(LOUD, history().iloc[:0], incidents((600, 660))), "there are no events"),
-        (lambda: gl.backtest(LOUD, [history(), history()], pd.DataFrame({"id": ["e0"]}).assign(x="y")), "offset twice"),
+        (lambda: gl.backtest(LOUD, [history(), history()], pd.DataFrame({"id": ["e0"]})), "offset twice"),
         (lambda: gl.backtest(LOUD, history(), incidents((600, 660)), resamples=0), "resamples=0"),
         (lambda: gl.compare({7: LOUD}, history(), incidents((600, 660))), "names of pipelines are texts"),
         (lambda: gl.compare({}, history(), incidents((600, 660))), "give pipelines by name"),
