@@ -132,8 +132,8 @@ class _Seen:
         if not inside.all() and unknown == "error":
             odd = table["incident"][~inside].tolist()
             warnings.warn(
-                f"labels: {len(odd):,} of {len(table):,} incidents, such as {odd[0]!r}, lie wholly outside of the events ({first} to "
-                f"{last}) and do not count; unknown='ignore' says nothing of them.",
+                f"labels: {len(odd):,} of {len(table):,} incidents, such as {odd[0]!r}, lie wholly outside of the events ({first} "
+                f"to {last}) and do not count; unknown='ignore' says nothing of them.",
                 stacklevel=5,
             )
         return replace(truth, incidents=table[known].reset_index(drop=True))
