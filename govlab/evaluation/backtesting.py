@@ -21,6 +21,7 @@ from govlab.step import Step
 
 __all__ = ["backtest", "compare"]
 
+SHARES = ("recall", "precision")
 BASELINES = ("never", "always", "random", "volume")
 
 
@@ -193,7 +194,7 @@ def _figures(ones: list[Judged], marks: Marks, truth: Truth, seed: int, resample
     row = {key: int(value) if float(value).is_integer() else value for key, value in row.items()}
     for key, (part, whole) in together.items():
         row[key] = ratio(part, whole)
-        row[f"{key}_interval"] = ratio_interval(part, whole, seed, resamples, share=key in ("recall", "precision"))
+        row[f"{key}_interval"] = ratio_interval(part, whole, seed, resamples, share=key in SHARES)
     row["median_delay_s"] = None if np.isinf(known) else float(known)
     row["auc_roc"], row["auc_pr"], row["scored"] = marks
     return row
@@ -207,7 +208,7 @@ def _differences(judged: Mapping[str, list[Judged]], names: list[str], truth: Tr
         new, now = _blocks(judged[name][0], truth), judged[name][0].incidents["caught"].to_numpy("bool")
         row = rows[name] = {"gained": int((now & ~was).sum()), "lost": int((was & ~now).sum())}
         for key in old:
-            row[key], row[f"{key}_interval"] = ratio_difference(old[key], new[key], seed, resamples)
+            row[key], row[f"{key}_interval"] = ratio_difference(old[key], new[key], seed, resamples, share=key in SHARES)
     return _table(rows)
 
 
