@@ -149,8 +149,13 @@ def compare(
         judged[name], marks[name] = ones, mark
     names = list(pipelines)
     return Report(
-        table=_table({name: _figures(ones, marks[name], truth, seed, resamples) for name, ones in judged.items()}),
-        differences=_differences(judged, names, truth, seed, resamples),
+        table=_table(
+            {
+                name: _figures(ones, marks[name], truth, seed, resamples) | {"oracle": oracle and name in pipelines}
+                for name, ones in judged.items()
+            }
+        ),
+        differences=_differences(judged, names, truth, seed, resamples, oracle),
         incidents=_who(judged, names),
         curves={name: detection_curve(*_delays(judged[name][0])) for name in names},
         days={name: judged[name][0].days for name in names},
@@ -200,15 +205,22 @@ def _figures(ones: list[Judged], marks: Marks, truth: Truth, seed: int, resample
     return row
 
 
-def _differences(judged: Mapping[str, list[Judged]], names: list[str], truth: Truth, seed: int, resamples: int) -> pd.DataFrame:
+def _differences(
+    judged: Mapping[str, list[Judged]], names: list[str], truth: Truth, seed: int, resamples: int, oracle: bool
+) -> pd.DataFrame:
     rows: dict[str, dict[str, Any]] = {}
     old = _blocks(judged[names[0]][0], truth)
     was = judged[names[0]][0].incidents["caught"].to_numpy("bool")
     for name in names[1:]:
         new, now = _blocks(judged[name][0], truth), judged[name][0].incidents["caught"].to_numpy("bool")
-        row = rows[name] = {"gained": int((now & ~was).sum()), "lost": int((was & ~now).sum())}
+        row: dict[str, Any] = {}
+        for key, which in (("gained", now & ~was), ("lost", was & ~now)):
+            those = truth.incidents[which]
+            row[key], row[f"{key}_incidents"] = len(those), tuple(those["incident"].tolist())
+            row[f"{key}_entities"] = tuple(dict.fromkeys(name for of in those["entities"] for name in of or ()))
         for key in old:
             row[key], row[f"{key}_interval"] = ratio_difference(old[key], new[key], seed, resamples, share=key in SHARES)
+        rows[name] = row | {"oracle": oracle}
     return _table(rows)
 
 
@@ -219,7 +231,7 @@ def _table(rows: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
 
 
 def _who(judged: Mapping[str, list[Judged]], names: list[str]) -> pd.DataFrame:
-    table = judged[names[0]][0].incidents[["incident", "start", "end"]].copy()
+    table = judged[names[0]][0].incidents[["incident", "start", "end", "entities"]].copy()
     for name in names:
         own = judged[name][0].incidents
         table[f"{name}: caught"] = own["caught"]

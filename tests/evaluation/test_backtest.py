@@ -130,17 +130,29 @@ def test_thresholds_chosen_on_the_labels_are_marked_in_every_output(tmp_path):
     assert "pipeline (oracle)" in report.text()
     assert "ORACLE" in report._repr_html_()
     assert "ORACLE" in report.save(tmp_path / "r.html").read_text()
-    assert json.loads(report.save(tmp_path / "r.json").read_text())["oracle"] is True
+    told = json.loads(report.save(tmp_path / "r.JSON").read_text())
+    assert told["oracle"] is True
+    assert [True, False, False, False, False] == report.table["oracle"].tolist() == [one["oracle"] for one in told["table"]]
+    both = gl.compare({"old": LOUD, "new": LOUD}, events, known, oracle=True)
+    assert [True] == both.differences["oracle"].tolist() == [one["oracle"] for one in both.to_dict()["differences"]]
+    assert 2 == both.text().count("new (oracle)")
     assert "ORACLE" not in blind.text()
 
 
 def test_a_comparison_tells_what_was_gained_and_lost_and_by_how_much():
     events = history(*[(d * DAY + 615, 9 if d % 2 else 6) for d in range(8)], days=8)
-    known = incidents(*[(d * DAY + 600, d * DAY + 660) for d in range(8)])
+    known = incidents(*[(d * DAY + 600, d * DAY + 660) for d in range(8)], entities=[["ann"]] * 8)
+    events["actor"] = "ann"
     old = gl.Pipeline(gl.detectors.Volume("value"), gl.alerts.Threshold(8))
     report = gl.compare({"old": old, "new": LOUD}, events, known)
     told = report.differences.loc["new"]
     assert (4, 0, 0.5) == (told["gained"], told["lost"], told["recall"])
+    assert ((0, 2, 4, 6), (), ("ann",), ()) == tuple(
+        told[f"{a}_{b}"] for b in ("incidents", "entities") for a in ("gained", "lost")
+    )
+    assert "4 (0, 2, 4, ...)" in report.text()
+    assert [("ann",)] * 8 == report.incidents["entities"].tolist()
+    assert [0, 2, 4, 6] == report.to_dict()["differences"][0]["gained_incidents"]
     assert told["recall_interval"][0] > 0
     assert [False, True] * 4 == report.incidents["old: caught"].tolist()
     assert [True] * 8 == report.incidents["new: caught"].tolist()
@@ -202,6 +214,11 @@ def test_an_oracle_is_never_worse_than_the_pipeline():
     watch = gl.Pipeline(gl.detectors.Volume("value"), gl.alerts.Threshold(8.5))
     for oracle in (False, True):
         assert 3 <= row(gl.backtest(watch, events, known, per_day=5, oracle=oracle))["caught"]
+
+
+def test_one_of_a_thing_is_said_as_one():
+    title = gl.backtest(LOUD, history(days=1), incidents((600, 660)), per_day=1).title
+    assert "1 incident in 1 day, 1 alert a day looked at." == title
 
 
 def test_names_are_escaped_where_they_are_shown():
