@@ -83,8 +83,8 @@ def nab_score(
     Raises
     ------
     ArgumentError
-        The profile is not known, the threshold is NaN, the files of scores and windows differ, a window is out of its file or overlaps the
-        one before it, scores are no one-dimensional float64, or there is no window at all (the score is undefined).
+        The profile is not known, the threshold is NaN, the files of scores and windows differ, a window is out of its file or
+        overlaps the one before it, scores are no one-dimensional float64, or there is no window at all (the score is undefined).
 
     References
     ----------
