@@ -66,7 +66,9 @@ class Budget(Step):
     cooldown : str, optional
         For so long (event time) after an alert, its entity is quiet.
     memory : str, default "7d"
-        So much of the past makes the threshold.
+        So much of the past makes the threshold. What is older is forgotten at the first row of each UTC day, so up to a day
+        later: with ``"1d"`` a score counts to the end of the next day. Only the highest scores are remembered, four times as many
+        as ``memory`` has alerts (at least 64); when many of them are forgotten at once, those below them are not there again.
     warm : str, default "1h"
         No alert before so much of the past was seen.
     score : str

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from govlab.alerts.alert import name_of_entity
-from govlab.alerts.budget import Budget
-from govlab.alerts.threshold import Threshold
 from govlab.errors import ArgumentError
+from govlab.evaluation.baselines import Marks, baseline_key, by_chance
 from govlab.evaluation.intervals import detection_curve, median_of, ratio, ratio_difference, ratio_interval
-from govlab.evaluation.judging import Judged, auc, judge
+from govlab.evaluation.judging import Judged, auc, check_per_day, judge
 from govlab.evaluation.labels import Labels
-from govlab.evaluation.playing import DAY_US, Played, baseline_scores, by_scores, events_of, play
+from govlab.evaluation.oracle import by_oracle
+from govlab.evaluation.playing import above, events_of, play
 from govlab.evaluation.report import Report
 from govlab.evaluation.truth import Truth
-from govlab.frames import POSITION, time_us
-from govlab.pipeline import Pipeline
 from govlab.step import Step
 
 __all__ = ["backtest", "compare"]
 
+SHARES = ("recall", "precision")
 BASELINES = ("never", "always", "random", "volume")
-ORACLE_TRIES = 50
-RANDOM_DRAWS = 10  # one draw of chance is chance itself
 
 
 def backtest(
@@ -122,29 +117,45 @@ def compare(
         )
     if isinstance(resamples, bool) or not isinstance(resamples, int) or resamples < 1:
         raise ArgumentError(f"resamples={resamples!r}; expected a whole number of at least 1.")
-    clash = sorted(set(pipelines) & set(BASELINES))
+    clash = [name for name in pipelines if name.partition(" (")[0] in BASELINES]
     if clash:
         raise ArgumentError(f"compare: {clash[0]!r} is the name of a baseline; give the pipeline another.")
-    if isinstance(per_day, bool) or not isinstance(per_day, int | np.integer) or per_day < 1:
-        raise ArgumentError(f"per_day={per_day!r}; expected a whole number of at least 1: alerts that a person looks at in a day.")
+    check_per_day(per_day)
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ArgumentError(f"seed={seed!r}; expected a whole number of at least 0, so that the same call gives the same figures.")
     truth = Truth.of(Labels.of(labels), events_of(source), unknown)
     judged: dict[str, list[Judged]] = {}
-    marks: dict[str, tuple[float | None, float | None, float | None]] = {}
-    first: Played | None = None
+    marks: dict[str, Marks] = {}
+    beside: dict[str, tuple[list[Judged], Marks]] = {}
+    groups: dict[tuple[Any, ...], list[str]] = {}
+    chance: dict[tuple[Any, ...], list[tuple[list[Judged], Marks]]] = {}
     for name, pipeline in pipelines.items():
         played = play(pipeline, source, per_day, progress, name)
-        first = played if first is None else first
+        if not beside:
+            for what, level in (("never", np.nan), ("always", 1.0)):
+                flat = above(played, np.full(len(played.scored), level), 0.5, per_day)
+                beside[what] = [judge(flat, truth, per_day)], (None, None, None)
+        key = baseline_key(played)
+        if key not in groups:
+            chance[key] = [by_chance(played, truth, what, per_day, seed) for what in ("random", "volume")]
+        groups.setdefault(key, []).append(name)
         if oracle:
-            played = _by_oracle(played, truth, per_day, name)
+            played = by_oracle(played, truth, per_day, name)
         judged[name], marks[name] = [judge(played, truth, per_day)], auc(played, truth)
-    assert first is not None
-    for name in BASELINES:
-        judged[name] = [judge(one, truth, per_day) for one in _baseline(first, name, per_day, seed)]
-        marks[name] = (None, None, None) if name in ("never", "always") else auc(_scores(first, name, seed), truth)
+    for key, those in groups.items():
+        of = f" ({', '.join(those)})" if len(groups) > 1 else ""
+        beside |= {f"{what}{of}": one for what, one in zip(("random", "volume"), chance[key], strict=True)}
+    for name, (ones, mark) in beside.items():
+        judged[name], marks[name] = ones, mark
     names = list(pipelines)
     return Report(
-        table=_table({name: _figures(ones, marks[name], truth, seed, resamples) for name, ones in judged.items()}),
-        differences=_differences(judged, names, truth, seed, resamples),
+        table=_table(
+            {
+                name: _figures(ones, marks[name], truth, seed, resamples) | {"oracle": oracle and name in pipelines}
+                for name, ones in judged.items()
+            }
+        ),
+        differences=_differences(judged, names, truth, seed, resamples, oracle),
         incidents=_who(judged, names),
         curves={name: detection_curve(*_delays(judged[name][0])) for name in names},
         days={name: judged[name][0].days for name in names},
@@ -156,60 +167,6 @@ def compare(
     )
 
 
-def _scores(played: Played, name: str, seed: int) -> Played:
-    return Played(played.alerts, played.scored.assign(score=baseline_scores(played, name, seed)), played.entity, played.alerting)
-
-
-def _baseline(played: Played, name: str, per_day: int, seed: int) -> list[Played]:
-    """Give alerts without a detector, on the rows of the first pipeline; chance a number of times."""
-    rows, rest = played.scored, played.alerting.steps[1:]
-    if name == "never":
-        return [by_scores(played, np.full(len(rows), np.nan), Threshold(0.5))]
-    if name == "always":
-        return [by_scores(played, np.ones(len(rows)), Pipeline(Threshold(0.5), *rest))]
-    own = [step for step in played.alerting.steps if isinstance(step, Budget)]
-    # the budget that the pipeline has, and what it does with alerts after that, so that only the scores differ
-    budget = dataclasses.replace(own[0], score="score", least=None) if own else Budget(per_day)
-    draws = range(RANDOM_DRAWS if name == "random" else 1)
-    return [by_scores(played, baseline_scores(played, name, seed + i), Pipeline(budget, *rest)) for i in draws]
-
-
-def _by_oracle(played: Played, truth: Truth, per_day: int, name: str) -> Played:
-    """Alert from the threshold that gives the best F1 of recall and precision on these labels, with so many alerts a day."""
-    if "score" not in played.scored:
-        raise ArgumentError(f"oracle: no score comes out of {name!r} before its alerts, so there is no threshold to choose.")
-    score, rest = played.scored["score"].to_numpy("float64", na_value=np.nan), played.alerting.steps[1:]
-    worth = np.unique(score[_rows_right(played, truth) & ~np.isnan(score)])
-    tried = worth[np.unique(np.linspace(0, worth.size - 1, min(worth.size, ORACLE_TRIES)).astype(int))] if worth.size else []
-    best, found = by_scores(played, np.full(score.size, np.nan), Threshold(0.5)), 0.0
-    for threshold in tried:
-        one = by_scores(played, score, Pipeline(Threshold(float(threshold)), *rest))
-        blocks = _blocks(judge(one, truth, per_day), truth)
-        recall, precision = ratio(*blocks["recall"]) or 0.0, ratio(*blocks["precision"]) or 0.0
-        f1 = 2 * recall * precision / (recall + precision) if recall + precision else 0.0
-        if f1 >= found:
-            best, found = one, f1
-    return best
-
-
-def _rows_right(played: Played, truth: Truth) -> np.ndarray:
-    rows = played.scored
-    if truth.labelled is not None and "start" not in rows:
-        positive = truth.labelled[truth.labelled["label"] == 1]
-        known = set(zip(positive["partition"], positive["offset"], strict=True))
-        return np.array([key in known for key in zip(*(rows[c].tolist() for c in POSITION), strict=True)], "bool")
-    end, start = time_us(rows), time_us(rows, "start" if "start" in rows else "time")
-    right = np.zeros(len(rows), "bool")
-    names = pd.Series(list(map(name_of_entity, rows[played.entity].tolist()))) if played.entity in rows else None
-    for incident in truth.incidents.to_dict("records"):
-        low, high = (pd.Timestamp(incident[c]).as_unit("us").asm8.astype("int64") for c in ("start", "end"))
-        inside = (start <= high) & (end >= low)
-        if incident["entities"] is not None and names is not None:
-            inside &= names.isin(incident["entities"]).to_numpy()
-        right |= inside
-    return right
-
-
 def _delays(judged: Judged) -> tuple[np.ndarray, np.ndarray]:
     return judged.incidents["delay_s"].to_numpy("float64"), judged.incidents["missed_after_s"].to_numpy("float64")
 
@@ -217,23 +174,17 @@ def _delays(judged: Judged) -> tuple[np.ndarray, np.ndarray]:
 def _blocks(judged: Judged, truth: Truth) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Give what a ratio is made of, block by block: incidents (of labelled events, days) for recall, days for the others."""
     days, caught = judged.days, judged.incidents["caught"].to_numpy("float64")
-    if truth.positives is not None:
-        day = time_us(judged.incidents, "start") // DAY_US - truth.first_us // DAY_US
-        recall = (np.bincount(day, caught, len(days)), np.bincount(day, minlength=len(days)).astype("float64"))
-    else:
-        recall = caught, np.ones(caught.size)
-    number = {name: days[name].to_numpy("float64") for name in ("looked_at", "right", "false_alarms", "quiet")}
+    names = ("looked_at", "right", "false_alarms", "played", "quiet", "caught", "began")
+    number = {name: days[name].to_numpy("float64") for name in names}
     return {
-        "recall": recall,
+        "recall": (caught, np.ones(caught.size)) if truth.positives is None else (number["caught"], number["began"]),
         "precision": (number["right"], number["looked_at"]),
-        "alerts_a_day": (number["looked_at"], np.ones(len(days))),
+        "alerts_a_day": (number["looked_at"], number["played"]),
         "false_alarms_a_day": (number["false_alarms"], number["quiet"]),
     }
 
 
-def _figures(
-    ones: list[Judged], marks: tuple[float | None, float | None, float | None], truth: Truth, seed: int, resamples: int
-) -> dict[str, Any]:
+def _figures(ones: list[Judged], marks: Marks, truth: Truth, seed: int, resamples: int) -> dict[str, Any]:
     """Give the row of a table; of several draws of chance the mean, whose intervals are those of all draws."""
     blocks = [_blocks(one, truth) for one in ones]
     together = {key: tuple(np.mean([b[key][i] for b in blocks], axis=0) for i in (0, 1)) for key in blocks[0]}
@@ -243,26 +194,33 @@ def _figures(
     row: dict[str, Any] = {
         "incidents": len(ones[0].incidents),
         "caught": float(np.mean([one.incidents["caught"].sum() for one in ones])),
-        "alerts": float(np.mean([len(one.alerts) for one in ones])),
+        "alerts": float(np.mean([one.total for one in ones])),
     }
     row = {key: int(value) if float(value).is_integer() else value for key, value in row.items()}
     for key, (part, whole) in together.items():
         row[key] = ratio(part, whole)
-        row[f"{key}_interval"] = ratio_interval(part, whole, seed, resamples, share=key in ("recall", "precision"))
+        row[f"{key}_interval"] = ratio_interval(part, whole, seed, resamples, share=key in SHARES)
     row["median_delay_s"] = None if np.isinf(known) else float(known)
     row["auc_roc"], row["auc_pr"], row["scored"] = marks
     return row
 
 
-def _differences(judged: Mapping[str, list[Judged]], names: list[str], truth: Truth, seed: int, resamples: int) -> pd.DataFrame:
+def _differences(
+    judged: Mapping[str, list[Judged]], names: list[str], truth: Truth, seed: int, resamples: int, oracle: bool
+) -> pd.DataFrame:
     rows: dict[str, dict[str, Any]] = {}
     old = _blocks(judged[names[0]][0], truth)
     was = judged[names[0]][0].incidents["caught"].to_numpy("bool")
     for name in names[1:]:
         new, now = _blocks(judged[name][0], truth), judged[name][0].incidents["caught"].to_numpy("bool")
-        row = rows[name] = {"gained": int((now & ~was).sum()), "lost": int((was & ~now).sum())}
+        row: dict[str, Any] = {}
+        for key, which in (("gained", now & ~was), ("lost", was & ~now)):
+            those = truth.incidents[which]
+            row[key], row[f"{key}_incidents"] = len(those), tuple(those["incident"].tolist())
+            row[f"{key}_entities"] = tuple(dict.fromkeys(name for of in those["entities"] for name in of or ()))
         for key in old:
-            row[key], row[f"{key}_interval"] = ratio_difference(old[key], new[key], seed, resamples)
+            row[key], row[f"{key}_interval"] = ratio_difference(old[key], new[key], seed, resamples, share=key in SHARES)
+        rows[name] = row | {"oracle": oracle}
     return _table(rows)
 
 
@@ -273,7 +231,7 @@ def _table(rows: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
 
 
 def _who(judged: Mapping[str, list[Judged]], names: list[str]) -> pd.DataFrame:
-    table = judged[names[0]][0].incidents[["incident", "start", "end"]].copy()
+    table = judged[names[0]][0].incidents[["incident", "start", "end", "entities"]].copy()
     for name in names:
         own = judged[name][0].incidents
         table[f"{name}: caught"] = own["caught"]

@@ -8,6 +8,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+
 from govlab.errors import ArgumentError
 
 __all__ = ["change_point_f1", "covering"]
@@ -33,7 +35,7 @@ def covering(annotations: Annotations, predictions: Iterable[int], n: int) -> fl
     Raises
     ------
     ArgumentError
-        There is no annotator, or a change point is not in 0..n-1.
+        There is no annotator, a change point is no whole number in 0..n-1, or an argument is out of its range.
 
     References
     ----------
@@ -75,7 +77,7 @@ def change_point_f1(annotations: Annotations, predictions: Iterable[int], n: int
     Raises
     ------
     ArgumentError
-        There is no annotator, or a change point is not in 0..n-1.
+        There is no annotator, a change point is no whole number in 0..n-1, or an argument is out of its range.
 
     References
     ----------
@@ -87,6 +89,8 @@ def change_point_f1(annotations: Annotations, predictions: Iterable[int], n: int
     >>> change_point_f1({"ann": [50]}, [53], 100), round(change_point_f1({"ann": [50]}, [], 100), 3)
     (1.0, 0.667)
     """
+    if isinstance(margin, bool) or not isinstance(margin, int | np.integer) or margin < 0:
+        raise ArgumentError(f"margin={margin!r}; expected a whole number of rows, at least 0.")
     guess = _points(predictions, n) | {0}
     known = [_points(points, n) | {0} for points in _each(annotations)]
     precision = _found(set().union(*known), guess, margin) / len(guess)
@@ -102,7 +106,13 @@ def _each(annotations: Annotations) -> list[Iterable[int]]:
 
 
 def _points(points: Iterable[int], n: int) -> set[int]:
-    known = {int(point) for point in points}
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        raise ArgumentError(f"n={n!r}; expected the number of rows of the series, at least 1.")
+    given = list(points)
+    for point in given:
+        if isinstance(point, bool | np.bool_) or not isinstance(point, int | float | np.number) or not float(point).is_integer():
+            raise ArgumentError(f"a change point is {point!r}; expected numbers of rows (of a mask: np.flatnonzero(mask)).")
+    known = {int(point) for point in given}
     odd = sorted(point for point in known if not 0 <= point < n)
     if odd:
         raise ArgumentError(f"change points {odd[:5]} are not rows of a series of {n}; expected numbers in 0..{n - 1}.")

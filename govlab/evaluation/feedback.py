@@ -27,8 +27,8 @@ def with_labels(
     events : DataFrame
         An event frame, or a table with ``time``.
     labels : Labels or DataFrame
-        Verdicts on single events, with ``known_at``. Of a table, the column called ``label`` counts, or else the only one of 0
-        and 1; where there is none, each event listed is a 1.
+        Verdicts on single events, with ``known_at``. Of a table, the column called ``label`` counts, or else the only
+        further one; where there is none, each event listed is a 1.
     id : str
         The column that names an event, in both. Drop repeated events before: a step that drops them would drop labels too.
     label : str

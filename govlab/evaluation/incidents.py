@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from govlab.alerts.alert import name_of_entity
 from govlab.errors import ArgumentError
+from govlab.evaluation.labels import Labels
+from govlab.evaluation.matching import match_incidents
 from govlab.frames import require
 
 
 def caught(alerts: pd.DataFrame, incidents: pd.DataFrame) -> pd.DataFrame:
     """Give, for each incident, whether an alert fell into it, and how long that took.
 
-    An alert falls into an incident if the incident's time overlaps the window of the alert (``start`` to ``time``), and,
-    where the incident names entities, if the alert's entity is one of them or ``"all"``. No point adjustment: what is not
-    found is not found.
+    Matched as in a backtest: an alert falls into an incident if the incident's time overlaps the window of the alert (``start``
+    to ``time``), and, where the incident names entities, if the alert's entity is one of them or ``"all"``; one alert about a
+    window catches one incident. All alerts are looked at, each when its time is over. No point adjustment: what is not found is
+    not found.
 
     Parameters
     ----------
@@ -30,9 +33,16 @@ def caught(alerts: pd.DataFrame, incidents: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row an incident: ``incident``, ``start``, ``end``, ``caught`` (bool), ``alert`` (time of the first, else NaT),
-        ``delay_s`` (from the start of the incident to the first alert, at least 0; NaN where it was missed, never 0), and
+        A row an incident: ``incident``, ``start``, ``end``, ``caught`` (bool), ``alert`` (time of the one that caught it, else
+        NaT), ``delay_s`` (from the start of the incident to that alert, at least 0; NaN where it was missed, never 0), and
         ``alerts`` (how many fell into it).
+
+    Raises
+    ------
+    SchemaError
+        A column is missing.
+    ArgumentError
+        The incidents are bad, see :meth:`Labels.incidents_of`.
 
     Examples
     --------
@@ -43,21 +53,14 @@ def caught(alerts: pd.DataFrame, incidents: pd.DataFrame) -> pd.DataFrame:
     """
     require(alerts, ["start", "time", "entity"], "caught")
     require(incidents, ["start", "end"], "caught")
-    rows = []
-    for i, incident in enumerate(incidents.to_dict("records")):
-        inside = (alerts["start"] <= incident["end"]) & (alerts["time"] >= incident["start"])
-        entities = incident.get("entities")
-        if isinstance(entities, str):
-            entities = json.loads(entities)
-        if entities is not None and "platform" not in entities:
-            inside &= alerts["entity"].isin([*map(str, entities), "all"])
-        times = alerts.loc[inside, "time"]
-        first = times.min() if len(times) else pd.NaT
-        delay = max(0.0, (first - incident["start"]).total_seconds()) if len(times) else np.nan
-        rows.append(
-            (incident.get("incident_id", i), incident["start"], incident["end"], bool(len(times)), first, delay, len(times))
-        )
-    return pd.DataFrame(rows, columns=["incident", "start", "end", "caught", "alert", "delay_s", "alerts"])
+    table = Labels.incidents_of(incidents).table
+    alerts = alerts.sort_values("time", kind="stable").reset_index(drop=True)
+    names = alerts["entity"].map(name_of_entity)
+    _, first, count = match_incidents(alerts.assign(told=alerts["time"], looked_at=True, entity=names), table, anybody=True)
+    made, found = table[["incident", "start", "end"]].assign(caught=first >= 0), first >= 0
+    made["alert"] = alerts["time"].reindex(np.where(found, first, -1)).set_axis(made.index)
+    made["delay_s"] = (made["alert"] - made["start"]).dt.total_seconds().clip(lower=0.0)
+    return made.assign(alerts=count)
 
 
 def precision(alerts: pd.DataFrame, labels: Mapping[str, Any] | pd.Series) -> dict[str, float | int | None]:
@@ -66,8 +69,13 @@ def precision(alerts: pd.DataFrame, labels: Mapping[str, Any] | pd.Series) -> di
     Returns
     -------
     dict
-        ``alerts``, ``right``, ``precision`` (right of all alerts), ``recall`` (right of all that is labelled 1), ``base_rate``
-        (what alerts at random would get), ``lift`` (precision over base rate). None where it is not defined.
+        ``alerts``, ``right``, ``precision`` (right of all alerts), ``recall`` (entities found of all that are labelled 1, each
+        once), ``base_rate`` (what alerts at random would get), ``lift`` (precision over base rate). None where it is not defined.
+
+    Raises
+    ------
+    ArgumentError
+        A label is neither 0 nor 1, or an entity has two.
 
     Examples
     --------
@@ -77,15 +85,19 @@ def precision(alerts: pd.DataFrame, labels: Mapping[str, Any] | pd.Series) -> di
     known = pd.Series(labels)
     if not known.isin([0, 1]).all():
         raise ArgumentError(f"precision: labels must be 0 or 1, one an entity; got {known[~known.isin([0, 1])].iloc[0]!r}.")
-    known.index = known.index.map(str)
-    right = int(known.reindex(alerts["entity"].astype(str)).fillna(0).sum())
+    known.index = known.index.map(name_of_entity)
+    if known.index.has_duplicates:
+        raise ArgumentError(f"precision: entity {known.index[known.index.duplicated()][0]!r} has two labels; give one an entity.")
+    entities = alerts["entity"].map(name_of_entity)
+    hits = entities[entities.map(known).fillna(0) == 1]
+    right = len(hits)
     total, base = int(known.sum()), float(known.mean()) if len(known) else None
     share = right / len(alerts) if len(alerts) else None
     return {
         "alerts": len(alerts),
         "right": right,
         "precision": share,
-        "recall": right / total if total else None,
+        "recall": hits.nunique() / total if total else None,
         "base_rate": base,
         "lift": share / base if share is not None and base else None,
     }

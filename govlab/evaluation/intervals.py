@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -9,6 +11,8 @@ __all__ = ["detection_curve", "median_of", "ratio", "ratio_difference", "ratio_i
 
 LEAST_BLOCKS = 5
 """With fewer incidents or days than this an interval would say more about them than about the detector: None."""
+NONE_COUNTED = -math.log(0.025)
+"""Of so many expected events it would be odd to see none."""
 Interval = tuple[float, float] | None
 
 
@@ -38,13 +42,20 @@ def ratio_interval(part: np.ndarray, whole: np.ndarray, seed: int = 0, resamples
     seed, resamples : int
         How the blocks are drawn, and how often.
     share : bool
-        Whether the parts are of the wholes. Where all or none are, drawing blocks anew would say "certain"; then the interval is
-        the exact one of as many blocks (Clopper and Pearson).
+        Whether the parts are of the wholes.
 
     Returns
     -------
     (float, float) or None
-        None with fewer than five blocks that have something, or where the ratio is not defined.
+        None with fewer than five blocks that have something, where the ratio is not defined, and where all blocks are the same, so
+        that drawing them anew says nothing. But where none or all of the wholes were parts, it is the exact one of as many blocks
+        (Clopper and Pearson), and where nothing at all was counted, that of a count of nothing (Poisson).
+
+    Notes
+    -----
+    With few blocks it holds less often than it says. Measured over 1,500 drawn histories each: counts of 3 a day are in it for
+    86 % of histories of 5 days, 92 % of 10, 91 % of 20, 94 % of 50; counts of one in two days for 98, 92, 93 and 95 %; shares of
+    0.5 and 0.9 for 95 % and more with 5 incidents already. Days that are alike because they follow each other are not in this.
 
     References
     ----------
@@ -54,28 +65,53 @@ def ratio_interval(part: np.ndarray, whole: np.ndarray, seed: int = 0, resamples
     if blocks < LEAST_BLOCKS:
         return None
     if share and part.sum() in (0.0, whole.sum()):
-        edge = 0.025 ** (1 / blocks)
+        edge = _edge(blocks)
         return (0.0, 1.0 - edge) if part.sum() == 0.0 else (edge, 1.0)
+    if part.sum() == 0.0:
+        return 0.0, float(NONE_COUNTED / whole.sum())
     drawn = _draws(part.size, seed, resamples)
     top, bottom = part[drawn].sum(axis=1), whole[drawn].sum(axis=1)
-    low, high = np.percentile(top[bottom > 0] / bottom[bottom > 0], [2.5, 97.5])
-    return float(low), float(high)
+    return _middle(top[bottom > 0] / bottom[bottom > 0])
+
+
+def _edge(blocks: int) -> float:
+    """Give the least share of which it would not be odd that all of the blocks have it."""
+    return float(0.025 ** (1 / blocks))
+
+
+def _middle(values: np.ndarray) -> Interval:
+    low, high = np.percentile(values, [2.5, 97.5])
+    return None if np.isclose(low, high, rtol=1e-12, atol=1e-12) else (float(low), float(high))
 
 
 def ratio_difference(
-    one: tuple[np.ndarray, np.ndarray], two: tuple[np.ndarray, np.ndarray], seed: int = 0, resamples: int = 1_000
+    one: tuple[np.ndarray, np.ndarray],
+    two: tuple[np.ndarray, np.ndarray],
+    seed: int = 0,
+    resamples: int = 1_000,
+    share: bool = False,
 ) -> tuple[float | None, Interval]:
-    """Give by how much the second ratio is above the first, with its 95 % interval, both over the same blocks (paired)."""
+    """Give by how much the second ratio is above the first, with its 95 % interval, both over the same blocks (paired).
+
+    Where both are nothing or all of the wholes, or the same in all blocks, the interval is as wide as so few blocks can say
+    (the bounds of Clopper and Pearson put together, which is on the safe side); None as in :func:`ratio_interval`.
+    """
     first, second = ratio(*one), ratio(*two)
     if first is None or second is None:
         return None, None
-    if min((whole > 0).sum() for _, whole in (one, two)) < LEAST_BLOCKS:
+    blocks = min(int((whole > 0).sum()) for _, whole in (one, two))
+    if blocks < LEAST_BLOCKS:
         return second - first, None
+    found = second - first
+    if share and ({first, second} <= {0.0, 1.0} or all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))):
+        width = (1.0 - _edge(blocks)) * (1 if found == 0.0 else 2)
+        return found, (max(-1.0, found - width), min(1.0, found + width))
+    if first == second == 0.0:
+        return found, (float(-NONE_COUNTED / one[1].sum()), float(NONE_COUNTED / two[1].sum()))
     drawn = _draws(one[0].size, seed, resamples)
     sums = [values[drawn].sum(axis=1) for values in (*one, *two)]
     good = (sums[1] > 0) & (sums[3] > 0)
-    low, high = np.percentile(sums[2][good] / sums[3][good] - sums[0][good] / sums[1][good], [2.5, 97.5])
-    return second - first, (float(low), float(high))
+    return found, _middle(sums[2][good] / sums[3][good] - sums[0][good] / sums[1][good])
 
 
 def detection_curve(delay_s: np.ndarray, missed_after_s: np.ndarray) -> pd.DataFrame:
@@ -121,5 +157,5 @@ def detection_curve(delay_s: np.ndarray, missed_after_s: np.ndarray) -> pd.DataF
 
 def median_of(curve: pd.DataFrame) -> float | None:
     """Give when half of the incidents are detected; None where that never comes."""
-    half = curve["after_s"][curve["undetected"] <= 0.5]
+    half = curve["after_s"][curve["undetected"] <= 0.5 + 1e-9]  # a product of shares may miss the half by a rounding
     return float(half.iloc[0]) if len(half) else None

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from govlab.alerts.alert import name_of_entity
+from govlab.errors import ArgumentError
+from govlab.evaluation.matching import match_events, match_incidents
 from govlab.evaluation.playing import DAY_US, NEVER, Played
 from govlab.evaluation.truth import Truth
 from govlab.frames import POSITION, from_us, time_us
 
-__all__ = ["Judged", "auc", "judge"]
+__all__ = ["Judged", "auc", "check_per_day", "judge"]
 
 
 @dataclass(frozen=True)
@@ -23,109 +24,77 @@ class Judged:
     ----------
     alerts : DataFrame
         All alerts in the order in which they came out, with ``told`` (the event time reached by then), ``looked_at`` (among the
-        first ``per_day`` of its UTC day) and ``right``.
+        first ``per_day`` of the UTC day in which it was told) and ``right``.
     incidents : DataFrame
-        A row an incident: ``incident``, ``start``, ``end``, ``caught`` (by an alert that was looked at), ``alert`` (when the
-        first was told), ``delay_s`` (from the start until then; NaN where it was missed), ``alerts`` (looked at), and
-        ``missed_after_s``: for how long it was watched in vain, infinite for one that was over.
+        A row an incident: ``incident``, ``start``, ``end``, ``entities``, ``caught`` (by an alert that was looked at), ``alert``
+        (when the first was told), ``delay_s`` (from the start, or the first event where it began before, until then; NaN where
+        it was missed), ``alerts`` (looked at), and ``missed_after_s``: for how long it was watched in vain, infinite for one that
+        was over.
     days : DataFrame
-        A row a UTC day, also those without alerts or incidents: ``day``, ``alerts``, ``looked_at``, ``right``, ``incidents``
-        (that touch it), ``quiet`` (the share of its time, as far as it was played, without an incident), ``false_alarms``
-        (looked at, in quiet time).
+        A row a UTC day, also those without alerts or incidents. By when they were told: ``alerts``, ``looked_at``, ``right``
+        (of those looked at), ``false_alarms`` (looked at, about time without an incident), ``precision``. ``incidents`` that touch
+        the day; of those that ``began`` in it (on the first day, those before too) how many were ``caught``, and ``recall``.
+        ``played`` and ``quiet``: the time of the day that was played, and that of it without an incident, in days. None where
+        something is not defined.
+    total : int
+        All alerts, also those that are left out of the table because nobody looks at them.
     """
 
     alerts: pd.DataFrame
     incidents: pd.DataFrame
     days: pd.DataFrame
+    total: int
+
+
+def check_per_day(per_day: int) -> None:
+    """Raise an ArgumentError unless it is a number of alerts that can be looked at in a day."""
+    if isinstance(per_day, bool) or not isinstance(per_day, int | np.integer) or not 1 <= per_day <= 100_000:
+        raise ArgumentError(f"per_day={per_day!r}; expected a whole number of 1 to 100,000: alerts that are looked at in a day.")
 
 
 def judge(played: Played, truth: Truth, per_day: int) -> Judged:
     """Judge alerts; a person looks at the first ``per_day`` of each UTC day, in the order in which they come out."""
     alerts = played.alerts.sort_values(["told", "time"], kind="stable").reset_index(drop=True)
-    number = alerts.groupby(time_us(alerts) // DAY_US).cumcount().to_numpy() if len(alerts) else np.zeros(0, "int64")
-    alerts["looked_at"] = number < per_day
+    alerts["looked_at"] = alerts.groupby(time_us(alerts, "told") // DAY_US).cumcount().to_numpy("int64") < per_day
+    # a row of a label is nothing that happened, so no alert on one is right
+    moment = (alerts["start"] == alerts["time"]).to_numpy()
+    rows = np.flatnonzero(~moment | (alerts["partition"] >= 0).to_numpy())
     # an alert of no entity is on all of them; so is one that was merged of several
-    anybody = played.entity is None or any(step.name == "merge" for step in played.alerting.steps)
-    match = _of_incidents if truth.positives is None else _of_events
-    right, first, count = match(alerts, truth, played.entity, anybody)
-    alerts["right"] = right
-    table = truth.incidents[["incident", "start", "end"]].copy()
-    begin, end, found = time_us(table, "start"), time_us(table, "end"), first >= 0
-    told = time_us(alerts, "told")[np.where(found, first, 0)] if len(alerts) else begin
-    table["caught"] = found
-    table["alert"] = pd.Series(pd.NaT, table.index, dtype=alerts["told"].dtype).where(~found, from_us(told).set_axis(table.index))
-    table["delay_s"] = np.where(found, np.maximum(0, told - begin) / 1e6, np.nan)
-    table["alerts"] = count
+    merged = any(step.name == "merge" for step in played.alerting.steps)
+    anybody, table, positives = played.entity is None or merged, truth.incidents, truth.positives
+    if positives is None:
+        hit, first, count = match_incidents(alerts.iloc[rows], table, anybody)
+    else:
+        names = positives.get(played.entity)
+        # the time of a window is where the next one begins; a merged alert's is that of its last event
+        closed = merged and not played.windows
+        hit, first, count = match_events(alerts.iloc[rows], positives, truth.places, names, anybody, closed)
+    alerts["right"] = False
+    alerts.loc[rows[hit], "right"] = True
+    made = table[["incident", "start", "end", "entities"]].copy()
+    begin, end, found = np.maximum(time_us(table, "start"), truth.first_us), time_us(table, "end"), first >= 0
+    told = np.full(len(table), NEVER)
+    told[found] = time_us(alerts, "told")[rows[first[found]]]
+    made["caught"] = found
+    made["alert"] = from_us(told).set_axis(made.index)  # NEVER is what a missing time is
+    made["delay_s"] = np.where(found, np.maximum(0, told - begin) / 1e6, np.nan)
+    made["alerts"] = count
     # one that was over is missed for good; one that was still going on might have been found yet
-    table["missed_after_s"] = np.where(end <= truth.last_us, np.inf, np.maximum(0, truth.last_us - begin) / 1e6)
-    return Judged(alerts, table, _days(alerts, truth))
+    made["missed_after_s"] = np.where(end <= truth.last_us, np.inf, np.maximum(0, truth.last_us - begin) / 1e6)
+    return Judged(alerts, made, _days(alerts, made, truth), len(alerts) + played.cut)
 
 
-Match = tuple[np.ndarray, np.ndarray, np.ndarray]  # which alerts are right; of each incident its first alert, and how many
-
-
-def _of_incidents(alerts: pd.DataFrame, truth: Truth, entity: str | None, anybody: bool) -> Match:
-    """Match alerts and incidents of the same entity that overlap in time; an alert catches the first that is not yet caught."""
-    start, end = time_us(alerts, "start"), time_us(alerts)
-    codes, names = pd.factorize(alerts["entity"])
-    place = {name: i for i, name in enumerate(names)}
-    wide = np.array([name == "all" and anybody for name in names], "bool")[codes] if len(codes) else np.zeros(0, "bool")
-    right, n = np.zeros(len(alerts), "bool"), len(truth.incidents)
-    first, count, spent = np.full(n, -1), np.zeros(n, "int64"), np.zeros(len(alerts), "bool")
-    seen, order = alerts["looked_at"].to_numpy(), np.argsort(time_us(truth.incidents, "start"), kind="stable")
-    incidents = list(
-        zip(time_us(truth.incidents, "start"), time_us(truth.incidents, "end"), truth.incidents["entities"], strict=True)
-    )
-    for i in order:
-        begin, last, of = incidents[i]
-        inside = (start <= last) & (end >= begin)
-        if of is not None:
-            inside &= wide | np.isin(codes, [place[name] for name in of if name in place])
-        right |= inside
-        hits = np.flatnonzero(inside & seen)
-        free = hits[~spent[hits]]
-        if free.size:
-            first[i], count[i] = free[0], hits.size
-            spent[free[0]] = end[free[0]] > start[free[0]]  # a moment lies in all incidents of that moment
-    return right, first, count
-
-
-def _of_events(alerts: pd.DataFrame, truth: Truth, entity: str | None, anybody: bool) -> Match:
-    """Match alerts and positive events: one on an event with that event, one on a window with those of its entity in it."""
-    assert truth.positives is not None
-    positives, n = truth.positives, len(truth.positives)
-    first, count, right = np.full(n, -1), np.zeros(n, "int64"), np.zeros(len(alerts), "bool")
-    times = time_us(positives)
-    order = np.argsort(times, kind="stable")
-    inorder = times[order]
-    names = np.array(list(map(name_of_entity, positives[entity].tolist()))) if entity is not None and entity in positives else None
-    start, end = time_us(alerts, "start"), time_us(alerts)
-    known: set[int] = set()
-    rows = zip(*(alerts[c].tolist() for c in (*POSITION, "entity", "looked_at")), strict=True)
-    for i, (partition, offset, who, seen) in enumerate(rows):
-        if start[i] == end[i]:
-            at = truth.places.get((partition, offset))
-            hits = [] if at is None or at in known else [at]  # what was delivered twice is one thing to find
-            known.update(hits)
-        else:
-            low, high = np.searchsorted(inorder, [start[i], end[i]], "left")
-            hits = [h for h in order[low:high] if names is None or (who == "all" and anybody) or who == names[h]]
-        right[i] = bool(hits)
-        for h in hits if seen else ():
-            first[h] = i if first[h] < 0 else first[h]
-            count[h] += 1
-    return right, first, count
-
-
-def _days(alerts: pd.DataFrame, truth: Truth) -> pd.DataFrame:
+def _days(alerts: pd.DataFrame, incidents: pd.DataFrame, truth: Truth) -> pd.DataFrame:
     days = np.arange(truth.first_us // DAY_US, truth.last_us // DAY_US + 1)
     begin, end = np.maximum(days * DAY_US, truth.first_us), np.minimum((days + 1) * DAY_US, truth.last_us + 1)
     made = pd.DataFrame({"day": pd.to_datetime(days * DAY_US, unit="us", utc=True)})
-    starts, ends = time_us(truth.incidents, "start"), time_us(truth.incidents, "end")
+    starts, ends = time_us(incidents, "start"), time_us(incidents, "end")
     first, last = time_us(alerts, "start"), time_us(alerts)
-    # here a window that ends at midnight is of the day before
-    number = np.clip((last - (first < last)) // DAY_US - days[0], 0, days.size - 1)
-    seen, right = alerts["looked_at"].to_numpy(), alerts["right"].to_numpy()
+    number = np.clip(time_us(alerts, "told") // DAY_US - days[0], 0, days.size - 1)
+    seen, right = alerts["looked_at"].to_numpy("bool"), alerts["right"].to_numpy("bool")
+    began = np.clip(starts // DAY_US - days[0], 0, days.size - 1)
+    made["began"] = np.bincount(began, minlength=days.size)
+    made["caught"] = np.bincount(began[incidents["caught"]], minlength=days.size)
     if truth.positives is None:
         quiet = (end - begin) - _covered(begin, end, starts, ends)
         # the union of the incidents: the latest end of all that began by then
@@ -133,27 +102,36 @@ def _days(alerts: pd.DataFrame, truth: Truth) -> pd.DataFrame:
         latest = np.append(NEVER, np.maximum.accumulate(ends[order]))
         outside = latest[np.searchsorted(starts[order], last, "right")] < first
     else:
-        # a day without any event that is looked for
-        empty = np.bincount(starts // DAY_US - days[0], minlength=days.size)[: days.size] == 0
+        # a day without any event that is looked for; a window that ends at midnight is of the day before
+        empty = made["began"].to_numpy() == 0
         quiet = np.where(empty, end - begin, 0)
-        outside = empty[number] if len(alerts) else np.zeros(0, "bool")
+        outside = empty[np.clip((last - (first < last)) // DAY_US - days[0], 0, days.size - 1)]
     for name, which in (("alerts", seen | True), ("looked_at", seen), ("right", seen & right), ("false_alarms", seen & outside)):
         made[name] = np.bincount(number[which], minlength=days.size)
     made["incidents"] = [int(((starts < e) & (ends >= b)).sum()) for b, e in zip(begin, end, strict=True)]
-    made["quiet"] = quiet / (end - begin)
+    # a history of less than a day is one day, as that is what a person's alerts are for
+    day = min(DAY_US, truth.last_us + 1 - truth.first_us)
+    made["played"], made["quiet"] = (end - begin) / day, quiet / day
+    for name, part, whole in (("precision", "right", "looked_at"), ("recall", "caught", "began")):
+        made[name] = pd.Series([a / b if b else None for a, b in zip(made[part], made[whole], strict=True)], dtype="object")
     return made
 
 
 def _covered(begin: np.ndarray, end: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """Give how much of each day lies in the union of the incidents."""
-    covered, order = np.zeros(begin.size, "int64"), np.argsort(starts, kind="stable")
-    until = NEVER
-    for a, b in zip(starts[order], ends[order], strict=True):
-        a = max(a, until)
-        if b > a:
-            covered += np.maximum(0, np.minimum(b, end) - np.maximum(a, begin))
-            until = b
-    return covered
+    order = np.argsort(starts, kind="stable")
+    until = np.maximum.accumulate(np.append(NEVER, ends[order]))
+    # what each incident adds to those that began before it
+    first = np.maximum(starts[order], until[:-1])
+    added = np.maximum(0, until[1:] - first)
+    total = np.append(0, np.cumsum(added))
+
+    def before(moment: np.ndarray) -> np.ndarray:
+        i = np.searchsorted(first, moment, "right")
+        beyond = np.where(i > 0, first[i - 1] + added[i - 1] - moment, 0)
+        return total[i] - np.maximum(0, beyond)
+
+    return before(end) - before(begin)
 
 
 def auc(played: Played, truth: Truth) -> tuple[float | None, float | None, float | None]:

@@ -15,6 +15,8 @@ from govlab.errors import ArgumentError, did_you_mean
 __all__ = ["KNOWN", "Labels"]
 
 KNOWN = "known_at"
+LABEL = "label"
+VERDICTS = {0: 0.0, 1: 1.0, "0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0, "no": 0.0, "yes": 1.0}
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,9 @@ class Labels:
     def of(cls, labels: Labels | pd.DataFrame) -> Labels:
         """Take labels as they come: a table with ``start`` and ``end`` has incidents, any other names events in its first column.
 
+        A further column, other than ``known_at`` and ``incident_id``, has the verdicts (of several, the one called ``label``);
+        without one, the events listed are all of what is looked for.
+
         Raises
         ------
         ArgumentError
@@ -53,21 +58,14 @@ class Labels:
             return cls.incidents_of(labels)
         if {"start", "end"} & set(labels.columns):
             raise ArgumentError("labels: incidents need both start and end.")
-        first, *others = (str(c) for c in labels.columns if c != KNOWN)
-        if "label" in others:
-            return cls.events_of(labels, first, "label")
-        verdicts = [c for c in others if labels[c].isin([0, 1]).all()]
-        numeric = [c for c in others if labels[c].dtype.kind in "iufb"]
-        if numeric and not verdicts:
+        first, *others = [c for c in labels.columns if c not in (KNOWN, "incident_id")] or [KNOWN]
+        if len(others) > 1 and LABEL not in others:
             raise ArgumentError(
-                f"labels: {numeric[0]!r} is not of 0 and 1; if the events listed are all of what is looked for, say so with "
+                f"labels: any of {', '.join(map(repr, others))} may be the verdicts; say which one counts with "
+                "Labels.events_of(table, id, label), or that the events listed are all of what is looked for with "
                 "Labels.events_of(table, id)."
             )
-        if len(verdicts) > 1:
-            raise ArgumentError(
-                f"labels: {verdicts} are all of 0 and 1; say which one counts with Labels.events_of(table, id, label)."
-            )
-        return cls.events_of(labels, first, verdicts[0] if verdicts else None)
+        return cls.events_of(labels, first, LABEL if LABEL in others else others[0] if others else None)
 
     @classmethod
     def incidents_of(cls, table: pd.DataFrame) -> Labels:
@@ -82,8 +80,8 @@ class Labels:
         Raises
         ------
         ArgumentError
-            A time is missing or has no time zone, an incident ends before it begins or was known before, or two incidents of
-            the same entities overlap.
+            A time is missing or has no time zone, an incident ends before it begins or was known before, two are called the
+            same, or two incidents of one entity overlap.
         """
         if not len(table):
             raise ArgumentError("labels: there is no incident, so nothing could be caught; give labels of what is replayed.")
@@ -98,11 +96,18 @@ class Labels:
         ):
             if bad.any():
                 raise ArgumentError(f"labels: incident {made['incident'][bad].tolist()[0]!r} {what}.")
-        for _, same in made.sort_values(["start", "end"]).groupby(made["entities"].map(str), sort=False):
-            over = (same["start"].iloc[1:].to_numpy() <= same["end"].iloc[:-1].to_numpy()).nonzero()[0]
-            if over.size:
-                one, two = same["incident"].iloc[[over[0], over[0] + 1]].tolist()
-                raise ArgumentError(f"labels: incidents {one!r} and {two!r} of the same entities overlap; put them into one.")
+        if made["incident"].duplicated().any():
+            odd = made["incident"][made["incident"].duplicated()].tolist()[0]
+            raise ArgumentError(f"labels: incident_id {odd!r} is there twice; give each incident its own.")
+        by = (
+            made.assign(of=[known or ("platform",) for known in made["entities"]]).explode("of").sort_values(["of", "start", "end"])
+        )
+        before = by.shift()  # that they touch is no overlap
+        over = (by["of"] == before["of"]) & ((by["start"] < before["end"]) | (by["start"] == before["start"]))
+        if over.any():
+            two = int(np.flatnonzero(over)[0])
+            one, other = by["incident"].tolist()[two - 1 : two + 1]
+            raise ArgumentError(f"labels: incidents {one!r} and {other!r} of {by['of'].tolist()[two]} overlap; put them into one.")
         return cls(made)
 
     @classmethod
@@ -116,30 +121,53 @@ class Labels:
         id : str
             The column that names the event, here and in the events.
         label : str, optional
-            The column with 1 (what is looked for) or 0; an event not listed is unknown. None: each event listed is a 1, and all
-            others are 0.
+            The column with the verdicts: 1 (what is looked for) or 0, also as truth values or as one of the texts 1, 0, true,
+            false, yes, no. A missing one is not known yet: its row is left out, and an event not listed is unknown. None: each
+            event listed is a 1, and all others are 0.
 
         Raises
         ------
         ArgumentError
-            A column is not there, a label is neither 0 nor 1, or an event has two different ones.
+            A column is not there, a verdict is none, or an event has two different ones. Of the same verdict twice the earliest
+            ``known_at`` counts.
         """
         for column in [id, *([label] if label else [])]:
             if column not in table:
                 raise ArgumentError(f"labels: there is no column {column!r}. {did_you_mean(column, map(str, table.columns))}")
-        made = pd.DataFrame({id: table[id].to_numpy()})
-        made["label"] = 1 if label is None else table[label].to_numpy()
-        if not made["label"].isin([0, 1]).all():
-            odd = made["label"][~made["label"].isin([0, 1])].tolist()[0]
-            raise ArgumentError(f"labels: a label must be 0 or 1, and one is {odd!r}.")
-        made["label"] = made["label"].astype("int8")
+        if id in (LABEL, KNOWN):
+            raise ArgumentError(
+                f"labels: the first column names the events, but it is called {id!r}; give the ids, by another name."
+            )
+        verdicts = np.ones(len(table)) if label is None else _verdicts(table[label])
+        table = table[~np.isnan(verdicts)]
+        if table[id].isna().any() or not table[id].map(pd.api.types.is_hashable).all():
+            raise ArgumentError(
+                f"labels: each row needs one plain value in {id!r}, the name of an event; some are missing or lists."
+            )
+        made = pd.DataFrame({id: table[id].to_numpy(), LABEL: verdicts[~np.isnan(verdicts)].astype("int8")})
         if KNOWN in table:
             made[KNOWN] = _times(table, KNOWN)
-        made = made.drop_duplicates()
+            made = made.sort_values(KNOWN, kind="stable")
+        made = made.drop_duplicates([id, LABEL]).sort_index().reset_index(drop=True)
         twice = made[id].duplicated()
         if twice.any():
             raise ArgumentError(f"labels: event {made[id][twice].tolist()[0]!r} has two different labels.")
         return cls(made, id, label is None)
+
+
+def _verdicts(column: pd.Series) -> np.ndarray:
+    """Read verdicts as 1 and 0, NaN where one is missing."""
+    known: list[float] = []
+    texts = column.map(lambda v: v.strip().lower() if isinstance(v, str) else v if pd.api.types.is_hashable(v) else repr(v))
+    codes, values = pd.factorize(texts)
+    for value in values.tolist():
+        if value not in VERDICTS:
+            raise ArgumentError(
+                f"labels: {column.name!r} is taken for the verdicts, which must be 0 or 1, and one is {value!r}; if the events "
+                "listed are all of what is looked for, say so with Labels.events_of(table, id)."
+            )
+        known.append(VERDICTS[value])
+    return np.append(known, np.nan)[codes]
 
 
 def _times(table: pd.DataFrame, name: str) -> pd.Series:

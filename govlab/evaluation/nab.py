@@ -83,8 +83,8 @@ def nab_score(
     Raises
     ------
     ArgumentError
-        The profile is not known, the files of scores and windows differ, a window is out of its file or overlaps the
-        one before it, scores are no one-dimensional float64, or there is no window at all (the score is undefined).
+        The profile is not known, the threshold is NaN, the files of scores and windows differ, a window is out of its file or
+        overlaps the one before it, scores are no one-dimensional float64, or there is no window at all (the score is undefined).
 
     References
     ----------
@@ -101,6 +101,8 @@ def nab_score(
     """
     if profile not in PROFILES:
         raise ArgumentError(f"there is no profile {profile!r}. {did_you_mean(profile, PROFILES)}")
+    if threshold is not None and threshold != threshold:
+        raise ArgumentError("threshold is NaN, above which nothing is; give a number, or None for the best.")
     if set(scores) != set(windows):
         odd = sorted(set(scores) ^ set(windows))
         raise ArgumentError(f"scores and windows must be of the same files; only one of them has {odd[:5]}.")

@@ -12,7 +12,9 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from govlab import frames
+from govlab.alerts.alert import name_of_entity
 from govlab.alerts.budget import Budget
+from govlab.alerts.threshold import Threshold
 from govlab.errors import ArgumentError
 from govlab.frames import POSITION, TIME, from_us, time_us
 from govlab.pipeline import Pipeline
@@ -20,11 +22,11 @@ from govlab.sources.reader import EndOfStream, Reader
 from govlab.sources.replay import ReplayReader
 from govlab.step import Step
 
-__all__ = ["DAY_US", "Played", "baseline_scores", "by_scores", "events_of", "play"]
+__all__ = ["DAY_US", "NEVER", "Played", "above", "alerts_on", "by_scores", "events_of", "label_rows", "play"]
 
 DAY_US = 86_400_000_000
 NEVER = np.iinfo("int64").min
-_KEPT = ("count", "start", "p", "first_offset", "last_offset")
+_KEPT = ("count", "start", "first_offset", "last_offset")
 
 
 @dataclass(frozen=True)
@@ -34,20 +36,32 @@ class Played:
     Attributes
     ----------
     alerts : DataFrame
-        All alerts, with ``told``: the event time that had been reached when it came out. Lateness and merging take theirs.
+        Alerts, with ``told``: the event time that had been reached when it came out. Lateness and merging take theirs.
     scored : DataFrame
-        The rows that the alerting steps took: ``time``, ``partition``, ``offset``, ``score``, the entity, and what windows
-        have of ``count``, ``start``, ``p``. Without a ``score`` where none comes out before the alerts (as of shards that alert).
+        The rows that the alerting steps took, without those of labels: ``time``, ``partition``, ``offset``, ``score`` (what the
+        first of these steps goes by; of ``p`` the negative), the entity, and what windows have of ``count`` and ``start``.
+        Without a ``score`` where none comes out before the alerts (as of shards that alert).
     entity : str or None
         The column with the entity.
     alerting : Pipeline
         The steps that made alerts of scores.
+    passed : int
+        How many rows the first of these steps alerted on.
+    cut : int
+        How many further alerts there are, which nobody looks at.
     """
 
     alerts: pd.DataFrame
     scored: pd.DataFrame
     entity: str | None
     alerting: Pipeline
+    passed: int = 0
+    cut: int = 0
+
+    @property
+    def windows(self) -> bool:
+        """Whether the rows are windows and not events."""
+        return "start" in self.scored and bool((self.scored["start"] < self.scored[TIME]).any())
 
 
 def events_of(source: Any, max_rows: int = 16_384) -> Iterator[pd.DataFrame]:
@@ -88,25 +102,35 @@ def play(pipeline: Step, source: Any, per_day: int, progress: bool = False, name
         whole = Pipeline(*whole.steps, Budget(per_day))
     whole.bind(whole.hash, "", None)
     first = next(i for i, step in enumerate(whole.steps) if step.gives_alerts)
-    # where the alerts are made inside of shards, the scores stay there; what a column of that name holds is not theirs
-    scored = not hasattr(whole.steps[first], "steps")
-    entity = whole.steps[first]._entity_column
-    kept, alerts, newest = [], [], NEVER
+    alerting = whole.steps[first]
+    entity = alerting._entity_column
+    kept, alerts, newest, passed = [], [], NEVER, 0
     for frame in tqdm(events_of(source), desc=name or None, unit=" frames", disable=not progress, delay=1, leave=False):
-        reached = np.maximum(np.maximum.accumulate(time_us(frame)), newest)
+        # a label that becomes known is nothing that happened
+        times = np.where(label_rows(frame), NEVER, time_us(frame))
+        reached = np.maximum(np.maximum.accumulate(times), newest)
         newest = int(reached[-1])
         out = whole.process(frame, 0, first)
-        kept.append(_kept(out, entity, scored, reached[out.index]))
-        made = whole.process(out, first)
+        made = whole.process(out, first, first + 1)
+        passed += len(made)
+        made = whole.process(made, first + 1)
+        kept.append(_kept(out, entity, alerting, reached[out.index]))
         alerts.append(made.assign(told=from_us(reached[made.index]).to_numpy()))
         whole.take_sides()
     out = whole.finish(0, first)
     if len(out):
-        kept.append(_kept(out, entity, scored, np.full(len(out), newest)))
-        alerts.append(whole.process(out, first).assign(told=pd.Timestamp(newest, unit="us", tz="UTC")))
+        made = whole.process(out, first, first + 1)
+        passed += len(made)
+        kept.append(_kept(out, entity, alerting, np.full(len(out), newest)))
+        alerts.append(whole.process(made, first + 1).assign(told=pd.Timestamp(newest, unit="us", tz="UTC")))
     alerts.append(whole.finish(first).assign(told=pd.Timestamp(newest, unit="us", tz="UTC")))
     rows = pd.concat([part for part in kept if len(part)] or kept[:1], ignore_index=True)
-    return Played(_whole(alerts), rows, entity, Pipeline(*whole.steps[first:]))
+    return Played(_whole(alerts), rows, entity, Pipeline(*whole.steps[first:]), passed)
+
+
+def label_rows(frame: pd.DataFrame) -> np.ndarray:
+    """Say which rows are labels that became known (see :func:`govlab.evaluation.with_labels`)."""
+    return frame["partition"].to_numpy() < 0
 
 
 def _whole(alerts: list[pd.DataFrame]) -> pd.DataFrame:
@@ -115,38 +139,46 @@ def _whole(alerts: list[pd.DataFrame]) -> pd.DataFrame:
     return made
 
 
-def _kept(rows: pd.DataFrame, entity: str | None, scored: bool, reached: np.ndarray) -> pd.DataFrame:
-    score = ("score",) if scored else ()
-    return rows[[c for c in (TIME, *POSITION, *score, *_KEPT, entity) if c is not None and c in rows]].assign(told_us=reached)
+def _kept(rows: pd.DataFrame, entity: str | None, alerting: Step, reached: np.ndarray) -> pd.DataFrame:
+    kept = rows[[c for c in (TIME, *POSITION, *_KEPT, entity) if c is not None and c in rows]].assign(told_us=reached)
+    score = "p" if getattr(alerting, "p_below", None) is not None else getattr(alerting, "score", "score")
+    # where the alerts are made inside of shards, the scores stay there; what a column of that name holds is not theirs
+    if score in rows and not hasattr(alerting, "steps"):
+        values = frames.numbers(rows, score)
+        kept["score"] = -values if score == "p" else values
+    return kept if "start" in rows else kept[~label_rows(rows)]
 
 
-def by_scores(played: Played, scores: np.ndarray, alerting: Step | None = None) -> Played:
-    """Give what the same alerting steps make of other scores of the same rows."""
-    rows = played.scored.drop(columns="p", errors="ignore").assign(score=scores)
-    steps = played.alerting if alerting is None else Pipeline(alerting)
-    steps = steps.fresh()
+def by_scores(played: Played, scores: np.ndarray, alerting: Step) -> Played:
+    """Give what alerting steps make of other scores of the same rows."""
+    rows = played.scored.assign(score=scores).reset_index(drop=True)
+    steps = alerting.fresh() if isinstance(alerting, Pipeline) else Pipeline(alerting)
     steps.bind(steps.hash, "", played.entity)
-    rows = rows.reset_index(drop=True)
     made, told = steps.process(rows), rows["told_us"].to_numpy("int64")
     last = steps.finish().assign(told=pd.Timestamp(int(told.max(initial=0)), unit="us", tz="UTC"))
     alerts = _whole([made.assign(told=from_us(told[made.index]).to_numpy()), last])
     return replace(played, alerts=alerts, scored=rows)
 
 
-def baseline_scores(played: Played, name: str, seed: int) -> np.ndarray:
-    """Score the rows by chance, or by the volume: the count of a window, or how many events of the entity the last hour had."""
-    rows = played.scored
-    if name == "random":
-        return np.random.default_rng(seed).random(len(rows))
-    if "count" in rows and "start" in rows:
-        return rows["count"].to_numpy("float64", na_value=np.nan)
-    times = time_us(rows)
-    keys = np.zeros(len(rows), "int64") if played.entity not in rows else pd.factorize(rows[played.entity])[0]
-    if keys.max(initial=0) == len(rows) - 1:
-        keys[:] = 0  # the entity is the event itself
-    order = np.lexsort((np.arange(len(rows)), times, keys))
-    number = keys[order].astype("float64") * 2.0**51  # apart by more than all of time
-    at = number + (times[order] - times.min())
-    volume = np.empty(len(rows))
-    volume[order] = np.arange(len(rows)) - np.searchsorted(at, at - 3_600_000_000, "right") + 1
-    return volume
+def above(played: Played, scores: np.ndarray, threshold: float, per_day: int) -> Played:
+    """Give the alerts of a threshold on scores, with the steps that came after the pipeline's own.
+
+    Without such steps only those that a person looks at, and of them only what they are judged by: most are never looked at.
+    """
+    passed, rest = np.flatnonzero(scores >= threshold), played.alerting.steps[1:]
+    if rest:
+        some = replace(played, scored=played.scored.iloc[passed])
+        return by_scores(some, scores[passed], Pipeline(Threshold(threshold), *rest))
+    told = played.scored["told_us"].to_numpy("int64")[passed]
+    order = np.lexsort((time_us(played.scored)[passed], told))
+    day = told[order] // DAY_US
+    seen = np.sort(passed[order[np.arange(day.size) - np.searchsorted(day, day) < per_day]])
+    return replace(played, alerts=alerts_on(played, seen), cut=passed.size - seen.size)
+
+
+def alerts_on(played: Played, rows: np.ndarray) -> pd.DataFrame:
+    """Give alerts on rows, with no more than they are judged by."""
+    some = played.scored.iloc[rows].reset_index(drop=True)
+    entity = [name_of_entity(v) for v in some[played.entity].tolist()] if played.entity in some else "all"
+    start = some["start" if "start" in some else TIME]
+    return some[[TIME, *POSITION]].assign(start=start, told=from_us(some["told_us"].to_numpy("int64")), entity=entity)

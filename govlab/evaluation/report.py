@@ -42,16 +42,18 @@ class Report:
         events alerted on); ``precision`` (right of the alerts looked at; of an event without a label nothing is known, so an
         alert on it is not right); ``alerts_a_day`` (looked at); ``false_alarms_a_day`` (on time, or days, without any incident);
         each with its 95 % ``..._interval``; ``median_delay_s`` (until the alert came out; what is missed never counts as found);
-        ``auc_roc``, ``auc_pr`` and ``scored`` (the share of rows with a score) where labels are of single events. None where
-        something is not defined.
+        ``auc_roc``, ``auc_pr`` and ``scored`` (the share of rows with a score) where labels are of single events; ``oracle``,
+        whether its threshold was chosen on the labels. None where something is not defined, and where days or incidents are too
+        few or too much alike for an interval.
     differences : DataFrame
-        Each further pipeline beside the first: incidents ``gained`` and ``lost``, and differences with paired intervals.
+        Each further pipeline beside the first: how many incidents were ``gained`` and ``lost``, which (``..._incidents``), and of
+        which entities (``..._entities``), and differences with paired intervals; ``oracle`` as above.
     incidents : DataFrame
-        Who caught what: an incident a row.
+        Who caught what: an incident a row, with its entities.
     curves : dict of str to DataFrame
         The share of incidents not yet detected, by time (Kaplan-Meier).
     days : dict of str to DataFrame
-        Day by day, quiet and empty days included.
+        Day by day, quiet and empty days included: alerts, precision, what was caught of what began in it, and more.
     alerts : dict of str to DataFrame
         All alerts, with ``looked_at`` and ``right``.
     per_day : int
@@ -79,9 +81,12 @@ class Report:
     def title(self) -> str:
         """One line that says what was judged."""
         days = len(next(iter(self.days.values())))
-        what = f"{len(self.incidents):,} {'positive events' if self.by_event else 'incidents'}"
+        one = len(self.incidents) == 1
+        what = f"{len(self.incidents):,} {'positive event' if self.by_event else 'incident'}{'' if one else 's'}"
         oracle = " ORACLE: the thresholds were chosen on these labels, which no detector knows." if self.oracle else ""
-        return f"{what} in {days:,} day{'s' * (days != 1)}, {self.per_day} alerts a day looked at.{oracle}"
+        return (
+            f"{what} in {days:,} day{'s' * (days != 1)}, {self.per_day} alert{'s' * (self.per_day != 1)} a day looked at.{oracle}"
+        )
 
     def shown(self) -> pd.DataFrame:
         """Give the table as text, with intervals beside the figures, as a person wants to read it."""
@@ -97,8 +102,10 @@ class Report:
                 texts = [_figure(value, interval) for value, interval in zip(column, between, strict=True)]
             if any(text != "-" for text in texts):
                 out[title] = texts
-        names = [f"{name} (oracle)" if self.oracle and name in self.curves else name for name in self.table.index]
-        return pd.DataFrame(out, index=names)
+        return pd.DataFrame(out, index=list(map(self._marked, self.table.index)))
+
+    def _marked(self, name: Any) -> str:
+        return f"{name} (oracle)" if self.table.loc[name, "oracle"] else str(name)
 
     def text(self) -> str:
         """Say it in lines."""
@@ -110,7 +117,7 @@ class Report:
     def _differences(self) -> pd.DataFrame:
         rows = {}
         for name, row in self.differences.iterrows():
-            rows[name] = {"gained": row["gained"], "lost": row["lost"]} | {
+            rows[self._marked(name)] = {key: _named(row[key], row[f"{key}_incidents"]) for key in ("gained", "lost")} | {
                 _SHOWN[key]: _figure(row[key], row[f"{key}_interval"], "+")
                 for key in ("recall", "precision", "alerts_a_day", "false_alarms_a_day")
             }
@@ -176,7 +183,7 @@ class Report:
         pathlib.Path
         """
         target = Path(path)
-        if target.suffix == ".json":
+        if target.suffix.lower() == ".json":
             target.write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False), encoding="utf-8")
             return target
         from govlab.plots import fragment
@@ -204,6 +211,11 @@ def _known(value: Any) -> bool:
     return value is not None and not (isinstance(value, float) and math.isnan(value))
 
 
+def _named(count: int, names: tuple[Any, ...]) -> str:
+    few = ", ".join(map(str, names[:3])) + ", ..." * (count > 3)
+    return f"{count:,} ({few})" if count else "0"
+
+
 def _number(value: Any, sign: str = "") -> str:
     if not _known(value):
         return "-"
@@ -224,14 +236,15 @@ def _duration(seconds: Any) -> str:
 
 
 def _plain(row: pd.Series) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for key, value in row.items():
-        if isinstance(value, pd.Timestamp) or value is pd.NaT:
-            out[str(key)] = None if value is pd.NaT else value.isoformat()
-        elif isinstance(value, tuple):
-            out[str(key)] = list(value)
-        else:
-            plain = value.item() if isinstance(value, np.generic) else value
-            odd = not isinstance(plain, str | int | float | bool | None)
-            out[str(key)] = str(plain) if odd else None if isinstance(plain, float) and not math.isfinite(plain) else plain
-    return out
+    return {str(key): _value(value) for key, value in row.items()}
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_value(one) for one in value]
+    if isinstance(value, pd.Timestamp) or value is pd.NaT:
+        return None if value is pd.NaT else value.isoformat()
+    plain = value.item() if isinstance(value, np.generic) else value
+    if not isinstance(plain, str | int | float | bool | None):
+        return str(plain)
+    return None if isinstance(plain, float) and not math.isfinite(plain) else plain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +13,7 @@ import pandas as pd
 from govlab.alerts.alert import name_of_entity
 from govlab.errors import ArgumentError, did_you_mean
 from govlab.evaluation.labels import KNOWN, Labels
+from govlab.evaluation.playing import label_rows
 from govlab.frames import POSITION, TIME, TIME_DTYPE, time_us
 
 __all__ = ["Truth"]
@@ -52,7 +54,8 @@ class Truth:
         labels : Labels
         events : iterable of DataFrame
         unknown : {"error", "ignore"}
-            What to do with labels of entities or events that do not occur.
+            What to do with labels of entities or events that do not occur. Incidents before the first or after the last event do
+            not count; a warning says so, unless ``"ignore"``.
 
         Raises
         ------
@@ -63,6 +66,7 @@ class Truth:
             raise ArgumentError(f"unknown={unknown!r}; expected 'error' or 'ignore'.")
         seen = _Seen(labels)
         for frame in events:
+            frame = frame[~label_rows(frame)]  # a label that became known is nothing that happened
             if len(frame):
                 seen.take(frame)
         if seen.first_us is None:
@@ -77,58 +81,66 @@ class _Seen:
         self.parts: list[pd.DataFrame] = []
         self.positives: list[pd.DataFrame] = []
         self.again: list[tuple[int, int, Any]] = []
-        self.found: set[Any] = set()
+        self.names: set[str] = set()
         if labels.id is None:
             self.wanted = {e for known in labels.table["entities"] if known for e in known}
         else:
-            self.label = labels.table.set_index(labels.id)["label"]
+            self.row = pd.Series(np.arange(len(labels.table)), labels.table[labels.id])
+            self.label, self.found = labels.table["label"].to_numpy("int8"), np.zeros(len(labels.table), "bool")
 
     def take(self, frame: pd.DataFrame) -> None:
         times = time_us(frame)
         self.first_us = int(times.min()) if self.first_us is None else min(self.first_us, int(times.min()))
         self.last_us = max(self.last_us, int(times.max()))
         if self.labels.id is None:
-            for column in frame.columns if self.wanted - self.found else ():
+            for column in frame.columns if self.wanted - self.names else ():
                 if column not in (*POSITION, TIME):
-                    self.found |= self.wanted & set(map(name_of_entity, frame[column].drop_duplicates().tolist()))
+                    self.names |= self.wanted & set(map(name_of_entity, frame[column].drop_duplicates().tolist()))
             return
         if self.labels.id not in frame:
             raise ArgumentError(
                 f"labels: the events have no column {self.labels.id!r} to find them by. "
                 f"{did_you_mean(self.labels.id, map(str, frame.columns))}"
             )
-        label = frame[self.labels.id].map(self.label)
-        known = label.notna().to_numpy()
-        ids = frame[self.labels.id]
-        again = known & (ids.duplicated() | ids.isin(self.found)).to_numpy()
-        for key in zip(*(frame.loc[again & (label == 1).to_numpy(), c].tolist() for c in (*POSITION, self.labels.id)), strict=True):
-            self.again.append(key)
-        self.found.update(ids[known])
-        if self.labels.whole:
-            label, known = label.fillna(0), np.ones(len(frame), "bool")
-        known = known & ~again
-        part = frame.loc[known, list(POSITION)].assign(label=label[known].astype("int8"))
-        self.parts.append(part)
-        self.positives.append(frame[known & (label == 1).to_numpy()])
+        row = frame[self.labels.id].map(self.row).to_numpy("float64", na_value=np.nan)
+        known = ~np.isnan(row)
+        at = row[known].astype("int64")
+        label, again = np.zeros(len(frame), "int8"), np.zeros(len(frame), "bool")
+        label[known] = self.label[at]
+        again[known] = self.found[at] | pd.Series(at).duplicated().to_numpy()
+        self.found[at] = True
+        self.again += zip(*(frame.loc[again & (label == 1), c].tolist() for c in (*POSITION, self.labels.id)), strict=True)
+        known = (known | self.labels.whole) & ~again
+        self.parts.append(frame.loc[known, list(POSITION)].assign(label=label[known]))
+        self.positives.append(frame[known & (label == 1)])
 
     def incidents(self, truth: Truth, unknown: str) -> Truth:
-        table = truth.incidents
-        absent = [not (set(known) & self.found) if known else False for known in table["entities"]]
+        table = truth.incidents.copy()
+        absent = [sorted(set(known or ()) - self.names) for known in table["entities"]]
         if any(absent) and unknown == "error":
-            odd = table[absent].iloc[0]
+            i = next(i for i, names in enumerate(absent) if names)
             raise ArgumentError(
-                f"labels: incident {odd['incident']!r} is of {', '.join(odd['entities'][:3])}, which no event names; "
-                "unknown='ignore' leaves such incidents out."
+                f"labels: incident {table['incident'].tolist()[i]!r} is of {', '.join(absent[i][:3])}, which no event names; "
+                "unknown='ignore' leaves such entities out."
             )
+        table["entities"] = [known and tuple(name for name in known if name in self.names) for known in table["entities"]]
         first, last = (pd.Timestamp(t, unit="us", tz="UTC") for t in (truth.first_us, truth.last_us))
-        inside = (table["end"] >= first) & (table["start"] <= last) & ~np.array(absent, "bool")
-        if not inside.any():
+        inside = (table["end"] >= first) & (table["start"] <= last)
+        known = inside & np.array([known != () for known in table["entities"]])
+        if not known.any():
             raise ArgumentError(f"labels: no incident lies between the first event ({first}) and the last ({last}).")
-        return replace(truth, incidents=table[inside].reset_index(drop=True))
+        if not inside.all() and unknown == "error":
+            odd = table["incident"][~inside].tolist()
+            warnings.warn(
+                f"labels: {len(odd):,} of {len(table):,} incidents, such as {odd[0]!r}, lie wholly outside of the events ({first} "
+                f"to {last}) and do not count; unknown='ignore' says nothing of them.",
+                stacklevel=5,
+            )
+        return replace(truth, incidents=table[known].reset_index(drop=True))
 
     def events(self, truth: Truth, unknown: str) -> Truth:
         table, key = truth.incidents, self.labels.id
-        absent = ~table[key].isin(self.found)
+        absent = ~self.found
         if absent.any() and (unknown == "error" or absent.all()):
             raise ArgumentError(
                 f"labels: {int(absent.sum()):,} of {len(table):,} events with a label do not occur, such as {key} "

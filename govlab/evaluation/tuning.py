@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from tqdm.auto import tqdm
 
 from govlab.errors import ArgumentError
 from govlab.evaluation.intervals import ratio
-from govlab.evaluation.judging import judge
+from govlab.evaluation.judging import check_per_day, judge
 from govlab.evaluation.labels import Labels
 from govlab.evaluation.playing import Played, events_of, play
 from govlab.evaluation.truth import Truth
@@ -37,7 +38,7 @@ class Tuning:
         A row a stretch but the first: when it begins, the setting that what was known then would have chosen (``chosen``), what
         that promised (``past``), what came (``found``), and the best that any setting had there (``best``; only hindsight has it).
     best : dict
-        The setting that all of history would choose, for the time after it.
+        The setting that all of history would choose, by what was known at its end, for the time after it.
     """
 
     table: pd.DataFrame
@@ -106,17 +107,23 @@ def tune(
     >>> gl.tune(watch, [{"above": 20}, {"above": 5}], events, incidents, jobs=1, progress=False).best
     {'above': 5}
     """
-    settings = [dict(one) for one in grid]
+    settings = list(grid)
+    if isinstance(grid, Mapping) or not all(isinstance(one, Mapping) for one in settings):
+        raise ArgumentError("tune: the grid is a list of settings, such as [{'alpha': 0.1}, {'alpha': 0.3}], or a ParameterGrid.")
+    settings = [dict(one) for one in settings]
     if not settings:
         raise ArgumentError("tune: the grid is empty; give settings, such as [{'alpha': 0.1}, {'alpha': 0.3}].")
-    if isinstance(per_day, bool) or not isinstance(per_day, int) or per_day < 1:
-        raise ArgumentError(f"tune: per_day={per_day!r}; expected a whole number of at least 1.")
+    check_per_day(per_day)
     if objective not in OBJECTIVES:
         raise ArgumentError(f"tune: objective={objective!r}; expected one of {', '.join(map(repr, OBJECTIVES))}.")
     if isinstance(stretches, bool) or not isinstance(stretches, int) or stretches < 2:
         raise ArgumentError(f"tune: stretches={stretches!r}; expected a whole number of at least 2.")
+    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs == 0:
+        raise ArgumentError(f"tune: jobs={jobs!r}; expected how many processes, or -1 for one a core.")
     from joblib import Parallel, delayed
 
+    # a reader may hold what does not travel between processes, so it is read here
+    source = source if isinstance(source, str | Path | pd.DataFrame | list) else list(events_of(source))
     truth = Truth.of(Labels.of(labels), events_of(source), unknown)
     work = (delayed(_played)(factory, one, source, per_day) for one in settings)
     run = Parallel(n_jobs=jobs, return_as="generator")(work)
@@ -142,7 +149,11 @@ def tune(
     table = pd.DataFrame({"setting": settings, "all": pd.Series([w[at] for w in whole], dtype="object")})
     for i in range(stretches):
         table[str(i + 1)] = pd.Series([s[i][at] for s in scores], dtype="object")
-    return Tuning(table, pd.DataFrame(rows).set_index("stretch"), settings[_best(whole, at)])
+    # of objects, so that None stays None
+    walk = pd.DataFrame({key: pd.Series([row[key] for row in rows], dtype="object") for key in rows[0]})
+    walk = walk.astype({"stretch": "int64"}).assign(start=pd.to_datetime(walk["start"], utc=True)).set_index("stretch")
+    last = [_score(one, truth, per_day, edges[0], edges[-1], by=edges[-1]) for one in played]
+    return Tuning(table, walk, settings[_best(last, at)])
 
 
 def _played(factory: Callable[..., Step], setting: dict[str, Any], source: Any, per_day: int) -> Played:
@@ -150,7 +161,10 @@ def _played(factory: Callable[..., Step], setting: dict[str, Any], source: Any, 
         made = factory(**setting)
     except Exception as error:
         raise ArgumentError(f"tune: the factory failed for {setting}: {type(error).__name__}: {error}") from error
-    played = play(made, source, per_day)
+    try:
+        played = play(made, source, per_day)
+    except Exception as error:
+        raise ArgumentError(f"tune: the pipeline failed for {setting}: {type(error).__name__}: {error}") from error
     return replace(played, scored=played.scored.iloc[:0])  # only the alerts are judged, and travel between processes
 
 
@@ -170,9 +184,10 @@ def _score(
         if not known.any():
             return None, None
     judged = judge(played, truth, per_day)
-    start, alerts = time_us(judged.incidents, "start"), judged.alerts[judged.alerts["looked_at"]]
+    # what began before the events belongs to the first stretch
+    start, alerts = np.maximum(time_us(judged.incidents, "start"), truth.first_us), judged.alerts[judged.alerts["looked_at"]]
     caught = judged.incidents["caught"].to_numpy("float64")[(start >= begin) & (start < end)]
-    when = time_us(alerts)
+    when = time_us(alerts, "told")
     right = alerts["right"].to_numpy("float64")[(when >= begin) & (when < end)]
     return ratio(caught, np.ones(caught.size)), ratio(right, np.ones(right.size))
 

@@ -73,3 +73,11 @@ def test_a_missing_score_never_alerts():
 def test_a_missing_column_is_named():
     with pytest.raises(SchemaError, match="Budget needs a column 'score'"):
         Budget().process(rising(2).drop(columns="score"))
+
+
+def test_what_is_older_than_the_memory_is_forgotten_at_the_next_day():
+    # 9 at 00:30 still counts at 23:30 of the next day, and no longer on the day after
+    hours = [0.5, 24.2, 47.5, 48.7, 50]
+    frame = event_frame({"time": from_us([START + int(h * HOUR) for h in hours]), "score": [9.0, 1.0, 5.0, 5.0, 6.0]})
+    out, _ = run(Budget(1, memory="1d", warm="0s"), frame)
+    assert [50.0] == [(t - frame["time"][0]) / pd.Timedelta("1h") + 0.5 for t in out["time"]]

@@ -130,17 +130,29 @@ def test_thresholds_chosen_on_the_labels_are_marked_in_every_output(tmp_path):
     assert "pipeline (oracle)" in report.text()
     assert "ORACLE" in report._repr_html_()
     assert "ORACLE" in report.save(tmp_path / "r.html").read_text()
-    assert json.loads(report.save(tmp_path / "r.json").read_text())["oracle"] is True
+    told = json.loads(report.save(tmp_path / "r.JSON").read_text())
+    assert told["oracle"] is True
+    assert [True, False, False, False, False] == report.table["oracle"].tolist() == [one["oracle"] for one in told["table"]]
+    both = gl.compare({"old": LOUD, "new": LOUD}, events, known, oracle=True)
+    assert [True] == both.differences["oracle"].tolist() == [one["oracle"] for one in both.to_dict()["differences"]]
+    assert 2 == both.text().count("new (oracle)")
     assert "ORACLE" not in blind.text()
 
 
 def test_a_comparison_tells_what_was_gained_and_lost_and_by_how_much():
     events = history(*[(d * DAY + 615, 9 if d % 2 else 6) for d in range(8)], days=8)
-    known = incidents(*[(d * DAY + 600, d * DAY + 660) for d in range(8)])
+    known = incidents(*[(d * DAY + 600, d * DAY + 660) for d in range(8)], entities=[["ann"]] * 8)
+    events["actor"] = "ann"
     old = gl.Pipeline(gl.detectors.Volume("value"), gl.alerts.Threshold(8))
     report = gl.compare({"old": old, "new": LOUD}, events, known)
     told = report.differences.loc["new"]
     assert (4, 0, 0.5) == (told["gained"], told["lost"], told["recall"])
+    assert ((0, 2, 4, 6), (), ("ann",), ()) == tuple(
+        told[f"{a}_{b}"] for b in ("incidents", "entities") for a in ("gained", "lost")
+    )
+    assert "4 (0, 2, 4, ...)" in report.text()
+    assert [("ann",)] * 8 == report.incidents["entities"].tolist()
+    assert [0, 2, 4, 6] == report.to_dict()["differences"][0]["gained_incidents"]
     assert told["recall_interval"][0] > 0
     assert [False, True] * 4 == report.incidents["old: caught"].tolist()
     assert [True] * 8 == report.incidents["new: caught"].tolist()
@@ -204,6 +216,11 @@ def test_an_oracle_is_never_worse_than_the_pipeline():
         assert 3 <= row(gl.backtest(watch, events, known, per_day=5, oracle=oracle))["caught"]
 
 
+def test_one_of_a_thing_is_said_as_one():
+    title = gl.backtest(LOUD, history(days=1), incidents((600, 660)), per_day=1).title
+    assert "1 incident in 1 day, 1 alert a day looked at." == title
+
+
 def test_names_are_escaped_where_they_are_shown():
     report = gl.compare({"<script>alert(1)</script>": LOUD}, history((615, 9)), incidents((600, 660)))
     assert "<script>alert" not in report._repr_html_()
@@ -233,9 +250,12 @@ def test_point_adjustment_cannot_be_asked_for():
     ("call", "said"),
     [
         (lambda: gl.backtest(LOUD, history(), incidents((600, 660)), per_day=0), "per_day=0; expected a whole number"),
+        (lambda: gl.backtest(LOUD, history(), incidents((600, 660)), per_day=10**12), "per_day=1000000000000; expected"),
+        (lambda: gl.backtest(LOUD, history(), incidents((600, 660)), seed=None), "seed=None; expected a whole number"),
+        (lambda: gl.compare({"random (mine)": LOUD}, history(), incidents((600, 660))), "the name of a baseline"),
         (lambda: gl.backtest(LOUD, iter([history()]), incidents((600, 660))), "more than once"),
         (lambda: gl.backtest(LOUD, history().iloc[:0], incidents((600, 660))), "there are no events"),
-        (lambda: gl.backtest(LOUD, [history(), history()], pd.DataFrame({"id": ["e0"]}).assign(x="y")), "offset twice"),
+        (lambda: gl.backtest(LOUD, [history(), history()], pd.DataFrame({"id": ["e0"]})), "offset twice"),
         (lambda: gl.backtest(LOUD, history(), incidents((600, 660)), resamples=0), "resamples=0"),
         (lambda: gl.compare({7: LOUD}, history(), incidents((600, 660))), "names of pipelines are texts"),
         (lambda: gl.compare({}, history(), incidents((600, 660))), "give pipelines by name"),

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from govlab.errors import ArgumentError
@@ -55,8 +56,26 @@ def test_precision_is_against_all_annotators_and_recall_is_their_mean():
 @pytest.mark.parametrize("score", [covering, change_point_f1])
 @pytest.mark.parametrize(
     ("known", "told", "says"),
-    [({}, [], "no annotator"), ({"a": [10]}, [], r"\[10\] are not rows"), ({"a": []}, [-1], r"\[-1\] are not rows")],
+    [
+        ({}, [], "no annotator"),
+        ({"a": [10]}, [], r"\[10\] are not rows"),
+        ({"a": []}, [-1], r"\[-1\] are not rows"),
+        ({"a": [5.9]}, [], "a change point is 5.9"),
+        ({"a": []}, [float("nan")], "a change point is nan"),
+        ({"a": []}, np.arange(10) == 5, "of a mask: np.flatnonzero"),
+    ],
 )
 def test_what_cannot_be_judged_is_an_error(score, known, told, says):
     with pytest.raises(ArgumentError, match=says):
         score(known, told, 10)
+
+
+def test_arguments_out_of_their_range_are_named():
+    with pytest.raises(ArgumentError, match="n=0"):
+        covering({"a": []}, [], 0)
+    with pytest.raises(ArgumentError, match="margin=-1"):
+        change_point_f1({"a": [5]}, [5], 10, margin=-1)
+
+
+def test_rows_may_be_given_as_an_array():
+    assert 1.0 == covering({"a": np.array([5.0])}, np.array([5]), np.int64(10))

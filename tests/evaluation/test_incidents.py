@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from govlab.errors import SchemaError
+from govlab.errors import ArgumentError, SchemaError
 from govlab.evaluation.incidents import caught, precision
 
 
@@ -53,6 +53,25 @@ def test_precision_recall_and_lift_are_counted_over_labelled_entities():
     found = precision(alerts((0, 1, "7"), (0, 1, "8"), (0, 1, "99")), {7: 1, 8: 0, 9: 1, 10: 0})
     assert (3, 1, 1 / 3, 0.5, 0.5) == tuple(found[key] for key in ("alerts", "right", "precision", "recall", "base_rate"))
     assert pytest.approx(2 / 3) == found["lift"]
+
+
+def test_three_alerts_on_one_entity_find_it_once():
+    found = precision(alerts((0, 1, "7"), (2, 3, "7"), (4, 5, "7")), {"7": 1, "8": 0})
+    assert (3, 3, 1.0, 1.0) == tuple(found[key] for key in ("alerts", "right", "precision", "recall"))
+
+
+def test_an_entity_with_two_labels_is_refused():
+    with pytest.raises(ArgumentError, match="entity '7' has two labels"):
+        precision(alerts(), {7: 1, "7": 0})
+
+
+def test_whole_numbers_name_the_same_entity_however_they_are_stored():
+    assert [True] == caught(alerts((11, 12, "7")), incidents((10, 20, [7.0])))["caught"].tolist()
+    assert 1.0 == precision(alerts((0, 1, "7")), pd.Series([1.0], index=[7.0]))["recall"]
+
+
+def test_one_alert_over_two_incidents_catches_one_of_them():
+    assert [True, False] == caught(alerts((0, 60, "all")), incidents((10, 20, ["a"]), (30, 40, ["b"])))["caught"].tolist()
 
 
 def test_what_is_not_defined_is_none_and_not_zero():

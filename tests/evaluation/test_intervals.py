@@ -30,9 +30,34 @@ def test_a_ratio_without_a_whole_is_none():
     assert 0.5 == ratio(np.array([1, 0]), np.array([1, 1]))
 
 
-def test_few_blocks_have_no_interval_and_equal_blocks_a_narrow_one():
+def test_few_blocks_and_equal_blocks_have_no_interval():
     assert None is ratio_interval(np.ones(4), np.full(4, 2.0))
-    assert (0.5, 0.5) == ratio_interval(np.ones(5), np.full(5, 2.0))
+    assert None is ratio_interval(np.ones(5), np.full(5, 2.0))
+    assert None is ratio_interval(np.full(7, 0.1), np.full(7, 0.3), share=True)
+
+
+def test_no_false_alarm_in_five_days_is_not_certainty():
+    # 1 - exp(-5 * 0.738) = 0.975
+    assert pytest.approx((0.0, 0.738), abs=0.001) == ratio_interval(np.zeros(5), np.ones(5))
+    assert pytest.approx((0.0, 0.738 / 2), abs=0.001) == ratio_interval(np.zeros(10), np.ones(10))
+
+
+def test_differences_of_few_incidents_are_not_certain():
+    none, every = (np.zeros(5), np.ones(5)), (np.ones(5), np.ones(5))
+    edge = 0.025 ** (1 / 5)
+    assert (1.0, (pytest.approx(2 * edge - 1), 1.0)) == ratio_difference(none, every, share=True)
+    assert (-1.0, (-1.0, pytest.approx(1 - 2 * edge))) == ratio_difference(every, none, share=True)
+    assert (0.0, (pytest.approx(edge - 1), pytest.approx(1 - edge))) == ratio_difference(every, every, share=True)
+    half = (np.array([1.0, 0.0, 1.0, 0.0, 1.0]), np.ones(5))
+    assert (0.0, (pytest.approx(edge - 1), pytest.approx(1 - edge))) == ratio_difference(half, half, share=True)
+    assert (0.0, (pytest.approx(-0.738, abs=0.001), pytest.approx(0.738, abs=0.001))) == ratio_difference(none, none)
+    assert (0.0, None) == ratio_difference(every, every)
+
+
+def test_half_of_the_incidents_is_half_however_the_shares_are_rounded():
+    for n in range(2, 200, 2):
+        delay = np.where(np.arange(n) < n // 2, np.arange(n), nan)
+        assert n // 2 - 1 == median_of(detection_curve(delay, np.full(n, np.inf)))
 
 
 def test_all_of_five_is_not_certain_and_one_day_with_something_is_too_few():

@@ -158,6 +158,11 @@ def test_an_argument_that_is_wrong_is_named(scores, windows, profile, says):
         nab_score(scores, windows, profile)
 
 
+def test_a_threshold_that_is_no_number_is_refused():
+    with pytest.raises(ArgumentError, match="threshold is NaN"):
+        nab_score({"a": np.zeros(20)}, {"a": [(10, 14)]}, threshold=float("nan"))
+
+
 @pytest.mark.parametrize("detector", PUBLISHED["detectors"])
 def test_a_published_result_comes_out_to_four_decimals_from_the_published_scores(detector):
     published, windows = PUBLISHED["detectors"][detector], {}

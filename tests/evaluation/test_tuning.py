@@ -1,5 +1,6 @@
 """Parameters chosen as time goes by."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -55,9 +56,39 @@ def test_processes_say_the_same_as_one():
     pd.testing.assert_frame_equal(one.walk, two.walk)
 
 
+def test_a_reader_may_be_tuned_over_in_several_processes(tmp_path):
+    events, incidents = history()
+    events.drop(columns=["partition", "offset"]).to_parquet(tmp_path / "e.parquet", index=False)
+    source = gl.from_replay(tmp_path / "e.parquet")
+    source.reader.held = (i for i in range(3))  # as an open file, it cannot be sent to another process
+    tuned = gl.tune(watch, GRID, source, incidents, per_day=np.int64(20), jobs=2, progress=False)
+    pd.testing.assert_frame_equal(gl.tune(watch, GRID, events, incidents, jobs=1, progress=False).table, tuned.table)
+
+
+def test_a_failure_on_the_way_names_the_setting():
+    with pytest.raises(ArgumentError, match=r"the pipeline failed for \{'column': 'odd'\}: StepError"):
+        gl.tune(watch, [{"column": "late"}, {"column": "odd"}], *history(), jobs=1, progress=False)
+
+
+def test_an_incident_that_began_before_the_events_counts_in_the_first_stretch():
+    events, _ = history()
+    incidents = pd.DataFrame({"start": TIMES[[0, 700]] - pd.Timedelta(days=2), "end": TIMES[[30, 701]]})
+    table = gl.tune(watch, [{"column": "early"}], events, incidents, jobs=1, progress=False).table
+    assert [0.5, 1.0, None, None, 0.0] == table.iloc[0, 1:].tolist()
+
+
+def test_the_setting_for_the_time_after_is_chosen_by_what_is_known_at_the_end():
+    events, incidents = history()
+    incidents["known_at"] = [TIMES[-1] + pd.Timedelta(days=9) if i < 8 else t for i, t in enumerate(incidents["end"])]
+    assert {"column": "late"} == gl.tune(watch, GRID[::-1], events, incidents, jobs=1, progress=False).best
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        ({"jobs": 0}, "jobs=0"),
+        ({"grid": {"column": ["early"]}}, "the grid is a list of settings"),
+        ({"grid": ["early"]}, "the grid is a list of settings"),
         ({"per_day": 0}, "per_day=0"),
         ({"grid": [{"column": 7, "odd": 1}]}, "factory failed for"),
         ({"grid": []}, "the grid is empty"),
