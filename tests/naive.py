@@ -25,6 +25,12 @@ def number(value):
     return math.nan if missing(value) else float(value)
 
 
+def measure(value):
+    """A number to reckon with, NaN where it is missing, infinite or beyond 1e150."""
+    x = number(value)
+    return x if abs(x) <= 1e150 else math.nan
+
+
 # keys
 
 
@@ -217,8 +223,8 @@ def turned(z, tail):
 def ewma_z(rows, alpha=0.1, warm=5, floor=1.0, tail="upper", most=math.inf, expire=math.inf):
     entities, scores = Entities(most, lambda: {"n": 0, "mean": 0.0, "variance": 0.0}, expire), []
     for row in rows:
-        s, x = entities.of(row["key"], row["time"]), number(row["value"])
-        if not math.isfinite(x):
+        s, x = entities.of(row["key"], row["time"]), measure(row["value"])
+        if math.isnan(x):
             scores.append(math.nan)
             continue
         off = x - s["mean"]
@@ -241,8 +247,8 @@ def median(values):
 def robust_z(rows, window=101, warm=11, floor=1.0, tail="both", most=math.inf, expire=math.inf):
     entities, scores = Entities(most, list, expire), []
     for row in rows:
-        past, x = entities.of(row["key"], row["time"]), number(row["value"])
-        if not math.isfinite(x):
+        past, x = entities.of(row["key"], row["time"]), measure(row["value"])
+        if math.isnan(x):
             scores.append(math.nan)
             continue
         if len(past) >= warm:
@@ -271,9 +277,9 @@ def seasonal_count(rows, alpha=0.02, warm=48, tail="both", most=math.inf, expire
 
     entities, scores = Entities(most, make, expire), []
     for row in rows:
-        s, x = entities.of(row["key"], row["time"]), number(row["value"])
+        s, x = entities.of(row["key"], row["time"]), measure(row["value"])
         h = (row["time"] // HOUR + 72) % 168  # Monday, 0 h UTC is 0; 1970 began on a Thursday
-        if not 0 <= x < math.inf:
+        if not x >= 0:
             scores.append(math.nan)
             continue
         mu = max(s["level"] * s["season"][h], 1e-3)
