@@ -6,21 +6,15 @@ Rows are dicts with ``time`` (whole microseconds), ``key`` and ``value`` (None w
 import math
 from fractions import Fraction
 
-from naive import Entities, number
+from naive import Entities, measure
 from scipy import stats
-
-
-def fits(value):
-    """The number, no further from 0 than 1e100, or None where it is missing or infinite."""
-    x = number(value)
-    return max(-1e100, min(1e100, x)) if math.isfinite(x) else None
 
 
 def anomaly_likelihood(rows, long=8_000, short=10, warm=100, floor=0.001, most=math.inf, expire=math.inf):
     entities, scores = Entities(most, list, expire), []
     for row in rows:
-        past, x = entities.of(row["key"], row["time"]), fits(row["value"])
-        if x is None:
+        past, x = entities.of(row["key"], row["time"]), measure(row["value"])
+        if math.isnan(x):
             scores.append(math.nan)
             continue
         if len(past) < warm:
@@ -65,8 +59,8 @@ def spot(rows, tail, drift, level, guard, window, warm, refit, most=math.inf, ex
     """Give the p of each row."""
     entities, out = Entities(most, dict, expire), []
     for row in rows:
-        state, x = entities.of(row["key"], row["time"]), fits(row["value"])
-        if x is None:
+        state, x = entities.of(row["key"], row["time"]), measure(row["value"])
+        if math.isnan(x):
             out.append(math.nan)
             continue
         seen = state.setdefault("seen", [])
@@ -85,6 +79,7 @@ def spot(rows, tail, drift, level, guard, window, warm, refit, most=math.inf, ex
                 if rare and scale > 0:
                     x = sign * (at + float(stats.genpareto.isf(edge / share, shape, 0, scale)))
                     break
+            x = max(-1e150, min(1e150, x))
         out.append(max(p, 1e-300) if p == p else p)
         state["mean"] = mean + x * max(1 / drift, 1 / (len(seen) + 1)) if drift else 0.0
         seen.append(x)
@@ -117,8 +112,8 @@ def cad_ose(rows, bits, depth, record, history, warm, most=math.inf, expire=math
     """Contexts and facts are kept whole, as tuples."""
     entities, scores = Entities(most, dict, expire), []
     for row in rows:
-        state, x = entities.of(row["key"], row["time"]), fits(row["value"])
-        if x is None:
+        state, x = entities.of(row["key"], row["time"]), measure(row["value"])
+        if math.isnan(x):
             scores.append(math.nan)
             continue
         seen = state.setdefault("seen", [])
@@ -172,8 +167,8 @@ class _Contexts:
 def fuzzy_art(rows, scales, vigilance, categories, record, history, warm, most=math.inf, expire=math.inf):
     entities, scores = Entities(most, dict, expire), []
     for row in rows:
-        state, x = entities.of(row["key"], row["time"]), fits(row["value"])
-        if x is None:
+        state, x = entities.of(row["key"], row["time"]), measure(row["value"])
+        if math.isnan(x):
             scores.append(math.nan)
             continue
         seen = state.setdefault("seen", [])

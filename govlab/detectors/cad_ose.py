@@ -8,13 +8,11 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.entities import check_entities, entities_of, place_rows
+from govlab.entities import check_entities, entities_of, place_values
 from govlab.errors import ArgumentError
-from govlab.frames import numbers
 from govlab.hashing import mix
 from govlab.step import Detector, Step, at_least
 
-MOST = 1e100  # a value beyond it is taken as it, so that no difference overflows
 SEEN = 2  # a context seen less often says nothing
 NOVEL = np.uint64(0x9E3779B97F4A7C15)  # makes of the key of a context that of its count of new facts
 FACT = np.uint64(0xD1B54A32D192ED03)  # keeps the key of a fact apart from that of the context that it makes
@@ -92,7 +90,7 @@ def _score(slots, fresh, values, warm, bits, depth, record, count, grid, ring, t
             count[s] = 0
         if not np.isfinite(values[i]):
             continue
-        t, x = count[s], min(max(values[i], -MOST), MOST)
+        t, x = count[s], values[i]
         ring[s, t % history] = x
         count[s] += 1
         if t < warm:
@@ -122,8 +120,8 @@ class CadOse(Detector):
     strange would alarm at every row, so only a *local record* counts.
 
     Range: at least 0, in nats, and with ``record`` any number: what is no record gives by how much it is not (0 or less).
-    Cold start: NaN for the first ``warm`` values of an entity; NaN for a missing or infinite value, which is not learned.
-    About 1 us a row, and 8 * (``history`` + ``places``) bytes an entity, 330 kB.
+    Cold start: NaN for the first ``warm`` values of an entity; NaN for a value that is missing or beyond 1e150, which is not
+    learned. About 1 us a row, and 8 * (``history`` + ``places``) bytes an entity, 330 kB.
 
     Parameters
     ----------
@@ -201,8 +199,8 @@ class CadOse(Detector):
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row and then learn it, shape (n,)."""
-        slots, fresh = place_rows(self, frame, "_count", "_grid", "_ring", "_table", "_recent")
-        scores, values = np.empty(len(frame)), numbers(frame, self.column)
+        slots, fresh, values = place_values(self, frame, "_count", "_grid", "_ring", "_table", "_recent")
+        scores = np.empty(len(frame))
         _score(
             slots, fresh, values, self.warm, self.bits, self.depth, self.record, self._count, self._grid, self._ring, self._table,
             self._recent, scores,

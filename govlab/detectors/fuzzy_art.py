@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.detectors.cad_ose import MOST, beside
-from govlab.entities import check_entities, entities_of, place_rows
+from govlab.detectors.cad_ose import beside
+from govlab.entities import check_entities, entities_of, place_values
 from govlab.errors import ArgumentError
-from govlab.frames import numbers
 from govlab.step import Detector, Step, above, at_least
 
 USED, OPENED, SHOWN = range(3)  # what the counts of a scale count: categories held, ever opened, and blocks
@@ -96,7 +95,7 @@ def _score(slots, fresh, values, warm, least, record, count, grid, ring, vigilan
             count[s] = 0
         if not np.isfinite(values[i]):
             continue
-        t, x = count[s], min(max(values[i], -MOST), MOST)
+        t, x = count[s], values[i]
         ring[s, t % history] = x
         count[s] += 1
         if t < warm:
@@ -131,8 +130,8 @@ class FuzzyArt(Detector):
     summed over the scales. A state that stays strange would alarm at every row, so only a *local record* counts.
 
     Range: at least 0, in nats, and with ``record`` any number: what is no record gives by how much it is not (0 or less).
-    Cold start: NaN for the first ``warm`` values of an entity; NaN for a missing or infinite value, which is not learned.
-    About 1 us a row for a dozen categories, in proportion to their number; 110 kB an entity, as 8 * ``history`` + 8 *
+    Cold start: NaN for the first ``warm`` values of an entity; NaN for a value that is missing or beyond 1e150, which is not
+    learned. About 1 us a row for a dozen categories, in proportion to their number; 110 kB an entity, as 8 * ``history`` + 8 *
     ``scales`` * ``categories`` * (2^``scales`` + 1) bytes.
 
     Parameters
@@ -215,8 +214,10 @@ class FuzzyArt(Detector):
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row and then learn it, shape (n,)."""
-        slots, fresh = place_rows(self, frame, "_count", "_grid", "_ring", "_vigilance", "_weights", "_last", "_counts", "_recent")
-        scores, values = np.empty(len(frame)), numbers(frame, self.column)
+        slots, fresh, values = place_values(
+            self, frame, "_count", "_grid", "_ring", "_vigilance", "_weights", "_last", "_counts", "_recent"
+        )
+        scores = np.empty(len(frame))
         _score(
             slots, fresh, values, self.warm, self.vigilance, self.record, self._count, self._grid, self._ring, self._vigilance,
             self._weights, self._last, self._counts, self._recent, scores,

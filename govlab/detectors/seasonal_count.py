@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.entities import check_entities, entities_of, place_rows
-from govlab.frames import numbers, time_us
+from govlab.entities import check_entities, entities_of, place_values
+from govlab.frames import time_us
 from govlab.step import Detector, Step, above, at_least, one_of
 
 HOURS = 168
@@ -163,11 +163,10 @@ class SeasonalCount(Detector):
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row and then learn it, shape (n,)."""
         times = time_us(frame, "start" if "start" in frame else "time")
-        slots, fresh = place_rows(self, frame, "_count", "_level", "_spread", "_season", "_weight", times=times)
+        slots, fresh, values = place_values(self, frame, "_count", "_level", "_spread", "_season", "_weight", times=times)
         # 1970 began on a Thursday: hour 0 is Monday, 0 h
         hours = (times // HOUR_US + 72) % HOURS
         scores = np.empty(len(frame))
-        values = numbers(frame, self.column)
         side = {"upper": 1, "lower": -1, "both": 0}[self.tail]
         _score(
             slots, fresh, hours, values, self.alpha, self.warm, side, self._count, self._level, self._spread, self._season,

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from drawn import S, column, cuts, frame_of, rows
+from drawn import S, column, cuts, frame_of, huge, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_rates import fuzzy_art
@@ -12,7 +12,7 @@ from govlab.errors import ArgumentError
 
 # eighths are added and compared without rounding, so that kernel and twin choose alike
 small = st.one_of(
-    st.integers(-80, 80).map(lambda v: v / 8), st.integers(0, 3).map(float), st.sampled_from([1024.0, math.inf]), st.none()
+    st.integers(-80, 80).map(lambda v: v / 8), st.integers(0, 3).map(float), st.sampled_from([1024.0, math.inf]), huge, st.none()
 )
 
 

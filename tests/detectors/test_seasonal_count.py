@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from drawn import START, S, column, cuts, frame_of, rows
+from drawn import START, S, column, cuts, frame_of, huge, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import mid_tails, seasonal_count
@@ -12,7 +12,7 @@ from govlab.detectors import seasonal_count as kernel
 from govlab.detectors.seasonal_count import SeasonalCount
 from govlab.frames import event_frame, from_us
 
-counts = st.one_of(st.integers(0, 40).map(float), st.sampled_from([1e6, 0.5, -1.0, 0.0]), st.none())
+counts = st.one_of(st.integers(0, 40).map(float), st.sampled_from([1e6, 0.5, -1.0, 0.0]), huge, st.none())
 
 
 @given(
