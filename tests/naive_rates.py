@@ -108,6 +108,35 @@ def fused(rows, columns, window=16_384, warm=100, record=0, most=math.inf):
     return out
 
 
+class _Range:
+    """The range of values, but for those more than 20 times the range of the middle 98 % beyond that."""
+
+    def __init__(self, values, asked):
+        known = sorted(values)
+        cut, self.asked = max(1, len(known) // 100), asked
+        middle = known[cut : len(known) - cut] or [0.0]
+        if middle[0] == middle[-1]:
+            known = sorted(set(known))
+            cut = max(1, len(known) // 100)
+            middle = known[cut : len(known) - cut] or [0.0]
+        self.bottom, self.top = -math.inf, math.inf
+        if middle[0] < middle[-1]:
+            far = 20 * (middle[-1] - middle[0])
+            self.bottom, self.top, self.asked = middle[0] - far, middle[-1] + far, 0
+        inside = [v for v in values if self.bottom <= v <= self.top]
+        self.low, self.high = min(inside), max(inside)
+
+    def outgrown(self, x):
+        """Whether a value is more than the range outside; what may move the fence is asked at the first, second, fourth... time."""
+        outside = not self.low - (self.high - self.low) <= x <= self.high + (self.high - self.low)
+        if outside and self.bottom <= x <= self.top:
+            return True
+        if outside or self.top == math.inf:
+            self.asked += 1
+            return math.log2(self.asked).is_integer()
+        return False
+
+
 def cad_ose(rows, bits, depth, record, history, warm, most=math.inf, expire=math.inf):
     """Contexts and facts are kept whole, as tuples."""
     entities, scores = Entities(most, dict, expire), []
@@ -124,10 +153,9 @@ def cad_ose(rows, bits, depth, record, history, warm, most=math.inf, expire=math
             continue
         past = seen[-history:-1]
         if t == warm or t % history == 0:
-            state["memory"] = _Contexts(past, past, bits, depth)
-        low, high = state["memory"].low, state["memory"].high
-        if not low - (high - low) <= x <= high + (high - low):
-            state["memory"] = _Contexts(past, [*past, x], bits, depth)
+            state["memory"] = _Contexts(past, _Range(past, state["memory"].range.asked if t > warm else 0), bits, depth)
+        if state["memory"].range.outgrown(x):
+            state["memory"] = _Contexts(past, _Range([*past, x], state["memory"].range.asked), bits, depth)
         raw = state["memory"].learn(past, x)
         raws = state.setdefault("raws", [])
         last = raws[-record:] if record else []
@@ -138,14 +166,15 @@ def cad_ose(rows, bits, depth, record, history, warm, most=math.inf, expire=math
 
 class _Contexts:
     def __init__(self, past, reach, bits, depth):
-        self.low, self.high, self.bits, self.depth = min(reach), max(reach), bits, depth
-        self.step = (self.high - self.low) / (2**bits - 1)
+        self.range, self.bits, self.depth = reach, bits, depth
+        self.step = (reach.high - reach.low) / (2**bits - 1)
         self.followers = {}  # (resolution, context) -> [the facts that came, how often something new came]
         for i, x in enumerate(past):
             self.learn(past[:i], x)
 
     def cell(self, x, coarse):
-        return math.floor((x - self.low) / self.step) // 2**coarse
+        cells = 2**self.bits
+        return math.floor(max(-cells, min((x - self.range.low) / self.step, 2 * cells - 1))) // 2**coarse
 
     def learn(self, past, x):
         if self.step == 0:
@@ -179,11 +208,12 @@ def fuzzy_art(rows, scales, vigilance, categories, record, history, warm, most=m
             continue
         past = seen[-history:-1]
         if t == warm or t % history == 0:
-            state["nets"], state["range"] = _nets(past, past, scales, vigilance, categories), (min(past), max(past))
-        low, high = state["range"]
-        if not low - (high - low) <= x <= high + (high - low):
-            low, high = state["range"] = min([*past, x]), max([*past, x])
-            state["nets"] = _nets(past, [*past, x], scales, vigilance, categories)
+            state["range"] = _Range(past, state["range"].asked if t > warm else 0)
+            state["nets"] = _nets(past, state["range"], scales, vigilance, categories)
+        if state["range"].outgrown(x):
+            state["range"] = _Range([*past, x], state["range"].asked)
+            state["nets"] = _nets(past, state["range"], scales, vigilance, categories)
+        low, high = state["range"].low, state["range"].high
         raw = 0.0
         for k, net in enumerate(state["nets"]):
             n, q = net.shown, net.opened
@@ -210,7 +240,7 @@ def _code(values, k, low, high):
 
 
 def _nets(past, reach, scales, least, categories):
-    low, high = min(reach), max(reach)
+    low, high = reach.low, reach.high
     if low == high:
         return []
     nets = []

@@ -54,6 +54,13 @@ def test_only_the_first_row_of_a_strange_state_counts():
     assert scores[500] > 5 > 0 >= scores[501:].max()
 
 
+@pytest.mark.parametrize("spike", [1e4, -1e6, 1e150])
+@pytest.mark.parametrize("at", [60, 300])
+def test_one_spike_does_not_hide_what_comes_later(spike, at):
+    later = [*noise[:500], *[15.0] * 3, *noise[500:]]
+    assert scored([*later[:at], spike, *later[at:]])[501:504].max() > 10
+
+
 def test_the_unit_does_not_matter():
     np.testing.assert_allclose(scored(noise), scored([v * 1024 for v in noise]))
 
