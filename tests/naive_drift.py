@@ -266,7 +266,7 @@ def input_drift(
         columns = list(zip(*rows, strict=True))
         actual = [psi(column[len(last) :], column[: len(last)]) for column in columns]
         null = []
-        for _ in range(40):
+        for _ in range(100):
             blocks, chosen = len(rows) // block, []
             for b in range(blocks):
                 chosen += [draw() * (blocks - b) < (len(last) - sum(chosen)) // block] * block
@@ -279,7 +279,7 @@ def input_drift(
             mean, variance = np.mean([row[d] for row in null]), np.var([row[d] for row in null], ddof=1)
             if mean > 0 and variance > 1e-12 * mean * mean:
                 part = variance / (9 * mean * mean)
-                z = stats.norm.isf(level / len(columns))
+                z = 1.06 * math.sqrt(1 + 1 / 100) * stats.t.isf(level / len(columns), 99)
                 scores.append(actual[d] / (mean * (1 - part + z * math.sqrt(part)) ** 3))
         return max(scores)
 

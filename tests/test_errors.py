@@ -55,7 +55,7 @@ WRONG = {
     "fuzzy_art": ({}, counts("scales", "categories", "warm", "history", "max_entities") + durations("expire") + [("vigilance", [0, 2, "1", None], "expected a number above 0")]),
     "half_space_trees": ({}, [*counts("trees", "depth", "window"), ("depth", [16], "expected at most 15"), *COLUMNS, GUARD[0], *counts("patience")]),
     "hddm": ({}, counts("warm", "max_entities") + TAIL + durations("expire") + [("level", [0, 1, 1e-320, "1", None], "expected a number"), ("low", [-1e308, None], "expected a number above"), ("high", [0, 1e308], "expected a number above"), ("hold", [-1, 1.5], "expected a whole number")]),
-    "input_drift": ({"columns": ["x"]}, [*counts("window", "reference", "every", "block", "bins"), ("columns", ["x"], "expected a list of columns"), ("level", [0, 0.6, "1", None], "expected a number above 0")]),
+    "input_drift": ({"columns": ["x"]}, [*counts("window", "reference", "every", "block", "bins"), *SEED, ("columns", ["x", 5, None], "expected a list of columns"), ("categories", ["x", 5, None], "expected a list of columns"), ("level", [0, 1e-200, 0.6, "1", None], "expected a number above 1e-100 and at most 0.5"), ("memory", [999], "expected a whole number of at least 1000")]),
     "kitnet": ({}, counts("group", "mapping", "warm", "patience") + COLUMNS + GUARD + SEED + [(field, [0, -1, 1.5, "1", None, math.nan], "expected a number above 0 and at most 1") for field in ("hidden", "rate")]),
     "loda": ({}, counts("projections", "halflife", "warm", "patience") + COLUMNS + GUARD + SEED),
     "merge": ({}, durations("within")),

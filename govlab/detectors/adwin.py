@@ -116,7 +116,7 @@ class Adwin(Detector):
     above 1 is a drift; the detector then starts afresh, for a window that let go of its older part only would tell the same
     drift at several checks. Range: at least 0; between checks a row has the score of the last check. Cold start: NaN until
     the first check with more than ``warm`` values, also after a drift; NaN for a value that is missing or beyond
-    1e150, and for one that the gate holds out, which are not learned. About 140 ns a row within a frame, 3.7 kB an entity.
+    1e150, and for one that the gate holds out, which are not learned. About 190 ns a row within a frame, 3.7 kB an entity.
 
     Parameters
     ----------

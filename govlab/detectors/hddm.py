@@ -76,7 +76,7 @@ class Hddm(Detector):
     Needs no distribution, only that values are bounded: for errors (0 or 1), or shares. The lowest level is the mean of the
     first so many values at which mean + bound was least. A score above 1 is a drift; the detector then starts afresh.
     Range: any number, 0 while the mean is at its lowest. Cold start: NaN for the first ``warm`` values, also after a drift;
-    NaN for a value that is missing or beyond 1e150, and for one that the gate holds out, which are not learned. About 50 ns a
+    NaN for a value that is missing or beyond 1e150, and for one that the gate holds out, which are not learned. About 80 ns a
     row within a frame, 400 bytes an entity.
 
     Parameters
