@@ -155,8 +155,8 @@ class InputDrift(Detector):
     """Score how far the distribution of the last rows is from that of the rows before, as a share of what chance allows.
 
     For each column: the population stability index (PSI) between the last ``window`` rows and a reference, a sample of
-    the rows before them that forgets slowly; the threshold comes from permuting the two 100 times. The score is the greatest ratio of
-    a column; it needs no labels. Numbers are put into quantile bins of the first ``reference`` rows, categories are hashed
+    the rows before them that forgets slowly; the threshold comes from permuting the two 100 times. The score is the greatest
+    ratio of a column; it needs no labels. Numbers are put into quantile bins of the first ``reference`` rows, categories are hashed
     into 64 cells, and a missing value is a bin of its own. A burst counts for no more than its rows, however extreme
     they are. A score above 1 is a drift; the detector then starts afresh. Range: at least 0; checked every ``every`` rows,
     and between checks a row has the score of the last one. Cold start: NaN for the first ``reference + window - 1`` rows,
@@ -194,7 +194,7 @@ class InputDrift(Detector):
     ----------
     Yurdakul, B., Naranjo, J. (2020). Statistical properties of the population stability index. doi:10.21314/JRMV.2020.227.
     The quantile of a gamma: Wilson, E. B., Hilferty, M. M. (1931), doi:10.1073/pnas.17.12.684; that of Student's t: Wallace, D. L.
-    (1959), doi:10.1214/aoms/1177706093.
+    (1959), Bounds on normal approximations to Student's and the chi-square distributions, Ann. Math. Statist. 30.
 
     Examples
     --------
