@@ -9,11 +9,13 @@ import pandas as pd
 from numba import njit
 
 from govlab.errors import ArgumentError
-from govlab.frames import duration_us, require, time_us
+from govlab.frames import duration_us, measures, require, time_us
 from govlab.keys import KeyIndex, grow
-from govlab.step import Step, at_least
+from govlab.step import Step, at_least, column_name
 
-__all__ = ["Entities", "check_entities", "entities_of", "place_rows"]
+__all__ = ["Entities", "check_entities", "entities_of", "place_rows", "place_values"]
+
+NO_TIME = np.iinfo("int64").min  # NaT
 
 
 @njit(cache=True, nogil=True)
@@ -46,7 +48,9 @@ def _place(ids, times, expire, slot_of, owner, last, newer, older, ends, slots, 
                 newer[o] = n
             else:
                 ends[1] = n
-        fresh[i] = new or times[i] - last[slot] > expire
+        # a row without a time tells nothing of how long its entity was unseen; nor can its time be reckoned with
+        known = times[i] != NO_TIME and last[slot] != NO_TIME
+        fresh[i] = new or (known and times[i] - last[slot] > expire)
         if new or times[i] > last[slot]:
             last[slot] = times[i]
         if ends[0] != slot:
@@ -121,8 +125,11 @@ class Entities:
 
 
 def check_entities(step: Step) -> None:
-    """Check ``max_entities`` and ``expire`` of a step."""
+    """Check ``max_entities``, ``expire``, ``by`` and ``column`` of a step."""
     at_least(step, "max_entities", 1)
+    column_name(step, "by", none=True)
+    if hasattr(step, "column"):
+        column_name(step, "column")
     if hasattr(step, "expire"):
         duration_us(step.expire, f"{type(step).__name__}: expire")
 
@@ -135,12 +142,24 @@ def entities_of(step: Any) -> Entities:
 def place_rows(step: Any, frame: pd.DataFrame, *arrays: str, times: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Place the rows of a frame by the column ``by`` of a step, with its ``_entities``; see `Entities.place`.
 
-    Raises a SchemaError if the frame lacks ``by``, or ``column`` where the step has one. The arrays of the step that hold
-    the state of entities, a row each, are made long enough; one row if ``by`` is None.
+    Raises a SchemaError if the frame lacks ``by``. The arrays of the step that hold the state of entities, a row each, are
+    made long enough; one row if ``by`` is None.
     """
-    require(frame, [getattr(step, "column", None), step.by], type(step).__name__)
+    require(frame, [step.by], type(step).__name__)
     entities, column = step._entities, None if step.by is None else frame[step.by]
     slots, fresh = entities.place(column, time_us(frame) if times is None else times)
     for name in arrays:
         setattr(step, name, grow(getattr(step, name), 1 if column is None else entities.size))
     return slots, fresh
+
+
+def place_values(
+    step: Any, frame: pd.DataFrame, *arrays: str, times: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Place the rows of a frame as `place_rows` does, and give the numbers of ``column`` too; see `govlab.frames.measures`.
+
+    The numbers are read first: if they cannot be, no entity has been given the slot of another.
+    """
+    require(frame, [step.column], type(step).__name__)
+    values = measures(frame, step.column)
+    return *place_rows(step, frame, *arrays, times=times), values

@@ -25,7 +25,7 @@ from govlab.schema import TIME, Schema
 __all__ = [
     "ALERT_COLUMNS", "POSITION", "TIME", "Schema", "arrays", "build", "concat", "cut", "duration_us", "empty", "event_frame",
     "from_us",
-    "instant_us", "numbers", "positions", "put", "require", "time_us", "values",
+    "instant_us", "measures", "numbers", "positions", "put", "require", "time_us", "values",
 ]  # fmt: skip
 
 POSITION = ("partition", "offset")
@@ -33,6 +33,7 @@ ALERT_COLUMNS = (
     "id", "time", "entity", "detector", "score", "p", "severity", "reason", "start", "partition", "offset", "evidence", "recipe",
 )  # fmt: skip
 TIME_DTYPE = pd.DatetimeTZDtype("us", "UTC")
+LARGEST = 1e150  # a number beyond it cannot be squared
 
 
 def duration_us(value: str | pd.Timedelta, name: str = "duration", zero: bool = False) -> int:
@@ -97,6 +98,13 @@ def numbers(frame: pd.DataFrame, column: str, kind: str = "float64") -> np.ndarr
         raise SchemaError(
             f"column {column!r} does not hold numbers ({error}); convert it first, for instance with Conform."
         ) from error
+
+
+def measures(frame: pd.DataFrame, column: str) -> np.ndarray:
+    """Give a column as numbers to reckon with, read-only: NaN where they are missing, infinite or beyond 1e150 in size."""
+    array = numbers(frame, column)
+    fit = np.abs(array) <= LARGEST
+    return array if fit.all() else readable(np.where(fit, array, np.nan), "float64")
 
 
 def time_us(frame: pd.DataFrame, column: str = TIME) -> np.ndarray:

@@ -254,7 +254,9 @@ def _number(step: Step, field: str, whole: bool) -> Any:
         setattr(step, field, value)
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
         return math.nan
-    if abs(value) >= 2**63:
+    if isinstance(value, float) and not math.isfinite(value):
+        return math.nan
+    if isinstance(value, int) and abs(value) >= 2**63:
         raise ArgumentError(f"{type(step).__name__}: {field}={value!r}; expected a {'whole ' * whole}number below 2**63.")
     return value
 

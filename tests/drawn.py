@@ -13,6 +13,7 @@ S = 1_000_000
 
 plain = st.floats(-1e3, 1e3, allow_nan=False)
 extreme = st.sampled_from([0.0, -0.0, 1e-300, -1e12, 1e12, 1e100])
+huge = st.sampled_from([1e160, 1e308, -1e308])
 values = st.one_of(plain, extreme, st.integers(-3, 3).map(float), st.none())
 keys = st.sampled_from(["a", "b", "c", "d", None])
 

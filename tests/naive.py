@@ -25,6 +25,12 @@ def number(value):
     return math.nan if missing(value) else float(value)
 
 
+def measure(value):
+    """A number to reckon with, NaN where it is missing, infinite or beyond 1e150."""
+    x = number(value)
+    return x if abs(x) <= 1e150 else math.nan
+
+
 # keys
 
 
@@ -217,8 +223,8 @@ def turned(z, tail):
 def ewma_z(rows, alpha=0.1, warm=5, floor=1.0, tail="upper", most=math.inf, expire=math.inf):
     entities, scores = Entities(most, lambda: {"n": 0, "mean": 0.0, "variance": 0.0}, expire), []
     for row in rows:
-        s, x = entities.of(row["key"], row["time"]), number(row["value"])
-        if not math.isfinite(x):
+        s, x = entities.of(row["key"], row["time"]), measure(row["value"])
+        if math.isnan(x):
             scores.append(math.nan)
             continue
         off = x - s["mean"]
@@ -241,8 +247,8 @@ def median(values):
 def robust_z(rows, window=101, warm=11, floor=1.0, tail="both", most=math.inf, expire=math.inf):
     entities, scores = Entities(most, list, expire), []
     for row in rows:
-        past, x = entities.of(row["key"], row["time"]), number(row["value"])
-        if not math.isfinite(x):
+        past, x = entities.of(row["key"], row["time"]), measure(row["value"])
+        if math.isnan(x):
             scores.append(math.nan)
             continue
         if len(past) >= warm:
@@ -267,36 +273,54 @@ def seasonal_count(rows, alpha=0.02, warm=48, tail="both", most=math.inf, expire
     """Rows have ``time``, ``key`` and ``value``."""
 
     def make():
-        return {"n": 0, "level": 0.0, "spread": 0.1, "season": [1.0] * 168, "weight": [0] * 168}
+        return {"first": [], "n": 0, "level": 0.0, "spread": 0.1, "season": [1.0] * 168, "weight": [0] * 168}
+
+    def usual(mu, spread):
+        return mu + 6.0 * math.sqrt(mu + spread * mu * mu)
+
+    def edge_of(counts):
+        middle = median(counts)
+        others = [abs(c - middle) for c in counts if c != middle]
+        return max(middle + 8 * 1.4826 * (median(others) if len(others) > 2 else 0.0), usual(max(middle, 1.0), 0.1))
+
+    def learn(s, h, seen):
+        mu, rate = max(s["level"] * s["season"][h], 1e-3), max(alpha, 1.0 / (s["n"] + 1.0))
+        s["n"] += 1
+        if s["n"] == 1:
+            s["level"] = seen
+            return
+        if mu >= 1.0:
+            excess = max(-1.0, min(((seen - mu) ** 2 - mu) / mu**2, 10.0))
+            s["spread"] = max(s["spread"] + rate * (excess - s["spread"]), 1e-4)
+        s["level"] += rate * (seen / max(s["season"][h], 0.05) - s["level"])
+        s["weight"][h] += 1
+        if s["level"] > 0:
+            step = max(alpha, 1.0 / (s["weight"][h] + 8.0))
+            s["season"][h] += step * (min(seen / s["level"], 20.0) - s["season"][h])
 
     entities, scores = Entities(most, make, expire), []
     for row in rows:
-        s, x = entities.of(row["key"], row["time"]), number(row["value"])
+        s, x = entities.of(row["key"], row["time"]), measure(row["value"])
         h = (row["time"] // HOUR + 72) % 168  # Monday, 0 h UTC is 0; 1970 began on a Thursday
-        if not 0 <= x < math.inf:
-            scores.append(math.nan)
+        scores.append(math.nan)
+        if not x >= 0:
+            continue
+        if len(s["first"]) < min(warm, 30):
+            s["first"].append((x, h))
+            if len(s["first"]) == min(warm, 30):
+                s["edge"] = edge_of([count for count, _ in s["first"]])
+                for count, hour in s["first"]:
+                    learn(s, hour, min(count, s["edge"]))
             continue
         mu = max(s["level"] * s["season"][h], 1e-3)
+        edge = usual(mu, s["spread"])
         if s["n"] >= warm:
             below, above = mid_tails(math.floor(x), mu, 1.0 / max(s["spread"], 1e-4))
             p = {"upper": above, "lower": below, "both": 2.0 * min(above, below)}[tail]
-            scores.append(-math.log10(min(1.0, max(p, 1e-300))))
+            scores[-1] = -math.log10(min(1.0, max(p, 1e-300)))
         else:
-            scores.append(math.nan)
-        if s["n"] == 0:
-            s["level"] = x
-        else:
-            usual = mu + 6.0 * math.sqrt(mu + s["spread"] * mu * mu) if s["n"] >= warm else math.inf
-            seen, rate = min(x, usual), max(alpha, 1.0 / (s["n"] + 1.0))
-            if mu >= 1.0:
-                excess = max(-1.0, min(((seen - mu) ** 2 - mu) / mu**2, 10.0))
-                s["spread"] = max(s["spread"] + rate * (excess - s["spread"]), 1e-4)
-            s["level"] += rate * (seen / max(s["season"][h], 0.05) - s["level"])
-            s["weight"][h] += 1
-            if s["level"] > 0:
-                step = max(alpha, 1.0 / (s["weight"][h] + 8.0))
-                s["season"][h] += step * (min(seen / s["level"], 20.0) - s["season"][h])
-        s["n"] += 1
+            edge = max(edge, s["edge"])
+        learn(s, h, min(x, edge))
     return scores
 
 

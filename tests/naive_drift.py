@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from naive import MASK, Entities, hash_value, median, missing, mix, number
+from naive import MASK, Entities, hash_value, measure, median, missing, mix, number
 from scipy import stats
 
 
@@ -12,38 +12,62 @@ class Gate:
 
     def __init__(self, hold):
         self.hold, self.first, self.binary, self.run = hold, [], True, 0
+        self.centre = self.spread = self.rare = None
+        self.odd, self.since = [], 0  # values that differ from a constant, and how many have come since the first of them
 
-    def lets_in(self, x):
+    def judge(self, x):
+        """Give what the detector is to learn of the values so far: whether it begins again, and the values."""
         self.binary = self.binary and x in (0.0, 1.0)
-        if self.hold == 0 or self.binary:
-            return True
+        again, let_in = self.follow(x) if self.hold else (False, [x])
+        return (False, [x]) if self.binary else (again, let_in)
+
+    def follow(self, x):
         if len(self.first) < 30:
             self.first.append(x)
-            if len(self.first) == 30:
-                self.centre = median(self.first)
-                far = [abs(v - self.centre) for v in self.first]
-                self.spread = 1.4826 * median(far) or math.sqrt(math.pi / 2) * sum(far) / 30
-            return True
-        off, edge = x - self.centre, 5 * self.spread or math.inf
+            if len(self.first) < 30:
+                return False, [x]
+            self.centre = median(self.first)
+            self.make_band(self.first, sum(v == self.centre for v in self.first) > 15)
+            inside = [v for v in self.first if abs(v - self.centre) <= 5 * self.spread]
+            return (False, [x]) if len(inside) == 30 else (True, inside)
+        if self.spread == 0.0:
+            self.odd += [x] if x != self.centre else []
+            self.since += bool(self.odd)
+            if len(self.odd) == 30:
+                if self.since == 30:  # in a row: another level
+                    self.centre = median(self.odd)
+                self.make_band(self.odd, self.since > 30 or sum(v == self.centre for v in self.odd) > 15)
+                self.odd, self.since, self.run = [], 0, 0
+                return False, [x]
+        off, edge = x - self.centre, 5 * self.spread
         self.run = self.run + 1 if abs(off) > edge else 0
         if 0 < self.run < self.hold:
-            return False
-        self.centre += 0.01 * math.copysign(min(abs(off), edge), off)
-        self.spread += 0.01 * (math.sqrt(math.pi / 2) * min(abs(off), edge) - self.spread)
-        return True
+            return False, []
+        if not self.rare:
+            self.centre += 0.01 * math.copysign(min(abs(off), edge), off)
+        if not self.rare or off != 0:
+            self.spread += 0.01 * (math.sqrt(math.pi / 2) * min(abs(off), edge) - self.spread)
+        return False, [x]
+
+    def make_band(self, values, rare):
+        """The band of the values, or, where most are equal to the centre, of the others."""
+        far, self.rare = [abs(v - self.centre) for v in values], rare
+        some = [f for f in far if f > 0 or not rare]
+        self.spread = 1.4826 * median(some) if sum(f > 0 for f in far) > 2 else 0.0
 
 
 def watched(rows, make, hold, most, expire):
     """Score rows (``time``, ``key``, ``value``) by one model an entity; ``make()`` gives a function value -> (score, drift)."""
     entities, scores = Entities(most, dict, expire), []
     for row in rows:
-        s, x = entities.of(row["key"], row["time"]), number(row["value"])
+        s, x = entities.of(row["key"], row["time"]), measure(row["value"])
         if entities.fresh:
             s["model"], s["gate"] = make(), Gate(hold)
-        if not math.isfinite(x) or not s["gate"].lets_in(x):
-            scores.append(math.nan)
-            continue
-        score = s["model"](x)
+        again, learned = (False, []) if math.isnan(x) else s["gate"].judge(x)
+        if again:
+            s["model"] = make()
+        given = [s["model"](v) for v in learned]
+        score = given[0] if given and not again else math.nan
         scores.append(score)
         if isinstance(score, float) and score > 1.0:
             s["gate"] = Gate(hold)
@@ -88,7 +112,7 @@ def page_hinkley(
     return watched(rows, make, hold, most, expire)
 
 
-def hddm(rows, level=0.001, low=0.0, high=1.0, warm=30, tail="upper", most=math.inf, expire=math.inf):
+def hddm(rows, level=0.001, low=0.0, high=1.0, warm=30, tail="upper", hold=30, most=math.inf, expire=math.inf):
     def bound(n):
         return math.sqrt(math.log(1 / level) / (2 * n))
 
@@ -115,7 +139,7 @@ def hddm(rows, level=0.001, low=0.0, high=1.0, warm=30, tail="upper", most=math.
 
         return model
 
-    return watched(rows, make, 0, most, expire)
+    return watched(rows, make, hold, most, expire)
 
 
 def adwin(rows, delta=0.002, every=32, buckets=5, warm=10, span=None, hold=30, most=math.inf, expire=math.inf):
@@ -242,7 +266,7 @@ def input_drift(
         columns = list(zip(*rows, strict=True))
         actual = [psi(column[len(last) :], column[: len(last)]) for column in columns]
         null = []
-        for _ in range(40):
+        for _ in range(100):
             blocks, chosen = len(rows) // block, []
             for b in range(blocks):
                 chosen += [draw() * (blocks - b) < (len(last) - sum(chosen)) // block] * block
@@ -255,7 +279,7 @@ def input_drift(
             mean, variance = np.mean([row[d] for row in null]), np.var([row[d] for row in null], ddof=1)
             if mean > 0 and variance > 1e-12 * mean * mean:
                 part = variance / (9 * mean * mean)
-                z = stats.norm.isf(level / len(columns))
+                z = 1.06 * math.sqrt(1 + 1 / 100) * stats.t.isf(level / len(columns), 99)
                 scores.append(actual[d] / (mean * (1 - part + z * math.sqrt(part)) ** 3))
         return max(scores)
 

@@ -6,21 +6,15 @@ Rows are dicts with ``time`` (whole microseconds), ``key`` and ``value`` (None w
 import math
 from fractions import Fraction
 
-from naive import Entities, number
+from naive import Entities, measure
 from scipy import stats
-
-
-def fits(value):
-    """The number, no further from 0 than 1e100, or None where it is missing or infinite."""
-    x = number(value)
-    return max(-1e100, min(1e100, x)) if math.isfinite(x) else None
 
 
 def anomaly_likelihood(rows, long=8_000, short=10, warm=100, floor=0.001, most=math.inf, expire=math.inf):
     entities, scores = Entities(most, list, expire), []
     for row in rows:
-        past, x = entities.of(row["key"], row["time"]), fits(row["value"])
-        if x is None:
+        past, x = entities.of(row["key"], row["time"]), measure(row["value"])
+        if math.isnan(x):
             scores.append(math.nan)
             continue
         if len(past) < warm:
@@ -65,8 +59,8 @@ def spot(rows, tail, drift, level, guard, window, warm, refit, most=math.inf, ex
     """Give the p of each row."""
     entities, out = Entities(most, dict, expire), []
     for row in rows:
-        state, x = entities.of(row["key"], row["time"]), fits(row["value"])
-        if x is None:
+        state, x = entities.of(row["key"], row["time"]), measure(row["value"])
+        if math.isnan(x):
             out.append(math.nan)
             continue
         seen = state.setdefault("seen", [])
@@ -85,6 +79,7 @@ def spot(rows, tail, drift, level, guard, window, warm, refit, most=math.inf, ex
                 if rare and scale > 0:
                     x = sign * (at + float(stats.genpareto.isf(edge / share, shape, 0, scale)))
                     break
+            x = max(-1e150, min(1e150, x))
         out.append(max(p, 1e-300) if p == p else p)
         state["mean"] = mean + x * max(1 / drift, 1 / (len(seen) + 1)) if drift else 0.0
         seen.append(x)
@@ -113,12 +108,41 @@ def fused(rows, columns, window=16_384, warm=100, record=0, most=math.inf):
     return out
 
 
+class _Range:
+    """The range of values, but for those more than 20 times the range of the middle 98 % beyond that."""
+
+    def __init__(self, values, asked):
+        known = sorted(values)
+        cut, self.asked = max(1, len(known) // 100), asked
+        middle = known[cut : len(known) - cut] or [0.0]
+        if middle[0] == middle[-1]:
+            known = sorted(set(known))
+            cut = max(1, len(known) // 100)
+            middle = known[cut : len(known) - cut] or [0.0]
+        self.bottom, self.top = -math.inf, math.inf
+        if middle[0] < middle[-1]:
+            far = 20 * (middle[-1] - middle[0])
+            self.bottom, self.top, self.asked = middle[0] - far, middle[-1] + far, 0
+        inside = [v for v in values if self.bottom <= v <= self.top]
+        self.low, self.high = min(inside), max(inside)
+
+    def outgrown(self, x):
+        """Whether a value is more than the range outside; what may move the fence is asked at the first, second, fourth... time."""
+        outside = not self.low - (self.high - self.low) <= x <= self.high + (self.high - self.low)
+        if outside and self.bottom <= x <= self.top:
+            return True
+        if outside or self.top == math.inf:
+            self.asked += 1
+            return math.log2(self.asked).is_integer()
+        return False
+
+
 def cad_ose(rows, bits, depth, record, history, warm, most=math.inf, expire=math.inf):
     """Contexts and facts are kept whole, as tuples."""
     entities, scores = Entities(most, dict, expire), []
     for row in rows:
-        state, x = entities.of(row["key"], row["time"]), fits(row["value"])
-        if x is None:
+        state, x = entities.of(row["key"], row["time"]), measure(row["value"])
+        if math.isnan(x):
             scores.append(math.nan)
             continue
         seen = state.setdefault("seen", [])
@@ -129,10 +153,9 @@ def cad_ose(rows, bits, depth, record, history, warm, most=math.inf, expire=math
             continue
         past = seen[-history:-1]
         if t == warm or t % history == 0:
-            state["memory"] = _Contexts(past, past, bits, depth)
-        low, high = state["memory"].low, state["memory"].high
-        if not low - (high - low) <= x <= high + (high - low):
-            state["memory"] = _Contexts(past, [*past, x], bits, depth)
+            state["memory"] = _Contexts(past, _Range(past, state["memory"].range.asked if t > warm else 0), bits, depth)
+        if state["memory"].range.outgrown(x):
+            state["memory"] = _Contexts(past, _Range([*past, x], state["memory"].range.asked), bits, depth)
         raw = state["memory"].learn(past, x)
         raws = state.setdefault("raws", [])
         last = raws[-record:] if record else []
@@ -143,14 +166,15 @@ def cad_ose(rows, bits, depth, record, history, warm, most=math.inf, expire=math
 
 class _Contexts:
     def __init__(self, past, reach, bits, depth):
-        self.low, self.high, self.bits, self.depth = min(reach), max(reach), bits, depth
-        self.step = (self.high - self.low) / (2**bits - 1)
+        self.range, self.bits, self.depth = reach, bits, depth
+        self.step = (reach.high - reach.low) / (2**bits - 1)
         self.followers = {}  # (resolution, context) -> [the facts that came, how often something new came]
         for i, x in enumerate(past):
             self.learn(past[:i], x)
 
     def cell(self, x, coarse):
-        return math.floor((x - self.low) / self.step) // 2**coarse
+        cells = 2**self.bits
+        return math.floor(max(-cells, min((x - self.range.low) / self.step, 2 * cells - 1))) // 2**coarse
 
     def learn(self, past, x):
         if self.step == 0:
@@ -172,8 +196,8 @@ class _Contexts:
 def fuzzy_art(rows, scales, vigilance, categories, record, history, warm, most=math.inf, expire=math.inf):
     entities, scores = Entities(most, dict, expire), []
     for row in rows:
-        state, x = entities.of(row["key"], row["time"]), fits(row["value"])
-        if x is None:
+        state, x = entities.of(row["key"], row["time"]), measure(row["value"])
+        if math.isnan(x):
             scores.append(math.nan)
             continue
         seen = state.setdefault("seen", [])
@@ -184,11 +208,12 @@ def fuzzy_art(rows, scales, vigilance, categories, record, history, warm, most=m
             continue
         past = seen[-history:-1]
         if t == warm or t % history == 0:
-            state["nets"], state["range"] = _nets(past, past, scales, vigilance, categories), (min(past), max(past))
-        low, high = state["range"]
-        if not low - (high - low) <= x <= high + (high - low):
-            low, high = state["range"] = min([*past, x]), max([*past, x])
-            state["nets"] = _nets(past, [*past, x], scales, vigilance, categories)
+            state["range"] = _Range(past, state["range"].asked if t > warm else 0)
+            state["nets"] = _nets(past, state["range"], scales, vigilance, categories)
+        if state["range"].outgrown(x):
+            state["range"] = _Range([*past, x], state["range"].asked)
+            state["nets"] = _nets(past, state["range"], scales, vigilance, categories)
+        low, high = state["range"].low, state["range"].high
         raw = 0.0
         for k, net in enumerate(state["nets"]):
             n, q = net.shown, net.opened
@@ -215,7 +240,7 @@ def _code(values, k, low, high):
 
 
 def _nets(past, reach, scales, least, categories):
-    low, high = min(reach), max(reach)
+    low, high = reach.low, reach.high
     if low == high:
         return []
     nets = []

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from naive import Entities as NaiveEntities
 from naive import hash_value
 
+from govlab.detectors import EwmaZ
 from govlab.entities import Entities
 from govlab.errors import ArgumentError, SchemaError
+from govlab.frames import event_frame
 from govlab.hashing import hash_column, hash_text
 from govlab.keys import KeyIndex
 
@@ -204,3 +206,19 @@ def test_keys_of_several_types_are_refused_however_the_rows_are_cut(keys):
     index.encode(pd.Series(keys[:1], dtype="object", name="key"))
     with pytest.raises(SchemaError, match="give the column one type"):
         index.encode(pd.Series(keys[1:], dtype="object", name="key"))
+
+
+def test_a_row_without_a_time_does_not_start_its_entity_afresh():
+    places, us = Entities(2, 1_000), np.array([np.iinfo("int64").min, 500, np.iinfo("int64").min, 1_400, 3_000])
+    assert [True, False, False, False, True] == places.place(pd.Series(["a"] * 5), us)[1].tolist()
+
+
+def test_an_entity_inherits_nothing_though_a_frame_was_refused_in_between():
+    def frame(key, value):
+        return event_frame({"time": ["2026-03-02T00:00:00Z"] * 8, "key": [key] * 8, "count": [value] * 8})
+
+    step = EwmaZ("count", "key", max_entities=1)
+    step.process(frame("a", 1.0))
+    with pytest.raises(SchemaError, match="does not hold numbers"):
+        step.process(frame("b", "x"))
+    assert step.process(frame("b", 1.0))["score"].isna().sum() == 5

@@ -8,12 +8,10 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.entities import check_entities, entities_of, place_rows
+from govlab.entities import check_entities, entities_of, place_values
 from govlab.errors import ArgumentError
-from govlab.frames import numbers
+from govlab.frames import LARGEST
 from govlab.step import Detector, Step, above, at_least
-
-MOST = 1e100  # a score beyond it is taken as it, so that no square overflows
 
 
 @njit(cache=True, nogil=True)
@@ -33,7 +31,7 @@ def _merged(n, mean, square, more, other, others):
     if whole == 0:
         return 0.0, 0.0
     off = other - mean
-    return mean + off * more / whole, square + others + off * off * n * more / whole
+    return mean + off * more / whole, square + others + off * off * (n * more / whole)
 
 
 @njit(cache=True, nogil=True)
@@ -45,11 +43,11 @@ def _score(slots, fresh, values, warm, short, floor, count, ring, after, newest,
     """
     long = ring.shape[1]
     for i in range(slots.size):
-        s, x = slots[i], min(max(values[i], -MOST), MOST)
+        s, x = slots[i], values[i]
         if fresh[i]:
             count[s] = 0
             newest[s, :] = 0.0
-        if not np.isfinite(values[i]):
+        if not np.isfinite(x):
             scores[i] = np.nan
             continue
         place = count[s] % long
@@ -64,7 +62,7 @@ def _score(slots, fresh, values, warm, short, floor, count, ring, after, newest,
                 lately += ring[s, (count[s] - back) % long]
             off = lately / short - mean
             deviation = math.sqrt(square / min(count[s], long) + floor * floor)
-            scores[i] = log10_tail(min(off / deviation, 1e150))
+            scores[i] = log10_tail(min(off / deviation, LARGEST))
         ring[s, place] = x
         newest[s, 0], newest[s, 1] = _merged(place, newest[s, 0], newest[s, 1], 1, x, 0.0)
         count[s] += 1
@@ -82,7 +80,7 @@ class AnomalyLikelihood(Detector):
     A single high score of a noisy detector says little, a run of them much; where high scores are rare, one is enough. Put
     it after a detector, whose ``score`` it replaces, or on any column of numbers. Range: at least 0 (2 = one in a hundred,
     if the mean of the last few were normal with the deviation of one score, which makes it cautious). Cold start: NaN for the first
-    ``warm`` scores of an entity; NaN for a missing or infinite score, which is not learned. About 90 ns a row and
+    ``warm`` scores of an entity; NaN for a score that is missing or beyond 1e150, which is not learned. About 90 ns a row and
     24 * ``long`` bytes an entity.
 
     Parameters
@@ -97,8 +95,8 @@ class AnomalyLikelihood(Detector):
     warm : int
         So many scores are learned before the first is scored, at least ``short``.
     floor : float
-        Added to the deviation (as sqrt(variance + floor^2)), in the unit of the column, above 0: so a constant past does not make
-        the next small change infinitely anomalous.
+        Added to the deviation (as sqrt(variance + floor^2)), in the unit of the column, above 1e-150: so a constant past does not
+        make the next small change infinitely anomalous.
     max_entities : int
         So many entities are known at once; one more takes the place of the one unseen for the longest.
     expire : str
@@ -139,7 +137,7 @@ class AnomalyLikelihood(Detector):
             at_least(self, field, least)
         if not self.short <= min(self.long, self.warm):
             raise ArgumentError(f"AnomalyLikelihood: short={self.short} must not be above long={self.long} nor warm={self.warm}.")
-        above(self, "floor", 0)
+        above(self, "floor", 1 / LARGEST, most=LARGEST)
         check_entities(self)
 
     def start(self) -> None:
@@ -150,8 +148,8 @@ class AnomalyLikelihood(Detector):
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row and then learn it, shape (n,)."""
-        slots, fresh = place_rows(self, frame, "_count", "_newest", "_ring", "_after")
-        scores, values = np.empty(len(frame)), numbers(frame, self.column)
+        slots, fresh, values = place_values(self, frame, "_count", "_newest", "_ring", "_after")
+        scores = np.empty(len(frame))
         _score(
             slots, fresh, values, self.warm, self.short, self.floor, self._count, self._ring, self._after, self._newest, scores
         )  # fmt: skip

@@ -8,14 +8,15 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.detectors.burst_gate import WIDTH, close_gate, lets_in
-from govlab.entities import check_entities, entities_of, place_rows
+from govlab.detectors.burst_gate import ANEW, OUT, WIDTH, close_gate, insiders, lets_in
+from govlab.entities import check_entities, entities_of, place_values
 from govlab.errors import ArgumentError
-from govlab.frames import numbers, put
+from govlab.frames import put
 from govlab.step import Detector, Step, above, at_least
 
 _TINY = -20.0  # a run length e^-20 as probable as the best one is forgotten
-SEEN, MEAN, VARIANCE, RUNS = range(4)  # of an entity
+# of an entity; means are those of the differences from the FIRST value, so that far from 0 they do not drown in rounding
+SEEN, FIRST, MEAN, VARIANCE, RUNS = range(5)
 LENGTH, RUN_MEAN, RUN_SQUARE, LOG_P = range(4)  # of a run
 
 
@@ -32,7 +33,7 @@ def _log_t(x, n, mean, square, centre, variance):
         math.lgamma(alpha + 0.5)
         - math.lgamma(alpha)
         - 0.5 * math.log(math.pi * spread)
-        - (alpha + 0.5) * math.log1p(off / spread * off)
+        - (alpha + 0.5) * math.log1p(min(off / spread * off, 1e300))
     )
 
 
@@ -59,56 +60,67 @@ def _forget(known, count, most):
 
 
 @njit(cache=True, nogil=True)
+def _learn(x, m, known, log_change, log_stay, lag, memory):
+    """Learn a value; gives the probability of a run of at most ``lag`` values, and the length of the most probable one."""
+    if m[SEEN] == 0.0:
+        m[FIRST] = x
+    x -= m[FIRST]
+    count, variance = int(m[RUNS]), m[VARIANCE]
+    # before the row there was a run of each known length; now it goes on, or this row is the first of a new one
+    for j in range(count):
+        if variance > 0.0:
+            known[j, LOG_P] += _log_t(x, known[j, LENGTH], known[j, RUN_MEAN], known[j, RUN_SQUARE], m[MEAN], variance)
+        known[j, LOG_P] += log_stay
+        n = known[j, LENGTH] + 1.0
+        off = x - known[j, RUN_MEAN]
+        known[j, LENGTH] = n
+        known[j, RUN_MEAN] += off / n
+        known[j, RUN_SQUARE] += off * (x - known[j, RUN_MEAN])
+    known[count, LENGTH], known[count, RUN_MEAN], known[count, RUN_SQUARE] = 1.0, x, 0.0
+    known[count, LOG_P] = log_change if count > 0 else 0.0
+    if variance > 0.0:
+        known[count, LOG_P] += _log_t(x, 0.0, 0.0, 0.0, m[MEAN], variance)
+    count = _forget(known, count + 1, known.shape[0] - 1)
+    best = 0
+    for j in range(1, count):
+        if known[j, LOG_P] > known[best, LOG_P]:
+            best = j
+    top, total, recent = known[best, LOG_P], 0.0, 0.0
+    for j in range(count):
+        p = math.exp(known[j, LOG_P] - top)
+        total += p
+        if known[j, LENGTH] <= lag:
+            recent += p
+    shift = top + math.log(total)
+    for j in range(count):
+        known[j, LOG_P] -= shift
+    m[RUNS] = count
+    weight = max(1.0 / (m[SEEN] + 1.0), 1.0 / memory)
+    off = x - m[MEAN]
+    m[MEAN] += weight * off
+    m[VARIANCE] = (1.0 - weight) * (variance + weight * off * off)
+    m[SEEN] += 1.0
+    return recent / total, known[best, LENGTH]
+
+
+@njit(cache=True, nogil=True)
 def _score(slots, fresh, values, hazard, lag, warm, memory, hold, state, runs, gate, scores, lengths):
-    log_change, log_stay = math.log(hazard), math.log1p(-hazard)
-    most = runs.shape[1] - 1
+    recipe = (math.log(hazard), math.log1p(-hazard), lag, memory)
     for i in range(slots.size):
-        x, m, known = values[i], state[slots[i]], runs[slots[i]]
+        x, m, known, own = values[i], state[slots[i]], runs[slots[i]], gate[slots[i]]
         if fresh[i]:
             m[:] = 0.0
-            close_gate(gate[slots[i]])
+            close_gate(own)
         scores[i] = lengths[i] = np.nan
-        if not np.isfinite(x) or not lets_in(x, hold, gate[slots[i]]):
-            continue
-        count = int(m[RUNS])
-        variance = m[VARIANCE]
-        total = 0.0
-        # before the row there was a run of each known length; now it goes on, or this row is the first of a new one
-        for j in range(count):
-            if variance > 0.0:
-                known[j, LOG_P] += _log_t(x, known[j, LENGTH], known[j, RUN_MEAN], known[j, RUN_SQUARE], m[MEAN], variance)
-            known[j, LOG_P] += log_stay
-            n = known[j, LENGTH] + 1.0
-            off = x - known[j, RUN_MEAN]
-            known[j, LENGTH] = n
-            known[j, RUN_MEAN] += off / n
-            known[j, RUN_SQUARE] += off * (x - known[j, RUN_MEAN])
-        known[count, LENGTH], known[count, RUN_MEAN], known[count, RUN_SQUARE] = 1.0, x, 0.0
-        known[count, LOG_P] = log_change if count > 0 else 0.0
-        if variance > 0.0:
-            known[count, LOG_P] += _log_t(x, 0.0, 0.0, 0.0, m[MEAN], variance)
-        count = _forget(known, count + 1, most)
-        best = 0
-        for j in range(1, count):
-            if known[j, LOG_P] > known[best, LOG_P]:
-                best = j
-        top, recent = known[best, LOG_P], 0.0
-        for j in range(count):
-            p = math.exp(known[j, LOG_P] - top)
-            total += p
-            if known[j, LENGTH] <= lag:
-                recent += p
-        shift = top + math.log(total)
-        for j in range(count):
-            known[j, LOG_P] -= shift
-        m[RUNS] = count
-        if m[SEEN] >= warm:
-            scores[i], lengths[i] = recent / total, known[best, LENGTH]
-        weight = max(1.0 / (m[SEEN] + 1.0), 1.0 / memory)
-        off = x - m[MEAN]
-        m[MEAN] += weight * off
-        m[VARIANCE] = (1.0 - weight) * (variance + weight * off * off)
-        m[SEEN] += 1.0
+        said = OUT if np.isnan(x) else lets_in(x, hold, own)
+        if said == ANEW:
+            m[:] = 0.0
+            for y in insiders(own):
+                _learn(y, m, known, *recipe)
+        elif said != OUT:
+            recent, length = _learn(x, m, known, *recipe)
+            if m[SEEN] > warm:
+                scores[i], lengths[i] = recent, length
 
 
 class Bocpd(Detector):
@@ -117,9 +129,9 @@ class Bocpd(Detector):
     Bayesian online change point detection: a new regime may begin at any row with the same probability, and is expected to
     be like all of the past: its prior is centred on the running mean and variance of all values, so units do not matter.
     Values should be nearly normal; for errors of 0 and 1 take Hddm. Range [0, 1]; about ``lag`` / ``every`` when nothing
-    happens, above 0.5 is a change, and is told about once in 10,000 independent normal values. Cold start: NaN for the
-    first ``warm`` values; NaN for a missing or infinite value, and for one that the gate holds out, which are not learned.
-    About 9 us a row, 32 * ``runs`` bytes an entity.
+    happens, above 0.5 is a change, and is told about once in 6,000 independent normal values. Cold start: NaN for the
+    first ``warm`` values; NaN for a value that is missing or beyond 1e150, and for one that the gate holds out, which are not
+    learned. About 9 us a row, 32 * ``runs`` bytes an entity.
 
     Parameters
     ----------
@@ -193,7 +205,7 @@ class Bocpd(Detector):
     def start(self) -> None:
         """Forget all entities."""
         self._entities = entities_of(self)
-        self._state, self._gate, self._runs = np.zeros((0, 4)), np.zeros((0, WIDTH)), np.zeros((0, self.runs + 1, 4))
+        self._state, self._gate, self._runs = np.zeros((0, RUNS + 1)), np.zeros((0, WIDTH)), np.zeros((0, self.runs + 1, 4))
 
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Give on the rows with their ``score``, and ``run_length`` if asked for."""
@@ -205,10 +217,10 @@ class Bocpd(Detector):
         return self._both(frame)[0]
 
     def _both(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        slots, fresh = place_rows(self, frame, "_state", "_gate", "_runs")
+        slots, fresh, values = place_values(self, frame, "_state", "_gate", "_runs")
         scores, lengths = np.empty(len(frame)), np.empty(len(frame))
         _score(
-            slots, fresh, numbers(frame, self.column), 1.0 / self.every, self.lag, self.warm, self.memory, self.hold, self._state,
+            slots, fresh, values, 1.0 / self.every, self.lag, self.warm, self.memory, self.hold, self._state,
             self._runs, self._gate, scores, lengths,
         )  # fmt: skip
         return scores, lengths

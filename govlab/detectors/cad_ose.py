@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.entities import check_entities, entities_of, place_rows
+from govlab.entities import check_entities, entities_of, place_values
 from govlab.errors import ArgumentError
-from govlab.frames import numbers
 from govlab.hashing import mix
 from govlab.step import Detector, Step, at_least
 
-MOST = 1e100  # a value beyond it is taken as it, so that no difference overflows
+LOW, HIGH, FENCE_LOW, FENCE_HIGH, ASKED = range(5)  # of a grid
+CUT = 100  # one value in so many, at both ends, is not in the middle
+FENCE = 20.0
 SEEN = 2  # a context seen less often says nothing
 NOVEL = np.uint64(0x9E3779B97F4A7C15)  # makes of the key of a context that of its count of new facts
 FACT = np.uint64(0xD1B54A32D192ED03)  # keeps the key of a fact apart from that of the context that it makes
@@ -47,19 +48,63 @@ def _counted(table, key, learn):
 
 
 @njit(cache=True, nogil=True)
-def _level(x, grid):
-    return np.int64(math.floor((x - grid[0]) / grid[1])) if grid[1] > 0.0 else 0
+def lay(past, first, reach, grid):
+    """Set the limits of the rows from ``first`` to before ``reach``: the range of those within a fence, and the fence.
+
+    It is ``FENCE`` times the range of the middle values on both sides of that. There is none where the middle is one value,
+    even if each value is taken once only.
+    """
+    known = np.empty(reach - first)
+    for t in range(first, reach):
+        known[t - first] = past[t % past.size]
+    known.sort()
+    grid[FENCE_LOW], grid[FENCE_HIGH], some = -np.inf, np.inf, known
+    for _ in range(2):
+        cut = max(1, some.size // CUT)
+        if 2 * cut < some.size and some[cut] < some[-1 - cut]:
+            span = FENCE * (some[-1 - cut] - some[cut])
+            grid[FENCE_LOW], grid[FENCE_HIGH], grid[ASKED] = some[cut] - span, some[-1 - cut] + span, 0.0
+            break
+        some = np.unique(known)
+    grid[LOW] = known[np.searchsorted(known, grid[FENCE_LOW])]
+    grid[HIGH] = known[np.searchsorted(known, grid[FENCE_HIGH], side="right") - 1]
+
+
+@njit(cache=True, nogil=True)
+def outgrown(x, grid):
+    """Tell whether the limits are to be set again: a value is more than their range outside of them, or there is no fence.
+
+    What is beyond the fence, or comes while there is none, may move it: that is tried at the first such value, the second, the
+    fourth, and so on.
+    """
+    span = grid[HIGH] - grid[LOW]
+    outside = not grid[LOW] - span <= x <= grid[HIGH] + span
+    if outside and grid[FENCE_LOW] <= x <= grid[FENCE_HIGH]:
+        return True
+    if outside or grid[FENCE_HIGH] == np.inf:
+        grid[ASKED] += 1.0
+        n = np.int64(grid[ASKED])
+        return n & (n - 1) == 0
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _level(x, grid, bits):
+    """Give the cell of a value; there are as many below and above the limits, and what is further away is in the outermost."""
+    cells = float(1 << bits)
+    step = (grid[HIGH] - grid[LOW]) / (cells - 1.0)
+    return np.int64(math.floor(min(max((x - grid[LOW]) / step, -cells), 2.0 * cells - 1.0)))
 
 
 @njit(cache=True, nogil=True)
 def _novelty(past, t, known, grid, bits, depth, table):
     """Give the evidence of row t, of which ``known`` rows before it are held in the ring, and learn it."""
-    total, level = 0.0, _level(past[t % past.size], grid)
+    total, level = 0.0, _level(past[t % past.size], grid, bits)
     for coarse in range(bits):
         key, best = mix(np.uint64(coarse + 1)), 0.0
         for back in range(min(depth, known) + 1):
             if back > 0:
-                key = mix(key ^ np.uint64(_level(past[(t - back) % past.size], grid) >> coarse))
+                key = mix(key ^ np.uint64(_level(past[(t - back) % past.size], grid, bits) >> coarse))
             context = mix(key + np.uint64(back))
             times = _counted(table, context, True)
             new = _counted(table, mix(context ^ mix(np.uint64(level >> coarse) ^ FACT)), True) == 0
@@ -73,12 +118,9 @@ def _novelty(past, t, known, grid, bits, depth, table):
 @njit(cache=True, nogil=True)
 def _learn_again(past, first, last, reach, bits, depth, grid, table):
     """Lay the grid over the rows from ``first`` to before ``reach`` and learn again those before ``last``."""
-    low, high = np.inf, -np.inf
-    for t in range(first, reach):
-        low, high = min(low, past[t % past.size]), max(high, past[t % past.size])
-    grid[0], grid[1], grid[2] = low, (high - low) / ((1 << bits) - 1), high
+    lay(past, first, reach, grid)
     table[:] = 0
-    if grid[1] > 0.0:
+    if grid[HIGH] > grid[LOW]:
         for t in range(first, last):
             _novelty(past, t, t - first, grid, bits, depth, table)
 
@@ -89,22 +131,21 @@ def _score(slots, fresh, values, warm, bits, depth, record, count, grid, ring, t
     for i in range(slots.size):
         s, scores[i] = slots[i], np.nan
         if fresh[i]:
-            count[s] = 0
+            count[s], grid[s, ASKED] = 0, 0.0
         if not np.isfinite(values[i]):
             continue
-        t, x = count[s], min(max(values[i], -MOST), MOST)
+        t, x = count[s], values[i]
         ring[s, t % history] = x
         count[s] += 1
         if t < warm:
             continue
         known = min(t, history - 1)
         if t == warm or t % history == 0:
-            # again at fixed rows: so what has left the ring is forgotten, and an outlier does not make the grid coarse for ever
+            # again at fixed rows: so what has left the ring is forgotten
             _learn_again(ring[s], t - known, t, t, bits, depth, grid[s], table[s])
-        span = grid[s, 2] - grid[s, 0]
-        if x < grid[s, 0] - span or x > grid[s, 2] + span:
+        if outgrown(x, grid[s]):
             _learn_again(ring[s], t - known, t, t + 1, bits, depth, grid[s], table[s])
-        raw = _novelty(ring[s], t, known, grid[s], bits, depth, table[s]) if grid[s, 1] > 0.0 else 0.0
+        raw = _novelty(ring[s], t, known, grid[s], bits, depth, table[s]) if grid[s, HIGH] > grid[s, LOW] else 0.0
         scores[i] = beside(raw, recent[s], t - warm, record)
         if record > 0:
             recent[s, (t - warm) % record] = raw
@@ -122,8 +163,9 @@ class CadOse(Detector):
     strange would alarm at every row, so only a *local record* counts.
 
     Range: at least 0, in nats, and with ``record`` any number: what is no record gives by how much it is not (0 or less).
-    Cold start: NaN for the first ``warm`` values of an entity; NaN for a missing or infinite value, which is not learned.
-    About 1 us a row, and 8 * (``history`` + ``places``) bytes an entity, 330 kB.
+    Cold start: NaN for the first ``warm`` values of an entity; NaN for a value that is missing or beyond 1e150, which is not
+    learned. About 1 us a row, and ``history`` times that whenever the grid is laid anew; 8 * (``history`` + ``places``) bytes an
+    entity, 330 kB.
 
     Parameters
     ----------
@@ -141,6 +183,9 @@ class CadOse(Detector):
     history : int
         Values that are remembered, more than ``warm``. The grid lies over their range, never over what is to come: it is laid
         anew, and they are learned again, when a value is more than that range outside of it, and every ``history`` values.
+        What is more than 20 times the range of the middle 98 % beyond that (of the different values, where 98 % are equal) is
+        left out of the range and counts as being in the outermost cell, a range away: else one spike would put all else into
+        one cell, and hide what comes later. Less than 20 would leave out what is merely rare.
     places : int
         Places in the table of contexts and facts, even; where it is full, what was seen least gives way.
     warm : int
@@ -196,13 +241,13 @@ class CadOse(Detector):
     def start(self) -> None:
         """Forget all entities."""
         self._entities = entities_of(self)
-        self._count, self._grid, self._ring = np.zeros(0, "int64"), np.zeros((0, 3)), np.zeros((0, self.history))
+        self._count, self._grid, self._ring = np.zeros(0, "int64"), np.zeros((0, ASKED + 1)), np.zeros((0, self.history))
         self._table, self._recent = np.zeros((0, self.places, 2), "uint32"), np.zeros((0, max(self.record, 1)))
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row and then learn it, shape (n,)."""
-        slots, fresh = place_rows(self, frame, "_count", "_grid", "_ring", "_table", "_recent")
-        scores, values = np.empty(len(frame)), numbers(frame, self.column)
+        slots, fresh, values = place_values(self, frame, "_count", "_grid", "_ring", "_table", "_recent")
+        scores = np.empty(len(frame))
         _score(
             slots, fresh, values, self.warm, self.bits, self.depth, self.record, self._count, self._grid, self._ring, self._table,
             self._recent, scores,

@@ -12,6 +12,20 @@ from govlab.step import Step, at_least
 
 
 @njit(cache=True, nogil=True)
+def renew(ring, known, count, x):
+    """Put a number into a ring, of which ``count`` were put in before, and among the same in rising order."""
+    place, n = count % ring.size, min(count, ring.size)
+    low = np.searchsorted(known[:n], x)
+    last = np.searchsorted(known[:n], ring[place]) if n == ring.size else n  # where the oldest makes room
+    if last < low:
+        low -= 1
+        known[last:low] = known[last + 1 : low + 1]
+    else:
+        known[low + 1 : last + 1] = known[low:last].copy()
+    known[low] = ring[place] = x
+
+
+@njit(cache=True, nogil=True)
 def _calibrate(slots, fresh, scores, warm, count, ring, ranked, out):
     window = ring.shape[1]
     for i in range(slots.size):
@@ -24,20 +38,10 @@ def _calibrate(slots, fresh, scores, warm, count, ring, ranked, out):
         n = min(count[s], window)
         known = ranked[s]
         low = np.searchsorted(known[:n], x)
-        high = low
-        while high < n and known[high] == x:
-            high += 1
+        high = np.searchsorted(known[:n], x, side="right")
         # as many as are higher, half of those that are equal, and half of itself
         out[i] = (n - high + 0.5 * (high - low) + 0.5) / (n + 1.0) if count[s] >= warm else np.nan
-        if n == window:
-            gone = np.searchsorted(known[:n], ring[s, count[s] % window])
-            known[gone : n - 1] = known[gone + 1 : n]
-            n -= 1
-            if gone < low:
-                low -= 1
-        known[low + 1 : n + 1] = known[low:n].copy()
-        known[low] = x
-        ring[s, count[s] % window] = x
+        renew(ring[s], known, count[s], x)
         count[s] += 1
 
 

@@ -9,7 +9,9 @@ import pandas as pd
 from numba import njit
 
 from govlab import frames
-from govlab.errors import ArgumentError, SchemaError
+from govlab.detectors.cad_ose import beside
+from govlab.entities import check_entities
+from govlab.errors import SchemaError
 from govlab.keys import grow
 from govlab.step import Detector, Step, at_least
 
@@ -82,15 +84,6 @@ def _raw(x, t, shape, k, history, near_value, near_shape, counts, work):
 
 
 @njit(cache=True, nogil=True)
-def _beside(raw, recent, count):
-    """Give the raw score if it is above all recent ones, else by how much it is not (zero or less)."""
-    top = -np.inf
-    for j in range(min(count, recent.size)):
-        top = max(top, recent[j])
-    return raw if raw > top else raw - top
-
-
-@njit(cache=True, nogil=True)
 def _run(xs, scores, values, near_value, near_shape, recent, counts, shape, k, history, calibration, warm, work):
     """Score each row and then learn it, in order."""
     for i in range(xs.size):
@@ -103,7 +96,7 @@ def _run(xs, scores, values, near_value, near_shape, recent, counts, shape, k, h
         values[t] = xs[i]
         raw, a, b = _raw(values, t, shape, k, history, near_value, near_shape, counts, work)
         if counts[LEARNED] >= warm:
-            scores[i] = _beside(raw, recent, counts[RAWS])
+            scores[i] = beside(raw, recent, counts[RAWS], recent.size)
         if a >= 0.0:
             near_value[counts[VALUES] % calibration] = a
             counts[VALUES] += 1
@@ -165,7 +158,7 @@ class ConformalKnn(Detector):
     warm : int, default 150
         Rows that an entity must have learned before it is scored; at least ``2 * shape + k``.
     max_entities : int, default 256
-        So many entities have state, in the order in which they came; the score of any further one is NaN.
+        So many entities have state, those that came first; they are never forgotten, and the score of any further one is NaN.
 
     Raises
     ------
@@ -182,7 +175,7 @@ class ConformalKnn(Detector):
         ``record`` rows. So a threshold above zero never fires on the echo of an event, and entities that have
         learned equally much share one scale.
     Cold start
-        NaN for the first ``warm`` rows of an entity. A value that is missing or infinite scores NaN and is not learned:
+        NaN for the first ``warm`` rows of an entity. A value that is missing or beyond 1e150 scores NaN and is not learned:
         the shapes run over the gap.
     Cost
         About ``history * (shape + 1)`` products and ``2 * calibration`` comparisons a row, whatever the data: 20 to 40
@@ -224,11 +217,10 @@ class ConformalKnn(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        bounds = {"k": 1, "shape": 2, "calibration": 1, "record": 0, "max_entities": 1, "history": 5, "warm": 5}
+        check_entities(self)
+        bounds = {"k": 1, "shape": 2, "calibration": 1, "record": 0, "history": 5, "warm": 5}
         for field, least in bounds.items():
             at_least(self, field, least)
-            if not isinstance(getattr(self, field), int | np.integer):
-                raise ArgumentError(f"ConformalKnn: {field}={getattr(self, field)!r}; expected a whole number.")
         at_least(self, "history", self.shape + self.k)  # else no earlier block
         at_least(self, "warm", 2 * self.shape + self.k)  # else no past distance
 
@@ -244,7 +236,7 @@ class ConformalKnn(Detector):
         m, fill, work = memory, memory.counts[FILL], np.empty(self.history + self.k)
         y = np.append(m.past[max(0, fill - self.history - self.shape + 1) : fill], value)
         raw, _, _ = _raw(y, y.size - 1, self.shape, self.k, self.history, m.near_value, m.near_shape, m.counts, work)
-        return float(_beside(raw, m.recent, m.counts[RAWS]))
+        return float(beside(raw, m.recent, m.counts[RAWS], self.record))
 
     def learn_one(self, x: dict[str, Any]) -> None:
         """Learn one row."""
@@ -255,10 +247,7 @@ class ConformalKnn(Detector):
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row and then learn it, in order; float64, shape (n,)."""
         frames.require(frame, (self.column, self.by), "ConformalKnn")
-        try:
-            values = frame[self.column].to_numpy("float64", na_value=np.nan)
-        except (ValueError, TypeError) as error:
-            raise SchemaError(f"ConformalKnn: column {self.column!r} must hold numbers: {error}.") from error
+        values = frames.measures(frame, self.column)
         scores = np.full(len(frame), np.nan)
         rows = np.flatnonzero(np.isfinite(values))
         for key, places in self._by_entity(frame, rows):
@@ -269,7 +258,10 @@ class ConformalKnn(Detector):
         """Deal the rows to their entities, which do not touch each other; both stay in the order in which they came."""
         if self.by is None or not rows.size:
             return [(None, rows)] if rows.size else []
-        codes, found = pd.factorize(frame[self.by].iloc[rows], use_na_sentinel=False)
+        try:
+            codes, found = pd.factorize(frame[self.by].iloc[rows], use_na_sentinel=False)
+        except TypeError as error:
+            raise SchemaError(f"column {self.by!r} holds values that name no entity ({error}); make text of them first.") from error
         numbers: dict[Any, int] = {}
         codes = np.array([numbers.setdefault(_name(name), len(numbers)) for name in found.tolist()])[codes]
         ends = np.cumsum(np.bincount(codes))
@@ -292,7 +284,8 @@ class ConformalKnn(Detector):
 
 
 def _number(value: Any) -> float:
-    return float("nan") if value is None or value is pd.NA else float(value)
+    x = float("nan") if value is None or value is pd.NA else float(value)
+    return x if abs(x) <= frames.LARGEST else float("nan")
 
 
 def _name(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from govlab.detectors.cad_ose import beside
 from govlab.detectors.calibrated import _calibrate
 from govlab.entities import check_entities, entities_of, place_rows
 from govlab.errors import ArgumentError
+from govlab.frames import require
 from govlab.keys import grow
+from govlab.pipeline import Pipeline
 from govlab.step import Detector, Step, at_least
 
 
@@ -37,6 +40,13 @@ def _sum(slots, fresh, evidence, ranked, record, given, count, recent, scores):
             if record > 0:
                 recent[s, count[s] % record] = total
                 count[s] += 1
+
+
+def _scores(step: Step) -> bool:
+    """Tell whether a step gives its rows a score of its own; a pipeline does if one of its steps does."""
+    if isinstance(step, Pipeline):
+        return any(map(_scores, step.steps))
+    return isinstance(step, Detector) and getattr(step, "give", "score") == "score"
 
 
 class Fused(Detector):
@@ -73,7 +83,7 @@ class Fused(Detector):
     Raises
     ------
     ArgumentError
-        There is no detector, or one is no step, or gives on other rows than it takes.
+        There is no detector, or one is no step, or gives no score, or gives on other rows than it takes.
 
     References
     ----------
@@ -111,12 +121,16 @@ class Fused(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        given = [self.detectors] if isinstance(self.detectors, Step) else list(self.detectors)
+        given = [self.detectors] if isinstance(self.detectors, Step) else self.detectors
+        if isinstance(given, str) or not isinstance(given, Sequence):
+            raise ArgumentError(f"Fused: detectors={given!r}; expected a list of them, such as [gl.detectors.EwmaZ('value')].")
         if not given:
             raise ArgumentError("Fused: give at least one detector, such as gl.detectors.EwmaZ('value').")
         for step in given:
             if not isinstance(step, Step) or step.absorbs:
                 raise ArgumentError(f"Fused: {step!r} cannot score the rows that it takes; expected instances of Detector.")
+            if not _scores(step):  # the score of a step before would be ranked in its place
+                raise ArgumentError(f"Fused: {step!r} gives no score; expected instances of Detector, or pipelines with one.")
         if not isinstance(self.ranked, bool):
             raise ArgumentError(f"Fused: ranked={self.ranked!r}; expected True or False.")
         self.detectors = [step.fresh() for step in given]
@@ -135,14 +149,16 @@ class Fused(Detector):
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row and then learn it, shape (n,)."""
-        slots, fresh = place_rows(self, frame, "_count", "_recent", "_given")
+        require(frame, [self.by], "Fused")
         evidence = np.empty((len(self._parts), len(frame)))
         for d, part in enumerate(self._parts):
             out = part.process(frame)
             if len(out) != len(frame) or "score" not in out:
                 raise ArgumentError(f"Fused: {part.name} must give on each row that it takes, with a score.")
-            self._past[d] = past = tuple(grow(array, len(self._count)) for array in self._past[d])
             evidence[d] = out["score"].to_numpy("float64")
+        slots, fresh = place_rows(self, frame, "_count", "_recent", "_given")  # after all that may refuse the frame
+        for d in range(len(self._parts)):
+            self._past[d] = past = tuple(grow(array, len(self._count)) for array in self._past[d])
             if self.ranked:
                 _calibrate(slots, fresh, evidence[d].copy(), self.warm, *past, evidence[d])
         scores = np.empty(len(frame))

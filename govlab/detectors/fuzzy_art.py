@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.detectors.cad_ose import MOST, beside
-from govlab.entities import check_entities, entities_of, place_rows
+from govlab.detectors.cad_ose import ASKED, HIGH, LOW, beside, lay, outgrown
+from govlab.entities import check_entities, entities_of, place_values
 from govlab.errors import ArgumentError
-from govlab.frames import numbers
 from govlab.step import Detector, Step, above, at_least
 
 USED, OPENED, SHOWN = range(3)  # what the counts of a scale count: categories held, ever opened, and blocks
@@ -64,10 +63,8 @@ def _show(code, d, vigilance, t, weights, last, counts):
 @njit(cache=True, nogil=True)
 def _learn_again(past, first, end, reach, least, code, grid, vigilance, weights, last, counts):
     """Take the range of the rows from ``first`` to before ``reach``, set the vigilance by those before ``end``, and learn them."""
-    low, high = np.inf, -np.inf
-    for t in range(first, reach):
-        low, high = min(low, past[t % past.size]), max(high, past[t % past.size])
-    grid[0], grid[1] = low, high
+    lay(past, first, reach, grid)
+    low, high = grid[LOW], grid[HIGH]
     if high <= low:
         return
     for k in range(vigilance.size):
@@ -93,10 +90,10 @@ def _score(slots, fresh, values, warm, least, record, count, grid, ring, vigilan
     for i in range(slots.size):
         s, scores[i] = slots[i], np.nan
         if fresh[i]:
-            count[s] = 0
+            count[s], grid[s, ASKED] = 0, 0.0
         if not np.isfinite(values[i]):
             continue
-        t, x = count[s], min(max(values[i], -MOST), MOST)
+        t, x = count[s], values[i]
         ring[s, t % history] = x
         count[s] += 1
         if t < warm:
@@ -104,14 +101,13 @@ def _score(slots, fresh, values, warm, least, record, count, grid, ring, vigilan
         first, state = t - min(t, history - 1), (code, grid[s], vigilance[s], weights[s], last[s], counts[s])
         if t == warm or t % history == 0:
             _learn_again(ring[s], first, t, t, least, *state)
-        span = grid[s, 1] - grid[s, 0]
-        if x < grid[s, 0] - span or x > grid[s, 1] + span:
+        if outgrown(x, grid[s]):
             _learn_again(ring[s], first, t, t + 1, least, *state)
-            span = grid[s, 1] - grid[s, 0]
+        span = grid[s, HIGH] - grid[s, LOW]
         raw = 0.0
         if span > 0.0:
             for k in range(vigilance.shape[1]):
-                _code(ring[s], t, k, grid[s, 0], span, code)
+                _code(ring[s], t, k, grid[s, LOW], span, code)
                 shown, opened = counts[s, k, SHOWN], counts[s, k, OPENED]
                 match, new = _show(code, 1 << k, vigilance[s, k], t, weights[s, k], last[s, k], counts[s, k])
                 if new:
@@ -131,8 +127,8 @@ class FuzzyArt(Detector):
     summed over the scales. A state that stays strange would alarm at every row, so only a *local record* counts.
 
     Range: at least 0, in nats, and with ``record`` any number: what is no record gives by how much it is not (0 or less).
-    Cold start: NaN for the first ``warm`` values of an entity; NaN for a missing or infinite value, which is not learned.
-    About 1 us a row for a dozen categories, in proportion to their number; 110 kB an entity, as 8 * ``history`` + 8 *
+    Cold start: NaN for the first ``warm`` values of an entity; NaN for a value that is missing or beyond 1e150, which is not
+    learned. About 1 us a row for a dozen categories, in proportion to their number; 110 kB an entity, as 8 * ``history`` + 8 *
     ``scales`` * ``categories`` * (2^``scales`` + 1) bytes.
 
     Parameters
@@ -153,7 +149,9 @@ class FuzzyArt(Detector):
     history : int
         Values that are remembered, more than ``warm``. Values are scaled by their range, never by what is to come; that, the
         vigilance and the categories are learned again when a value is more than that range outside of it, and every
-        ``history`` values.
+        ``history`` values. What is more than 20 times the range of the middle 98 % beyond that (of the different values, where
+        98 % are equal) is left out of the range, and counts as one range away from it: else one spike would make all else alike,
+        and hide what comes later. Less than 20 would leave out what is merely rare.
     warm : int
         So many values are learned before the first is scored, at least twice the longest block.
     max_entities : int
@@ -208,15 +206,17 @@ class FuzzyArt(Detector):
     def start(self) -> None:
         """Forget all entities."""
         self._entities = entities_of(self)
-        self._count, self._grid, self._ring = np.zeros(0, "int64"), np.zeros((0, 2)), np.zeros((0, self.history))
+        self._count, self._grid, self._ring = np.zeros(0, "int64"), np.zeros((0, ASKED + 1)), np.zeros((0, self.history))
         self._vigilance, self._counts = np.zeros((0, self.scales)), np.zeros((0, self.scales, 3), "int64")
         self._weights = np.zeros((0, self.scales, self.categories, 2**self.scales))
         self._last, self._recent = np.zeros((0, self.scales, self.categories), "int64"), np.zeros((0, max(self.record, 1)))
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row and then learn it, shape (n,)."""
-        slots, fresh = place_rows(self, frame, "_count", "_grid", "_ring", "_vigilance", "_weights", "_last", "_counts", "_recent")
-        scores, values = np.empty(len(frame)), numbers(frame, self.column)
+        slots, fresh, values = place_values(
+            self, frame, "_count", "_grid", "_ring", "_vigilance", "_weights", "_last", "_counts", "_recent"
+        )
+        scores = np.empty(len(frame))
         _score(
             slots, fresh, values, self.warm, self.vigilance, self.record, self._count, self._grid, self._ring, self._vigilance,
             self._weights, self._last, self._counts, self._recent, scores,

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.entities import check_entities, entities_of, place_rows
-from govlab.frames import numbers
+from govlab.entities import check_entities, entities_of, place_values
+from govlab.frames import LARGEST
 from govlab.step import Detector, Step, above, at_least, one_of
 
 
@@ -48,8 +48,8 @@ class RobustZ(Detector):
     """Score a value by its distance from the median of the last ones of its entity, in median absolute deviations.
 
     A burst cannot drag the median along before it fills half of the window. Range: any number with one tail, at least 0
-    with both. Cold start: NaN for the first ``warm`` values; NaN for a missing or infinite value, which is not learned.
-    About 3 us a row and 8 * ``window`` bytes an entity.
+    with both. Cold start: NaN for the first ``warm`` values; NaN for a value that is missing or beyond 1e150, which is not
+    learned. About 3 us a row and 8 * ``window`` bytes an entity.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class RobustZ(Detector):
     warm : int
         So many values are learned before the first is scored.
     floor : float
-        Added to the deviation, in the unit of the column, above 0; 1 suits counts.
+        Added to the deviation, in the unit of the column, above 1e-150; 1 suits counts.
     tail : {"upper", "lower", "both"}
         Which side is anomalous.
     max_entities : int
@@ -100,7 +100,7 @@ class RobustZ(Detector):
         """Check the recipe."""
         for field, least in (("window", 3), ("warm", 1)):
             at_least(self, field, least)
-        above(self, "floor", 0)
+        above(self, "floor", 1 / LARGEST, most=LARGEST)
         one_of(self, "tail", ("upper", "lower", "both"))
         check_entities(self)
 
@@ -111,9 +111,8 @@ class RobustZ(Detector):
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row and then learn it, shape (n,)."""
-        slots, fresh = place_rows(self, frame, "_count", "_past")
+        slots, fresh, values = place_values(self, frame, "_count", "_past")
         scores = np.empty(len(frame))
-        values = numbers(frame, self.column)
         side = {"upper": 1, "lower": -1, "both": 0}[self.tail]
         _score(slots, fresh, values, self.warm, self.floor, side, self._count, self._past, scores)
         return scores

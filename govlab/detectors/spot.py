@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.entities import check_entities, entities_of, place_rows
+from govlab.detectors.calibrated import renew
+from govlab.entities import check_entities, entities_of, place_values
 from govlab.errors import ArgumentError
-from govlab.frames import numbers, put
+from govlab.frames import LARGEST, put
 from govlab.step import Detector, Step, above, at_least, one_of
 
 LEAST = 1e-300  # of a probability
-MOST = 1e100  # a value beyond it is taken as it, so that no difference overflows
 
 
 @njit(cache=True, nogil=True)
@@ -83,7 +83,7 @@ def _score(slots, fresh, values, warm, refit, level, guard, tail, drift, count, 
             continue
         c = count[s]
         n = min(c, window)
-        x = min(max(values[i], -MOST), MOST)
+        x = values[i]
         if drift > 0:
             mean[s] = x if c == 0 else mean[s]
             x -= mean[s]
@@ -95,9 +95,7 @@ def _score(slots, fresh, values, warm, refit, level, guard, tail, drift, count, 
                     turned[j] = -known[n - 1 - j]
                 _fit(turned[:n], level, fits[s, 1])
             low = np.searchsorted(known[:n], x)
-            high = low
-            while high < n and known[high] == x:
-                high += 1
+            high = np.searchsorted(known[:n], x, side="right")
             tie = 0.5 * (high - low) + 0.5
             above, below = _upper((n - high + tie) / (n + 1.0), x, fits[s, 0]), _upper((low + tie) / (n + 1.0), -x, fits[s, 1])
             tails[i] = max(above if tail == 1 else (below if tail == -1 else min(1.0, 2.0 * min(above, below))), LEAST)
@@ -108,14 +106,8 @@ def _score(slots, fresh, values, warm, refit, level, guard, tail, drift, count, 
                 x = fits[s, 0, 0] + gpd_quantile(edge / fits[s, 0, 1], fits[s, 0, 2], fits[s, 0, 3])
             elif below < edge and tail <= 0 and fits[s, 1, 3] > 0.0:
                 x = -fits[s, 1, 0] - gpd_quantile(edge / fits[s, 1, 1], fits[s, 1, 2], fits[s, 1, 3])
-        if n == window:
-            gone = np.searchsorted(known[:n], ring[s, c % window])
-            known[gone : n - 1] = known[gone + 1 : n]
-            n -= 1
-        low = np.searchsorted(known[:n], x)
-        known[low + 1 : n + 1] = known[low:n].copy()
-        known[low] = x
-        ring[s, c % window] = x
+            x = min(max(x, -LARGEST), LARGEST)  # a quantile of huge values would overflow
+        renew(ring[s], known, c, x)
         if drift > 0:
             mean[s] += x * max(1.0 / drift, 1.0 / (c + 1.0))
         count[s] += 1
@@ -128,7 +120,7 @@ class Spot(Detector):
     whatever the distribution, nearly a generalised Pareto one: that is fitted to the highest of the last ``window`` values,
     and gives p there; below the quantile p is the rank. On any column it is a detector; after a detector
     (``column="score"``) it turns scores into ``p`` (``give="p"``), so that a threshold is a rate of false alarms. Range: 0 to
-    300. Cold start: NaN for the first ``warm`` values of an entity; NaN for a missing or infinite value, which is not
+    300. Cold start: NaN for the first ``warm`` values of an entity; NaN for a value that is missing or beyond 1e150, which is not
     learned. About 2 us a row and 16 * ``window`` bytes an entity.
 
     Parameters
@@ -219,8 +211,8 @@ class Spot(Detector):
         return put(frame, p=p) if self.give == "p" else put(frame, score=scores)
 
     def _tails(self, frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        slots, fresh = place_rows(self, frame, "_count", "_mean", "_fits", "_ring", "_ranked")
-        values, tails, scores = numbers(frame, self.column), np.empty(len(frame)), np.empty(len(frame))
+        slots, fresh, values = place_values(self, frame, "_count", "_mean", "_fits", "_ring", "_ranked")
+        tails, scores = np.empty(len(frame)), np.empty(len(frame))
         side = {"upper": 1, "lower": -1, "both": 0}[self.tail]
         _score(
             slots, fresh, values, self.warm, self.refit, self.level, self.guard, side, self.drift, self._count, self._mean,

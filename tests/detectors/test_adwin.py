@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from drawn import START, S, column, cuts, frame_of, rows
+from drawn import START, S, column, cuts, frame_of, huge, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_drift import adwin
@@ -11,7 +11,9 @@ from river import drift
 from govlab.detectors import Adwin
 from govlab.errors import ArgumentError
 
-small = st.one_of(st.integers(0, 1).map(float), st.floats(-10, 10).map(lambda v: round(v, 2)), st.sampled_from([1e4]), st.none())
+small = st.one_of(
+    st.integers(0, 1).map(float), st.floats(-10, 10).map(lambda v: round(v, 2)), st.sampled_from([1e4]), huge, st.none()
+)
 NOISE = np.random.default_rng(0).normal(size=2_000)
 
 
@@ -55,6 +57,16 @@ def test_with_the_span_of_errors_it_alarms_at_the_rows_where_river_does(every):
 def test_a_shift_by_one_deviation_is_told_soon():
     found = told([*NOISE[:1000], *(NOISE[1000:] + 1)])
     assert 1_000 < found[0] < 1_130
+
+
+@pytest.mark.parametrize("level", [1e9, 1e12, 1.7e15])
+def test_far_from_0_a_change_does_not_drown_in_rounding(level):
+    noise = np.random.default_rng(2).normal(size=30_000)
+    near = told(np.round(noise * 4) / 4)
+    assert near == told(level + np.round(noise * 4) / 4)
+    assert told([*NOISE[:1000], *(NOISE[1000:] + 1)])[0] == pytest.approx(
+        told([*(level + NOISE[:1000]), *(level + NOISE[1000:] + 1)])[0], abs=32
+    )
 
 
 def test_nothing_is_told_where_nothing_changes():

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from drawn import S, column, cuts, frame_of, rows
+from drawn import S, column, cuts, frame_of, huge, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_rates import anomaly_likelihood
@@ -10,7 +10,7 @@ from naive_rates import anomaly_likelihood
 from govlab.detectors import AnomalyLikelihood
 from govlab.errors import ArgumentError
 
-small = st.one_of(st.floats(-10, 10), st.sampled_from([0.0, 1e6, math.inf]), st.none())
+small = st.one_of(st.floats(-10, 10), st.sampled_from([0.0, 1e6, math.inf]), huge, st.none())
 
 
 @given(

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from drawn import START, S, cuts, frame_of, rows, run
+from drawn import START, S, cuts, frame_of, huge, rows, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_drift import bocpd
@@ -10,7 +10,9 @@ from naive_drift import bocpd
 from govlab.detectors import Bocpd
 from govlab.errors import ArgumentError
 
-small = st.one_of(st.floats(-10, 10).map(lambda v: round(v, 2)), st.integers(0, 1).map(float), st.sampled_from([1e3]), st.none())
+small = st.one_of(
+    st.floats(-10, 10).map(lambda v: round(v, 2)), st.integers(0, 1).map(float), st.sampled_from([1e3]), huge, st.none()
+)
 NOISE = np.random.default_rng(0).normal(size=1_000)
 SHIFT = np.concatenate([NOISE[:500], NOISE[500:] + 5])
 
@@ -21,7 +23,14 @@ def scored(values, **recipe):
     return out["score"].to_numpy(), out["run_length"].to_numpy()
 
 
-@given(rows(values=small), cuts, st.sampled_from([3.0, 50.0]), st.integers(1, 3), st.sampled_from([4, 500]), st.integers(0, 3))
+@given(
+    rows(values=small, most=120, keys=st.sampled_from(["a", "a", "a", "b", None])),
+    cuts,
+    st.sampled_from([3.0, 50.0]),
+    st.integers(1, 3),
+    st.sampled_from([4, 500]),
+    st.integers(0, 3),
+)
 @settings(max_examples=25, deadline=None)
 def test_it_scores_as_the_naive_twin_does(drawn, cuts, every, lag, memory, hold):
     recipe = {"every": every, "lag": lag, "memory": memory, "warm": 4, "hold": hold}
@@ -54,6 +63,12 @@ def test_nothing_is_told_where_nothing_changes():
     scores, lengths = scored(NOISE)
     assert np.nanmax(scores) < 0.5
     assert 1_000 == lengths[-1]
+
+
+@pytest.mark.parametrize("level", [1e9, 1.7e15])
+def test_far_from_0_a_change_does_not_drown_in_rounding(level):
+    values = np.round(SHIFT * 4) / 4
+    np.testing.assert_allclose(scored(values)[0], scored(values + level)[0], rtol=1e-6)
 
 
 def test_the_unit_does_not_matter():

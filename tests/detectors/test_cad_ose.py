@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from drawn import S, column, cuts, frame_of, rows
+from drawn import S, column, cuts, frame_of, huge, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_rates import cad_ose
@@ -10,7 +10,7 @@ from naive_rates import cad_ose
 from govlab.detectors import CadOse
 from govlab.errors import ArgumentError
 
-small = st.one_of(st.floats(-10, 10), st.integers(0, 3).map(float), st.sampled_from([1e3, 1e6, math.inf]), st.none())
+small = st.one_of(st.floats(-10, 10), st.integers(0, 3).map(float), st.sampled_from([1e3, 1e6, math.inf]), huge, st.none())
 
 
 @given(
@@ -79,6 +79,26 @@ def test_a_level_out_of_the_history_is_forgotten():
     again = [*steps[:100], *[30.0] * 5, *steps[:500], 30.0]
     kept, forgotten = (scored(again, warm=50, history=h)[-1] for h in (1_000, 200))
     assert kept <= 0 < forgotten
+
+
+@pytest.mark.parametrize("spike", [1e4, -1e6, 1e150])
+@pytest.mark.parametrize("at", [60, 300])
+def test_one_spike_does_not_hide_what_comes_later(spike, at):
+    later = [*noise[:500], *[15.0] * 3, *noise[500:]]
+    without, scores = scored(later), scored([*later[:at], spike, *later[at:]])
+    assert scores[501] > 20
+    assert (scores > 0).sum() == pytest.approx((without > 0).sum(), rel=0.4)
+
+
+def test_one_spike_out_of_a_constant_does_not_hide_what_comes_later():
+    scores = scored([*[-5.0] * 300, 1e9, *noise, *[15.0] * 3])
+    assert scores[300] > 30
+    assert scores[901] > 20
+
+
+def test_another_unit_is_the_scale_once_it_has_come_a_few_times():
+    scores = scored([*noise, *[v * 1e4 for v in noise], 1.5e5])
+    assert scores[1_200] > 20
 
 
 def test_a_small_table_still_finds_what_is_far_away():

@@ -102,7 +102,7 @@ def test_it_gives_nan_until_warm():
     assert not np.isnan(scores[150:]).any()
 
 
-@pytest.mark.parametrize("gap", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("gap", [math.nan, math.inf, -math.inf, 1e160])
 def test_a_value_that_is_not_finite_scores_nan_and_is_not_learned(gap):
     values = noisy(100)
     detector, other = ConformalKnn(**SMALL), ConformalKnn(**SMALL)
@@ -139,7 +139,7 @@ def test_all_values_equal_are_nowhere_a_record_after_the_first_score():
 
 def test_huge_values_give_no_nan_and_do_not_spoil_later_scores():
     values = noisy(600)
-    values[200] = 1e200
+    values[200] = 1e149
     scores = ConformalKnn().score_learn_many(frame_of(values))
     assert scores[200] > 0
     assert not np.isnan(scores[150:]).any()
@@ -192,6 +192,20 @@ def test_numbers_of_any_type_are_taken(dtype):
     assert not np.isnan(ConformalKnn().score_learn_many(pd.DataFrame({"value": values}))[150:]).any()
 
 
+def test_columns_that_cannot_be_read_are_refused_with_what_to_do():
+    twice = pd.DataFrame([[1.0, 2.0]], columns=["value", "value"])
+    with pytest.raises(SchemaError, match="more than one column 'value'"):
+        ConformalKnn().score_learn_many(twice)
+    for name in (["a"], {"a"}):
+        with pytest.raises(SchemaError, match="'who' holds values that name no entity"):
+            ConformalKnn(by="who").score_learn_many(pd.DataFrame({"value": [1.0], "who": pd.Series([name])}))
+
+
+def test_a_missing_object_is_a_gap():
+    values = pd.Series([*noisy(200), pd.NA], dtype="object")
+    assert np.isnan(ConformalKnn().score_learn_many(pd.DataFrame({"value": values}))[-1])
+
+
 def test_an_empty_frame_gives_no_scores():
     assert ConformalKnn(by="who").score_learn_many(frame_of([], who=[])).shape == (0,)
 
@@ -217,7 +231,7 @@ def test_a_parameter_out_of_range_is_named(field, value):
 def test_a_column_that_is_missing_or_holds_text_is_named():
     with pytest.raises(SchemaError, match="Did you mean 'value'"):
         ConformalKnn(column="valu").score_learn_many(frame_of([1.0]))
-    with pytest.raises(SchemaError, match="'who' must hold numbers"):
+    with pytest.raises(SchemaError, match="'who' does not hold numbers"):
         ConformalKnn(column="who").score_learn_many(frame_of([1.0], who=["ann"]))
 
 

@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from drawn import S, column, cuts, frame_of, rows
+from drawn import S, column, cuts, frame_of, huge, rows, values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import ewma_z
@@ -9,7 +9,13 @@ from naive import ewma_z
 from govlab.detectors import EwmaZ
 
 
-@given(rows(), cuts, st.sampled_from(["upper", "lower", "both"]), st.integers(1, 6), st.sampled_from([100, 10_000]))
+@given(
+    rows(values=st.one_of(values, values, huge)),
+    cuts,
+    st.sampled_from(["upper", "lower", "both"]),
+    st.integers(1, 6),
+    st.sampled_from([100, 10_000]),
+)
 @settings(max_examples=60, deadline=None)
 def test_it_scores_as_the_naive_twin_does(drawn, cuts, tail, most, expire):
     step = EwmaZ("value", "key", 0.3, 2, 0.5, tail, most, f"{expire}s")

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_rates import fused
 
-from govlab.detectors import AnomalyLikelihood, EwmaZ, Fused, RobustZ
+from govlab.detectors import AnomalyLikelihood, Calibrated, EwmaZ, Fused, RobustZ, Spot
 from govlab.errors import ArgumentError, SchemaError
 from govlab.pipeline import Pipeline
+from govlab.prepare import Deduplicate
 from govlab.step import Step
 
 INNER = [EwmaZ("value", "key", warm=3), RobustZ("value", window=5, warm=4)]
@@ -77,7 +78,27 @@ def test_the_detectors_given_stay_as_they_were():
     assert math.isnan(given.process(frame([1.0]))["score"].iloc[0])
 
 
-@pytest.mark.parametrize("wrong", [[], [EwmaZ], ["ewma_z"]])
+@pytest.mark.parametrize("part", [Spot(give="p"), Deduplicate(), Pipeline(Deduplicate(), Calibrated())])
+def test_a_part_that_gives_no_score_is_refused_as_that_of_a_step_before_would_be_ranked(part):
+    with pytest.raises(ArgumentError, match="gives no score; expected instances of Detector"):
+        Fused([EwmaZ("value"), part])
+
+
+def test_a_pipeline_with_a_detector_in_it_gives_a_score():
+    nested = Pipeline(EwmaZ("value"), Calibrated())
+    np.testing.assert_array_equal(*(column(Fused([p], warm=20), frame(noise), "score") for p in (nested, EwmaZ("value"))))
+
+
+def test_an_entity_inherits_nothing_though_a_frame_was_refused_in_between():
+    step = Fused([EwmaZ("value")], "key", warm=20, max_entities=1)
+    known = frame(noise).assign(key="a")
+    step.process(known)
+    with pytest.raises(SchemaError, match="does not hold numbers"):
+        step.process(known.assign(key="b", value="x"))
+    assert np.isnan(step.process(known.assign(key="b"))["score"]).sum() == 20
+
+
+@pytest.mark.parametrize("wrong", [[], [EwmaZ], ["ewma_z"], None, "ewma_z", 5])
 def test_what_is_no_detector_is_refused(wrong):
     with pytest.raises(ArgumentError, match="Fused"):
         Fused(wrong)

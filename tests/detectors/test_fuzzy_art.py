@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from drawn import S, column, cuts, frame_of, rows
+from drawn import S, column, cuts, frame_of, huge, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_rates import fuzzy_art
@@ -12,7 +12,7 @@ from govlab.errors import ArgumentError
 
 # eighths are added and compared without rounding, so that kernel and twin choose alike
 small = st.one_of(
-    st.integers(-80, 80).map(lambda v: v / 8), st.integers(0, 3).map(float), st.sampled_from([1024.0, math.inf]), st.none()
+    st.integers(-80, 80).map(lambda v: v / 8), st.integers(0, 3).map(float), st.sampled_from([1024.0, math.inf]), huge, st.none()
 )
 
 
@@ -52,6 +52,13 @@ def test_what_is_further_away_is_more():
 def test_only_the_first_row_of_a_strange_state_counts():
     scores = scored([*wave[:500], *[25.0] * 40])
     assert scores[500] > 5 > 0 >= scores[501:].max()
+
+
+@pytest.mark.parametrize("spike", [1e4, -1e6, 1e150])
+@pytest.mark.parametrize("at", [60, 300])
+def test_one_spike_does_not_hide_what_comes_later(spike, at):
+    later = [*noise[:500], *[15.0] * 3, *noise[500:]]
+    assert scored([*later[:at], spike, *later[at:]])[501:504].max() > 10
 
 
 def test_the_unit_does_not_matter():

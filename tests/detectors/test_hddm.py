@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from drawn import START, S, column, cuts, frame_of, rows
+from drawn import START, S, column, cuts, frame_of, huge, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_drift import hddm
@@ -11,7 +11,7 @@ from river.drift import binary
 from govlab.detectors import Hddm
 from govlab.errors import ArgumentError
 
-small = st.one_of(st.integers(0, 1).map(float), st.sampled_from([-3.0, 0.3, 7.0]), st.none())
+small = st.one_of(st.integers(0, 1).map(float), st.sampled_from([-3.0, 0.3, 7.0]), huge, st.none())
 ERRORS = (np.random.default_rng(0).random(2_000) < 0.2).astype("float64")
 WORSE = (np.random.default_rng(1).random(1_000) < 0.5).astype("float64")
 
@@ -25,10 +25,17 @@ def told(values, **recipe):
     return np.flatnonzero(np.array(scored(values, **recipe)) > 1).tolist()
 
 
-@given(rows(values=small), cuts, st.sampled_from(["both", "upper", "lower"]), st.integers(1, 4), st.sampled_from([0.3, 0.9]))
+@given(
+    rows(values=small, most=120, keys=st.sampled_from(["a", "a", "a", "b", None])),
+    cuts,
+    st.sampled_from(["both", "upper", "lower"]),
+    st.integers(1, 4),
+    st.sampled_from([0.3, 0.9]),
+    st.integers(0, 4),
+)
 @settings(max_examples=40, deadline=None)
-def test_it_scores_as_the_naive_twin_does(drawn, cuts, tail, warm, level):
-    recipe = {"level": level, "low": -1.0, "high": 2.0, "warm": warm, "tail": tail}
+def test_it_scores_as_the_naive_twin_does(drawn, cuts, tail, warm, level, hold):
+    recipe = {"level": level, "low": -1.0, "high": 2.0, "warm": warm, "tail": tail, "hold": hold}
     actual = column(Hddm("value", "key", **recipe, max_entities=3, expire="200s"), frame_of(drawn), "score", cuts)
     assert hddm(drawn, **recipe, most=3, expire=200 * S) == pytest.approx(actual, rel=1e-9, abs=1e-12, nan_ok=True)
 
@@ -80,7 +87,8 @@ def test_a_gap_scores_nan_and_is_not_learned(gap):
 
 @pytest.mark.parametrize(
     ("recipe", "says"),
-    [({"level": 1}, "level"), ({"level": 0}, "level"), ({"low": 1.0}, "high"), ({"low": math.nan}, "low"), ({"warm": 0}, "warm"),
+    [({"level": 1}, "level"), ({"level": 0}, "level"), ({"low": 1.0}, "high"), ({"low": math.nan}, "low"), ({"warm": 0}, "warm"), ({"hold": -1}, "hold"),
+     ({"level": 1e-320}, "level"), ({"low": -1e308, "high": 1e308}, "low"), ({"high": 1e308}, "high"),
      ({"tail": "up"}, "'upper'")],
 )  # fmt: skip
 def test_a_recipe_that_is_wrong_is_named(recipe, says):

@@ -30,9 +30,9 @@ def told(frame, **recipe):
 @settings(max_examples=25, deadline=None)
 def test_it_scores_as_the_naive_twin_does(drawn, cuts, bins, every, seed, block):
     recipe = {
-        "window": 10,
-        "reference": 12,
-        "memory": 24,
+        "window": 10 * block,
+        "reference": 12 * block,
+        "memory": 24 * block,
         "every": every,
         "bins": bins,
         "level": 0.05,
@@ -40,7 +40,7 @@ def test_it_scores_as_the_naive_twin_does(drawn, cuts, bins, every, seed, block)
         "block": block,
     }
     actual = column(InputDrift(["value"], ["item"], **recipe), frame_of(drawn), "score", cuts)
-    assert input_drift(drawn, **recipe) == pytest.approx(actual, rel=1e-6, abs=1e-9, nan_ok=True)
+    assert input_drift(drawn, **recipe) == pytest.approx(actual, rel=1e-3, abs=1e-9, nan_ok=True)
 
 
 @pytest.mark.parametrize("change", [NOISE[6_000:] + 1, NOISE[6_000:] * 2, np.abs(NOISE[6_000:])])
@@ -99,8 +99,9 @@ def test_it_gives_nan_until_the_reference_and_the_window_are_full_and_again_afte
 @pytest.mark.parametrize(
     ("recipe", "says"),
     [
-        ({}, "at least one column"), ({"columns": "x"}, "list of columns"), ({"columns": ["x"], "window": 1}, "window"),
-        ({"columns": ["x"], "memory": 10}, "memory"), ({"columns": ["x"], "bins": 101}, "bins"),
+        ({}, "list of columns"), ({"columns": 5}, "columns=5"), ({"columns": ["x"], "seed": None}, "seed=None"),
+        ({"columns": ["x"], "block": 500}, "window"), ({"columns": ["x"], "level": 0.0}, "level"), ({"columns": "x"}, "list of columns"), ({"columns": ["x"], "window": 1}, "window"),
+        ({"columns": ["x"], "memory": 999}, "memory"), ({"columns": ["x"], "bins": 101}, "bins"),
         ({"columns": ["x"], "block": 3}, "block=3"), ({"columns": ["x"], "level": 0.6}, "level"), ({"columns": ["x"], "every": 0}, "every"),
     ],
 )  # fmt: skip

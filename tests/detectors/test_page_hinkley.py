@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from drawn import START, S, column, cuts, frame_of, rows
+from drawn import START, S, column, cuts, frame_of, huge, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_drift import page_hinkley
@@ -11,7 +11,9 @@ from river import drift
 from govlab.detectors import PageHinkley
 from govlab.errors import ArgumentError
 
-small = st.one_of(st.floats(-10, 10).map(lambda v: round(v, 2)), st.integers(0, 1).map(float), st.sampled_from([1e4]), st.none())
+small = st.one_of(
+    st.floats(-10, 10).map(lambda v: round(v, 2)), st.integers(0, 1).map(float), st.sampled_from([1e4]), huge, st.none()
+)
 NOISE = np.random.default_rng(0).normal(size=2_000)
 
 
@@ -25,7 +27,7 @@ def told(values, **recipe):
 
 
 @given(
-    rows(values=small),
+    rows(values=small, most=120, keys=st.sampled_from(["a", "a", "a", "b", None])),
     cuts,
     st.sampled_from(["both", "upper", "lower"]),
     st.sampled_from(["deviations", "raw"]),
@@ -57,6 +59,16 @@ def test_a_shift_by_one_deviation_is_told_soon_and_once():
     found = told([*NOISE[:1000], *(NOISE[1000:] + 1)])
     assert 1 == len(found)
     assert 1_010 < found[0] < 1_050
+
+
+@pytest.mark.parametrize("level", [1e9, 1e12, 1.7e15])
+def test_far_from_0_a_change_does_not_drown_in_rounding(level):
+    noise = np.random.default_rng(2).normal(size=30_000)
+    near = told(np.round(noise * 4) / 4)
+    assert near == told(level + np.round(noise * 4) / 4)
+    assert told([*NOISE[:1000], *(NOISE[1000:] + 1)])[0] == pytest.approx(
+        told([*(level + NOISE[:1000]), *(level + NOISE[1000:] + 1)])[0], abs=32
+    )
 
 
 def test_nothing_is_told_where_nothing_changes():

@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from drawn import S, column, cuts, frame_of, rows
+from drawn import S, column, cuts, frame_of, huge, rows, values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import robust_z
@@ -10,7 +10,12 @@ from govlab.detectors import RobustZ
 
 
 @given(
-    rows(), cuts, st.sampled_from(["upper", "lower", "both"]), st.integers(1, 6), st.sampled_from([100, 10_000]), st.integers(3, 8)
+    rows(values=st.one_of(values, values, huge)),
+    cuts,
+    st.sampled_from(["upper", "lower", "both"]),
+    st.integers(1, 6),
+    st.sampled_from([100, 10_000]),
+    st.integers(3, 8),
 )
 @settings(max_examples=60, deadline=None)
 def test_it_scores_as_the_naive_twin_does(drawn, cuts, tail, most, expire, window):

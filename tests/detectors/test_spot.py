@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from drawn import S, column, cuts, frame_of, rows
+from drawn import S, column, cuts, frame_of, huge, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_rates import spot
@@ -10,7 +10,7 @@ from naive_rates import spot
 from govlab.detectors import Spot
 from govlab.errors import ArgumentError
 
-small = st.one_of(st.floats(-10, 10), st.integers(0, 3).map(float), st.sampled_from([1e6, math.inf]), st.none())
+small = st.one_of(st.floats(-10, 10), st.integers(0, 3).map(float), st.sampled_from([1e6, math.inf]), huge, st.none())
 
 
 @given(
