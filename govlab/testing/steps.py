@@ -154,11 +154,16 @@ def _bounded(step: Step, rounds: int = 8) -> None:
         raise CheckError(f"{step.name}: its state grows without bound (bytes after each 1,000 rows: {sizes}).")
 
 
+def _with(frame: pd.DataFrame, columns: Sequence[str], wild: float) -> pd.DataFrame:
+    """Put a wild value into a row of the first quarter."""
+    return frame.assign(**{c: frame[c].astype("float64").where(frame.index != len(frame) // 4, wild) for c in columns})
+
+
 def check_detector(detector: Detector, frame: pd.DataFrame | None = None, seed: int = 0) -> None:
     """Check the contract of a detector: that of a step, and that its score is one.
 
     Checked besides: rows are given on whole with a float64 ``score``; NaN until warm; no infinite score, also for a constant
-    and for values a million times larger; a missing value does no harm; a missing column is named in the error.
+    and for values a million times larger; a missing or a wild value does no harm for long; a missing column is named in the error.
 
     Raises
     ------
@@ -172,15 +177,19 @@ def check_detector(detector: Detector, frame: pd.DataFrame | None = None, seed: 
         raise CheckError(f"{detector.name}: must give on every row, with a float64 score.")
     taken = [c for c in frame.columns if c != "score"]  # a detector may add columns beside its score, but changes none
     pd.testing.assert_frame_equal(rows[taken].reset_index(drop=True), frame[taken])
-    numbers = [c for c in frame.select_dtypes("number").columns if c not in frames.POSITION]
+    numbers, half = [c for c in frame.select_dtypes("number").columns if c not in frames.POSITION], len(frame) // 2
     for what, changed in (
         ("constant values", frame.assign(**dict.fromkeys(numbers, 5.0))),
         ("values a million times larger", frame.assign(**{c: frame[c] * 1e6 for c in numbers})),
         ("missing values", frame.assign(**{c: frame[c].where(frame.index % 3 != 0) for c in numbers})),
+        *((f"one value of {wild:g}", _with(frame, numbers, wild)) for wild in (1e12, -1e308)),
     ):
         scores = play(detector, changed)[0]["score"].to_numpy()
         if np.isinf(scores).any():
             raise CheckError(f"{detector.name}: scores are infinite for {what}.")
+        told, usual = (np.unique(values[half:][~np.isnan(values[half:])]).size for values in (scores, rows["score"].to_numpy()))
+        if "one value" in what and told < 0.2 * usual:
+            raise CheckError(f"{detector.name}: {what} leaves rows long after it without a score, or all with the same.")
     used = [c for c in (getattr(detector, "column", None), *(getattr(detector, "columns", None) or ())) if c]
     for column in used:
         try:
