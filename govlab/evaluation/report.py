@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from govlab.alerts.alert import name_of_entity
+
 __all__ = ["Report"]
 
 _SHOWN = {
@@ -212,7 +214,7 @@ def _known(value: Any) -> bool:
 
 
 def _named(count: int, names: tuple[Any, ...]) -> str:
-    few = ", ".join(map(str, names[:3])) + ", ..." * (count > 3)
+    few = ", ".join(map(name_of_entity, names[:3])) + ", ..." * (count > 3)
     return f"{count:,} ({few})" if count else "0"
 
 
