@@ -110,7 +110,7 @@ def compare(
     -------
     Report
         With ``differences`` (paired intervals, and what was gained and lost) and ``incidents`` by pipeline. Chance and volume
-        stand once for those pipelines that have the same rows and budget, as ``random (old, new)`` where there are others.
+        stand once for those pipelines that have the same rows and budget, as ``random (old; new)`` where there are others.
     """
     if not isinstance(pipelines, Mapping) or not pipelines:
         raise ArgumentError("compare: give pipelines by name, such as {'old': watch, 'new': other}.")
@@ -146,7 +146,7 @@ def compare(
             played = by_oracle(played, truth, per_day, name)
         judged[name], marks[name] = [judge(played, truth, per_day)], auc(played, truth)
     for key, those in groups.items():
-        of = f" ({', '.join(those)})" if len(groups) > 1 else ""
+        of = f" ({'; '.join(those)})" if len(groups) > 1 else ""
         beside |= {f"{what}{of}": one for what, one in zip(("random", "volume"), chance[key], strict=True)}
     for name, (ones, mark) in beside.items():
         judged[name], marks[name] = ones, mark
