@@ -49,7 +49,7 @@ def backtest(
         Incidents (``start``, ``end``, optionally ``incident_id``, ``entities``, ``known_at``), or verdicts on events (the id
         first, and a column of 0 and 1; without one, the events listed are 1 and all others 0).
     per_day : int
-        A person looks at the first so many alerts of a UTC day; the others count as not seen.
+        A person looks at the first so many alerts that are told in a UTC day; the others count as not seen.
     oracle : bool
         Take the threshold that would have been best on these very labels, instead of the pipeline's. Marked in every output:
         no detector knows it.
@@ -63,6 +63,8 @@ def backtest(
     Returns
     -------
     Report
+        Beside the pipeline stand never and always alerting, and chance and volume (the count of a window, or the events of the
+        entity in the last hour) with the pipeline's own budget, or with as many alerts as its threshold gave.
 
     Raises
     ------
@@ -107,7 +109,8 @@ def compare(
     Returns
     -------
     Report
-        With ``differences`` (paired intervals) and ``who`` (incidents by pipeline).
+        With ``differences`` (paired intervals, and what was gained and lost) and ``incidents`` by pipeline. Chance and volume
+        stand once for those pipelines that have the same rows and budget, as ``random (old; new)`` where there are others.
     """
     if not isinstance(pipelines, Mapping) or not pipelines:
         raise ArgumentError("compare: give pipelines by name, such as {'old': watch, 'new': other}.")
@@ -143,7 +146,7 @@ def compare(
             played = by_oracle(played, truth, per_day, name)
         judged[name], marks[name] = [judge(played, truth, per_day)], auc(played, truth)
     for key, those in groups.items():
-        of = f" ({', '.join(those)})" if len(groups) > 1 else ""
+        of = f" ({'; '.join(those)})" if len(groups) > 1 else ""
         beside |= {f"{what}{of}": one for what, one in zip(("random", "volume"), chance[key], strict=True)}
     for name, (ones, mark) in beside.items():
         judged[name], marks[name] = ones, mark

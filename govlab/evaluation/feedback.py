@@ -20,7 +20,8 @@ def with_labels(
     A row of a label has ``time`` (when it was known), ``id`` (the event that it is about) and ``label``; all else is missing.
     It comes after all events up to that time, and after its own event, however late that was. So what learns from these rows
     in their order cannot look ahead. The events keep their order, and their ``label`` is missing. Steps on the way take these
-    rows too: a detector of numbers gives them NaN and does not learn them, but one that counts rows counts them.
+    rows too: a detector of numbers gives them NaN and does not learn them, but one that counts rows counts them. A backtest leaves
+    them out: no alert on one is right.
 
     Parameters
     ----------

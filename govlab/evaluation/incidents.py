@@ -55,8 +55,8 @@ def caught(alerts: pd.DataFrame, incidents: pd.DataFrame) -> pd.DataFrame:
     require(incidents, ["start", "end"], "caught")
     table = Labels.incidents_of(incidents).table
     alerts = alerts.sort_values("time", kind="stable").reset_index(drop=True)
-    names = alerts["entity"].map(name_of_entity)
-    _, first, count = match_incidents(alerts.assign(told=alerts["time"], looked_at=True, entity=names), table, anybody=True)
+    told = {"told": alerts["time"], "start": alerts["start"].fillna(alerts["time"]), "looked_at": True}
+    _, first, count = match_incidents(alerts.assign(entity=alerts["entity"].map(name_of_entity), **told), table, anybody=True)
     made, found = table[["incident", "start", "end"]].assign(caught=first >= 0), first >= 0
     made["alert"] = alerts["time"].reindex(np.where(found, first, -1)).set_axis(made.index)
     made["delay_s"] = (made["alert"] - made["start"]).dt.total_seconds().clip(lower=0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,11 +57,12 @@ def judge(played: Played, truth: Truth, per_day: int) -> Judged:
     """Judge alerts; a person looks at the first ``per_day`` of each UTC day, in the order in which they come out."""
     alerts = played.alerts.sort_values(["told", "time"], kind="stable").reset_index(drop=True)
     alerts["looked_at"] = alerts.groupby(time_us(alerts, "told") // DAY_US).cumcount().to_numpy("int64") < per_day
+    alerts["start"] = alerts["start"].fillna(alerts["time"])
     # a row of a label is nothing that happened, so no alert on one is right
     moment = (alerts["start"] == alerts["time"]).to_numpy()
     rows = np.flatnonzero(~moment | (alerts["partition"] >= 0).to_numpy())
     # an alert of no entity is on all of them; so is one that was merged of several
-    merged = any(step.name == "merge" for step in played.alerting.steps)
+    merged = '"step": "merge"' in json.dumps(played.alerting.recipe())  # also in shards
     anybody, table, positives = played.entity is None or merged, truth.incidents, truth.positives
     if positives is None:
         hit, first, count = match_incidents(alerts.iloc[rows], table, anybody)
@@ -139,7 +141,7 @@ def auc(played: Played, truth: Truth) -> tuple[float | None, float | None, float
 
     A row without a score ranks lowest: not to know is no reason to look.
     """
-    if truth.labelled is None or "score" not in played.scored or "start" in played.scored:
+    if truth.labelled is None or "score" not in played.scored or played.windows:
         return None, None, None
     rows = truth.labelled.merge(played.scored[[*POSITION, "score"]].drop_duplicates(list(POSITION)), on=list(POSITION), how="left")
     label, score = rows["label"].to_numpy(), rows["score"].to_numpy("float64", na_value=np.nan)

@@ -146,7 +146,8 @@ def _kept(rows: pd.DataFrame, entity: str | None, alerting: Step, reached: np.nd
     if score in rows and not hasattr(alerting, "steps"):
         values = frames.numbers(rows, score)
         kept["score"] = -values if score == "p" else values
-    return kept if "start" in rows else kept[~label_rows(rows)]
+    window = (rows["start"] < rows[TIME]).to_numpy() if "start" in rows else False  # of rows of several partitions, -1
+    return kept[~label_rows(rows) | window]
 
 
 def by_scores(played: Played, scores: np.ndarray, alerting: Step) -> Played:

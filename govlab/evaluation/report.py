@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from govlab.alerts.alert import name_of_entity
+
 __all__ = ["Report"]
 
 _SHOWN = {
@@ -41,10 +43,10 @@ class Report:
         A row a pipeline and a baseline. ``incidents``; ``caught``; ``alerts`` (all); ``recall`` (incidents caught, or positive
         events alerted on); ``precision`` (right of the alerts looked at; of an event without a label nothing is known, so an
         alert on it is not right); ``alerts_a_day`` (looked at); ``false_alarms_a_day`` (on time, or days, without any incident);
-        each with its 95 % ``..._interval``; ``median_delay_s`` (until the alert came out; what is missed never counts as found);
-        ``auc_roc``, ``auc_pr`` and ``scored`` (the share of rows with a score) where labels are of single events; ``oracle``,
-        whether its threshold was chosen on the labels. None where something is not defined, and where days or incidents are too
-        few or too much alike for an interval.
+        each with its 95 % ``..._interval``; ``median_delay_s`` (from the start, or the first event where that is later, until the
+        alert came out; what is missed never counts as found); ``auc_roc``, ``auc_pr`` and ``scored`` (the share of rows with a
+        score) where labels are of single events; ``oracle``, whether its threshold was chosen on the labels. None where something
+        is not defined, and where days or incidents are too few or too much alike for an interval.
     differences : DataFrame
         Each further pipeline beside the first: how many incidents were ``gained`` and ``lost``, which (``..._incidents``), and of
         which entities (``..._entities``), and differences with paired intervals; ``oracle`` as above.
@@ -212,7 +214,7 @@ def _known(value: Any) -> bool:
 
 
 def _named(count: int, names: tuple[Any, ...]) -> str:
-    few = ", ".join(map(str, names[:3])) + ", ..." * (count > 3)
+    few = ", ".join(map(name_of_entity, names[:3])) + ", ..." * (count > 3)
     return f"{count:,} ({few})" if count else "0"
 
 

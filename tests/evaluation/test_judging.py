@@ -75,6 +75,20 @@ def test_a_merged_alert_has_its_own_last_event_in_it():
     assert (1, 1.0, [True]) == (told["caught"], told["precision"], alerts["right"].tolist())
 
 
+def test_a_merged_alert_out_of_shards_has_its_own_last_event_in_it():
+    watch = gl.Pipeline(gl.Sharded([*LOUD.steps, gl.alerts.Merge("30min")], by="kind", shards=2))
+    events = history((605, 9), (610, 9)).assign(kind="x")
+    assert 1 == judged(watch, events, listed(610), per_day=5)[0]["caught"]
+
+
+def test_an_alert_whose_start_is_missing_is_about_its_time():
+    events = history((610, 9), (710, 9))
+    events["start"] = events["time"].where(events["value"] == 0)
+    told, alerts, _ = judged(LOUD, events, incidents((100, 200), (650, 720)))
+    assert (1, [False, True]) == (told["caught"], alerts["right"].tolist())
+    assert 1.0 == judged(LOUD, events, listed(610, 710))[0]["auc_roc"]
+
+
 def test_rows_of_labels_are_nothing_that_happened():
     events = history((615, 9), days=1)
     verdicts = pd.DataFrame({"id": ["e615", "e60"], "label": [1, 0], "known_at": at(620, 5 * DAY)})
