@@ -47,7 +47,7 @@ def backtest(
         The events; they are read more than once.
     labels : DataFrame or Labels
         Incidents (``start``, ``end``, optionally ``incident_id``, ``entities``, ``known_at``), or verdicts on events (the id
-        first, and a column of 0 and 1; without one, the events listed are 1 and all others 0).
+        first, and a column of verdicts; without one, the events listed are 1 and all others 0); see :class:`Labels`.
     per_day : int
         A person looks at the first so many alerts that are told in a UTC day; the others count as not seen.
     oracle : bool
