@@ -151,7 +151,8 @@ class Bocpd(Detector):
         So many values are learned before the first is scored; more than ``lag``.
     hold : int
         A run of outliers (5 deviations) shorter than this is a burst, not a change, and is held out; 0 = no gate. A stream
-        of nothing but 0 and 1 has no outliers.
+        of nothing but 0 and 1 has no outliers. Outliers among the first 30 values make the detector begin
+        again without them.
     run_length : bool
         Whether to add also a column ``run_length``: the most probable number of values learned since the last change, this
         one included. A change began so many values ago, and ``hold`` - 1 more if the gate held the first ones out.

@@ -95,7 +95,8 @@ class Hddm(Detector):
         Tell a rise, a fall, or either.
     hold : int
         A run of outliers (5 deviations) shorter than this is a burst, not a drift, and is held out; 0 = no gate. A stream
-        of nothing but 0 and 1 has no outliers.
+        of nothing but 0 and 1 has no outliers. Outliers among the first 30 values make the detector begin
+        again without them.
     max_entities : int
         So many entities are known at once; one more takes the place of the one unseen for the longest.
     expire : str

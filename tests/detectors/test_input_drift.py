@@ -71,6 +71,18 @@ def test_nothing_is_told_where_nothing_changes():
     assert [] == told({"x": NOISE, "kind": KINDS}, columns=["x"], categories=["kind"])
 
 
+def test_false_alarms_are_no_more_than_the_level_says():
+    rng, recipe = np.random.default_rng(2), {"window": 50, "reference": 100, "memory": 1_000, "every": 50, "level": 0.001}
+    # 8,000 checks of each
+    assert len(told({"x": rng.normal(size=400_000)}, columns=["x"], **recipe)) <= 12
+    assert len(told({"x": rng.integers(0, 2, 400_000)}, columns=["x"], **recipe)) <= 12
+
+
+def test_a_level_however_small_has_a_threshold():
+    scores = scored({"x": NOISE}, columns=["x"], level=1e-17)
+    assert 0 < np.nanmax(scores) < 1
+
+
 def test_a_burst_of_20_extreme_values_is_no_drift():
     burst = NOISE.copy()
     burst[6_000:6_020] = 1e6
