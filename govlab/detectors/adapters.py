@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from govlab.detectors.rows import LARGEST, check_columns, matrix, whole
+from govlab.detectors.rows import check_columns, matrix, whole
 from govlab.detectors.scale import MEMORY, learn_scale, new_scale, squash, standard
 from govlab.errors import ArgumentError
+from govlab.frames import LARGEST
 from govlab.registry import extra
 from govlab.step import Detector, Step, at_least
 

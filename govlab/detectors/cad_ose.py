@@ -185,7 +185,7 @@ class CadOse(Detector):
         anew, and they are learned again, when a value is more than that range outside of it, and every ``history`` values.
         What is more than 20 times the range of the middle 98 % beyond that (of the different values, where 98 % are equal) is
         left out of the range and counts as being in the outermost cell, a range away: else one spike would put all else into
-        one cell, and hide what comes later. Less than 20 would leave out what is merely rare.
+        one cell, and hide what comes later. Less than 20 would leave out what is merely rare (20 was found on NAB).
     places : int
         Places in the table of contexts and facts, even; where it is full, what was seen least gives way.
     warm : int

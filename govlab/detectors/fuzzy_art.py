@@ -151,7 +151,7 @@ class FuzzyArt(Detector):
         vigilance and the categories are learned again when a value is more than that range outside of it, and every
         ``history`` values. What is more than 20 times the range of the middle 98 % beyond that (of the different values, where
         98 % are equal) is left out of the range, and counts as one range away from it: else one spike would make all else alike,
-        and hide what comes later. Less than 20 would leave out what is merely rare.
+        and hide what comes later. Less than 20 would leave out what is merely rare (20 was found on NAB).
     warm : int
         So many values are learned before the first is scored, at least twice the longest block.
     max_entities : int

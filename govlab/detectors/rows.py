@@ -20,12 +20,11 @@ import pandas as pd
 from numba import njit
 
 from govlab.errors import ArgumentError
-from govlab.frames import numbers, require
+from govlab.frames import LARGEST, numbers, require
 from govlab.hashing import hash_column, mix
 from govlab.step import Step, at_least
 
 BINS = 129  # of a stretched z (see place), a quarter wide, so from -16 to 16: Scott's rule for some thousand rows
-LARGEST = 1e150  # a value beyond it is as good as infinite: its square would be
 SLOTS = 4096  # of a row of a count-min sketch: enough for some thousand values at once
 ROWS = 2  # of a count-min sketch
 _LIST = "expected a list of columns, such as ['words', 'links']."
