@@ -152,14 +152,26 @@ class Report:
                 for label, curve in self.curves.items()
             ]
         ).opts(title=f"Incidents not yet found{mark}", legend_position="top_right", width=420, height=280)
-        first, days = next(iter(self.days.items()))
-        wrong = days.assign(right=days["right"], wrong=days["looked_at"] - days["right"])
-        stacked = wrong.melt("day", ["right", "wrong"], "alerts", "a day").assign(day=lambda t: t["day"].dt.strftime("%Y-%m-%d"))
-        bars = hv.Bars(stacked, ["day", "alerts"], "a day").opts(
+        seen = [self._seen(name, mark) for name in list(self.days)[:2]]
+        # of single events there is no time to be found in
+        return hv.Layout(seen if self.by_event else [lines, *seen[:1]]).opts(shared_axes=False)
+
+    def _seen(self, name: str, mark: str) -> Any:
+        """Draw the alerts of a pipeline that were looked at, right and wrong, by day or by week."""
+        import holoviews as hv
+
+        from govlab.plots import theme
+
+        days, unit = self.days[name], "day"
+        if len(days) > 60:
+            unit, monday = "week", days["day"] - pd.to_timedelta(days["day"].dt.dayofweek, unit="D")
+            days = days.groupby(monday)[["right", "looked_at"]].sum().reset_index()
+        stacked = days.assign(wrong=days["looked_at"] - days["right"], day=days["day"].dt.strftime("%Y-%m-%d"))
+        return hv.Bars(stacked.melt("day", ["right", "wrong"], "alerts", "n"), ["day", "alerts"], "n").opts(
             stacked=True, cmap={"right": theme.COLOURS[2], "wrong": theme.COLOURS[5]}, xrotation=60, width=420, height=280,
-            title=f"Alerts looked at, {first}{mark}", xaxis=None if len(days) > 40 else "bottom",
+            title=f"Alerts looked at, {name}{mark}", xlabel="", ylabel=f"a {unit}", line_color=None,
+            xaxis=None if len(days) > 40 else "bottom",
         )  # fmt: skip
-        return (lines + bars).opts(shared_axes=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Give all of it as plain values, None where something is not defined."""
@@ -190,12 +202,12 @@ class Report:
             return target
         from govlab.plots import fragment
 
-        caught = self.incidents.astype(str).to_html(index=False, escape=True, border=0)
+        caught = pd.DataFrame({str(name).replace("delay_s", "found after"): _column(v) for name, v in self.incidents.items()})
         page = (
             "<!doctype html><meta charset='utf-8'><title>govlab backtest</title>"
             "<style>body{font:15px/1.5 system-ui;margin:2em auto;max-width:75em}</style>"
             f"<h1>Backtest</h1>{self._repr_html_()}{fragment(self.plot())}"
-            f"<h2>Who caught what</h2><div class='govlab-report'>{caught}</div>"
+            f"<h2>Who caught what</h2><div class='govlab-report'>{caught.to_html(index=False, escape=True, border=0)}</div>"
         )
         target.write_text(page, encoding="utf-8")
         return target
@@ -207,6 +219,17 @@ def _unit(most_s: float) -> tuple[float, str]:
 
 def _html(table: pd.DataFrame) -> str:
     return table.to_html(escape=True, border=0)
+
+
+def _column(values: pd.Series) -> list[str]:
+    """Give a column of the incidents as a person wants to read it."""
+    if values.name == "entities":
+        return [_named(len(names), names) if isinstance(names, tuple) else "the platform" for names in values]
+    if str(values.name).endswith("delay_s"):
+        return [_duration(value) for value in values]
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        return ["-" if value is pd.NaT else f"{value:%Y-%m-%d %H:%M:%S}" for value in values]
+    return [("yes" if value else "no") if isinstance(value, bool | np.bool_) else str(value) for value in values]
 
 
 def _known(value: Any) -> bool:
