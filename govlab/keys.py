@@ -83,7 +83,7 @@ class KeyIndex:
         """Give the numbers of the keys of a column, int64, shape (n,). A missing value is a key of its own."""
         array = as_arrow(column)
         kind = _kind_of(array)
-        if pa.types.is_large_string(array.type) and column.dtype.kind == "O":
+        if pa.types.is_large_string(array.type) and column.dtype == object:
             # a part of the rows may hold one of the kinds only, and would then be read as that
             kinds = {kind_of(value) for value in np.asarray(column)[~array.is_null().to_numpy(False)]}
             if len(kinds) > 1:

@@ -145,7 +145,7 @@ class Sketch:
         self.rows = [{at: count * factor for at, count in row.items()} for row in self.rows]
 
 
-def loda(points, projections=100, halflife=10_000, warm=250, guard=0.01, patience=5_000, seed=0):
+def loda(points, projections=100, halflife=10_000, warm=250, guard=0.05, patience=5_000, seed=0):
     rng = np.random.default_rng(seed)
     dims = len(points[0]) if points else 1
     drawn = []
@@ -173,7 +173,7 @@ def loda(points, projections=100, halflife=10_000, warm=250, guard=0.01, patienc
     return scores
 
 
-def decayed_histogram(points, kinds, halflife=10_000, warm=250, guard=0.01, patience=5_000):
+def decayed_histogram(points, kinds, halflife=10_000, warm=250, guard=0.05, patience=5_000):
     keep, total = 0.5 ** (1 / halflife), 0.0
     histograms = [Histogram() for _ in points[0]] if points else []
     sketches = [Sketch(4096) for _ in kinds[0]] if kinds else []
@@ -195,7 +195,7 @@ def decayed_histogram(points, kinds, halflife=10_000, warm=250, guard=0.01, pati
     return scores
 
 
-def rs_hash(points, kinds, components=50, sample=1_000, halflife=10_000, warm=250, guard=0.01, patience=5_000, seed=0):
+def rs_hash(points, kinds, components=50, sample=1_000, halflife=10_000, warm=250, guard=0.05, patience=5_000, seed=0):
     rng = np.random.default_rng(seed)
     numbers = len(points[0]) if points else 1
     dims, grids = numbers + (len(kinds[0]) if kinds else 0), []
@@ -285,7 +285,7 @@ def mstream(
     return scores
 
 
-def half_space_trees(points, trees=25, depth=8, window=250, seed=0, guard=0.01, patience=5_000):
+def half_space_trees(points, trees=25, depth=8, window=250, seed=0, guard=0.05, patience=5_000):
     """Points are lists of numbers. What is refused is as if it had never come."""
     dims = len(points[0]) if points else 1
     rng = np.random.default_rng(seed)
@@ -375,7 +375,7 @@ def clusters(distance, most):
     return sorted(sorted(group) for group in kept)
 
 
-def kitnet(points, group=10, hidden=0.75, rate=0.1, mapping=500, warm=2_000, guard=0.01, patience=5_000, seed=0):
+def kitnet(points, group=10, hidden=0.75, rate=0.1, mapping=500, warm=2_000, guard=0.05, patience=5_000, seed=0):
     scale, told, watch, grace, net, scores = Scale(), Scale(), Guard(guard, patience), [], None, []
     for point in points:
         scores.append(math.nan)
@@ -383,7 +383,7 @@ def kitnet(points, group=10, hidden=0.75, rate=0.1, mapping=500, warm=2_000, gua
             continue
         z = scale.spread(point)
         if net is None:
-            grace.append(z)
+            grace.append([max(0.0, min(1.0, x)) for x in z])
             scale.learn(point)
             if len(grace) == mapping:
                 groups = clusters(distances(grace), group)

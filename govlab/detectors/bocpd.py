@@ -10,9 +10,8 @@ from numba import njit
 
 from govlab.detectors.burst_gate import ANEW, OUT, WIDTH, close_gate, insiders, lets_in
 from govlab.entities import check_entities, entities_of, place_values
-from govlab.errors import ArgumentError
 from govlab.frames import put
-from govlab.step import Detector, Step, above, at_least
+from govlab.step import Detector, Step, above, at_least, yes_or_no
 
 _TINY = -20.0  # a run length e^-20 as probable as the best one is forgotten
 # of an entity; means are those of the differences from the FIRST value, so that far from 0 they do not drown in rounding
@@ -199,8 +198,7 @@ class Bocpd(Detector):
         for field, least in (("lag", 1), ("runs", 2), ("memory", 2), ("hold", 0)):
             at_least(self, field, least)
         at_least(self, "warm", self.lag + 1)  # else the beginning is a change
-        if not isinstance(self.run_length, bool):
-            raise ArgumentError(f"Bocpd: run_length={self.run_length!r}; expected True or False.")
+        yes_or_no(self, "run_length")
         check_entities(self)
 
     def start(self) -> None:

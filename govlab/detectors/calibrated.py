@@ -102,8 +102,7 @@ class Calibrated(Step):
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Give on the rows with their ``p``."""
         require(frame, [self.score, self.by], "Calibrated")
-        slots, fresh = place_rows(self, frame, "_count", "_ring", "_ranked")
-        out = np.empty(len(frame))
-        scores = numbers(frame, self.score)
+        scores, out = numbers(frame, self.score), np.empty(len(frame))
+        slots, fresh = place_rows(self, frame, "_count", "_ring", "_ranked")  # after all that may refuse the frame
         _calibrate(slots, fresh, scores, self.warm, self._count, self._ring, self._ranked, out)
         return put(frame, p=out)

@@ -112,7 +112,7 @@ def _join(u, w, now, halflife, join, accounts, pairs, campaigns, members, seen, 
     b = _alive(w, now, halflife, join, accounts, campaigns, members, state)
     if a < 0 and b < 0:
         c = _found(now, halflife, join, accounts, campaigns, members, state)
-        if c < 0 or members.shape[1] < 2:
+        if c < 0:
             return -1
         campaigns[c].evidence, campaigns[c].time, campaigns[c].start = 0.0, now, now
         campaigns[c].members, campaigns[c].objects, campaigns[c].lives = 2, 0, True

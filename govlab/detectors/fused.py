@@ -16,7 +16,7 @@ from govlab.errors import ArgumentError
 from govlab.frames import require
 from govlab.keys import grow
 from govlab.pipeline import Pipeline
-from govlab.step import Detector, Step, at_least
+from govlab.step import Detector, Step, at_least, yes_or_no
 
 
 @njit(cache=True, nogil=True)
@@ -131,8 +131,7 @@ class Fused(Detector):
                 raise ArgumentError(f"Fused: {step!r} cannot score the rows that it takes; expected instances of Detector.")
             if not _scores(step):  # the score of a step before would be ranked in its place
                 raise ArgumentError(f"Fused: {step!r} gives no score; expected instances of Detector, or pipelines with one.")
-        if not isinstance(self.ranked, bool):
-            raise ArgumentError(f"Fused: ranked={self.ranked!r}; expected True or False.")
+        yes_or_no(self, "ranked")
         self.detectors = [step.fresh() for step in given]
         for field, least in (("window", 2), ("warm", 1), ("record", 0)):
             at_least(self, field, least)

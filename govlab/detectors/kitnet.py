@@ -54,17 +54,18 @@ def _train(x, weights, hidden_bias, bias, size, units, rate, hidden, errors, bac
 
 
 @njit(cache=True, nogil=True)
-def _map(rows, first, mapping, state, scale, sums, products):
+def _map(rows, mapping, state, scale, sums, products):
     """Learn which columns go together; gives the row after the last that was taken. State = [rows learned]."""
     dims = rows.shape[1]
     point = np.empty(dims)
-    for i in range(first, rows.shape[0]):
+    for i in range(rows.shape[0]):
         if state[0] == mapping:
             return i
         if not whole(rows, i):
             continue
         spread(rows, i, scale, point)
         for d in range(dims):
+            point[d] = max(0.0, min(1.0, point[d]))  # as what is trained: a wild row alone would make columns go together
             sums[d] += point[d]
             for e in range(dims):
                 products[d, e] += point[d] * point[e]
@@ -209,13 +210,13 @@ class Kitnet(Detector):
     def _build(self) -> None:
         """Group the columns by 1 - correlation, and draw the weights of the autoencoders."""
         n, dims = self.mapping, len(self.columns)
-        spread = np.array([n * self._products[d, d] - self._sums[d] ** 2 for d in range(dims)])
+        variance = np.array([n * self._products[d, d] - self._sums[d] ** 2 for d in range(dims)])
         distance = np.ones((dims, dims))
         for d in range(dims):
             for e in range(dims):
-                if spread[d] > 0 and spread[e] > 0:
+                if variance[d] > 0 and variance[e] > 0:
                     shared = n * self._products[d, e] - self._sums[d] * self._sums[e]
-                    distance[d, e] = 1.0 - shared / np.sqrt(spread[d] * spread[e])
+                    distance[d, e] = 1.0 - shared / np.sqrt(variance[d] * variance[e])
         groups = _clusters(distance, self.group)
         sizes = np.array([*map(len, groups), len(groups)])
         units = np.ceil(self.hidden * sizes).astype("int64")
@@ -234,7 +235,7 @@ class Kitnet(Detector):
         rows, scores = matrix(frame, self.columns, "Kitnet"), np.full(len(frame), np.nan)
         first = 0
         if not self._net:
-            first = _map(rows, 0, self.mapping, self._state, self._scale, self._sums, self._products)
+            first = _map(rows, self.mapping, self._state, self._scale, self._sums, self._products)
             if self._state[0] < self.mapping:
                 return scores
             self._build()

@@ -49,6 +49,8 @@ def by_chance(played: Played, truth: Truth, what: str, per_day: int, seed: int) 
 def _scores(played: Played, name: str, seed: int) -> np.ndarray:
     """Score the rows by chance, or by the volume: the count of a window, or how many events of the entity the last hour had."""
     rows = played.scored
+    if not len(rows):
+        return np.empty(0)
     if name == "random":
         return np.random.default_rng(seed).random(len(rows))
     if "count" in rows and "start" in rows:

@@ -110,7 +110,7 @@ def _days(alerts: pd.DataFrame, incidents: pd.DataFrame, truth: Truth) -> pd.Dat
         outside = empty[np.clip((last - (first < last)) // DAY_US - days[0], 0, days.size - 1)]
     for name, which in (("alerts", seen | True), ("looked_at", seen), ("right", seen & right), ("false_alarms", seen & outside)):
         made[name] = np.bincount(number[which], minlength=days.size)
-    made["incidents"] = [int(((starts < e) & (ends >= b)).sum()) for b, e in zip(begin, end, strict=True)]
+    made["incidents"] = np.searchsorted(np.sort(starts), end) - np.searchsorted(np.sort(ends), begin)
     # a history of less than a day is one day, as that is what a person's alerts are for
     day = min(DAY_US, truth.last_us + 1 - truth.first_us)
     made["played"], made["quiet"] = (end - begin) / day, quiet / day

@@ -21,7 +21,8 @@ Match = tuple[np.ndarray, np.ndarray, np.ndarray]
 def match_incidents(alerts: pd.DataFrame, incidents: pd.DataFrame, anybody: bool) -> Match:
     """Match alerts and incidents of the same entity that overlap in time.
 
-    The incident that ends first takes the first alert that is still free, so that as many are caught as can be.
+    The incident that ends first takes the first alert that is still free; among those of one entity as many are caught as can
+    be.
 
     Parameters
     ----------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from govlab.alerts.threshold import Threshold
@@ -27,7 +29,7 @@ def by_oracle(played: Played, truth: Truth, per_day: int, name: str) -> Played:
     if "score" not in played.scored:
         raise ArgumentError(f"oracle: no score comes out of {name!r} before its alerts, so there is no threshold to choose.")
     score, n = played.scored["score"].to_numpy("float64"), len(played.scored)
-    every = Played(alerts_on(played, np.arange(n)).assign(row=np.arange(n)), played.scored, played.entity, played.alerting)
+    every = replace(played, alerts=alerts_on(played, np.arange(n)).assign(row=np.arange(n)), cut=0)
     alerts = judge(every, truth, n).alerts
     worth = score[alerts["row"][alerts["right"]]]
     worth = np.unique(worth[~np.isnan(worth)])

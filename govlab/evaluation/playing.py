@@ -49,6 +49,8 @@ class Played:
         How many rows the first of these steps alerted on.
     cut : int
         How many further alerts there are, which nobody looks at.
+    windows : bool
+        Whether the rows are windows and not events.
     """
 
     alerts: pd.DataFrame
@@ -57,11 +59,7 @@ class Played:
     alerting: Pipeline
     passed: int = 0
     cut: int = 0
-
-    @property
-    def windows(self) -> bool:
-        """Whether the rows are windows and not events."""
-        return "start" in self.scored and bool((self.scored["start"] < self.scored[TIME]).any())
+    windows: bool = False
 
 
 def events_of(source: Any, max_rows: int = 16_384) -> Iterator[pd.DataFrame]:
@@ -125,7 +123,8 @@ def play(pipeline: Step, source: Any, per_day: int, progress: bool = False, name
         alerts.append(whole.process(made, first + 1).assign(told=pd.Timestamp(newest, unit="us", tz="UTC")))
     alerts.append(whole.finish(first).assign(told=pd.Timestamp(newest, unit="us", tz="UTC")))
     rows = pd.concat([part for part in kept if len(part)] or kept[:1], ignore_index=True)
-    return Played(_whole(alerts), rows, entity, Pipeline(*whole.steps[first:]), passed)
+    windows = "start" in rows and bool((rows["start"] < rows[TIME]).any())
+    return Played(_whole(alerts), rows, entity, Pipeline(*whole.steps[first:]), passed, windows=windows)
 
 
 def label_rows(frame: pd.DataFrame) -> np.ndarray:

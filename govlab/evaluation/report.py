@@ -135,7 +135,10 @@ class Report:
         return f"Report({', '.join(self.curves)}: {self.title})"
 
     def plot(self) -> Any:
-        """Draw how fast incidents are found, and what a person saw day by day (a HoloViews layout)."""
+        """Draw how fast incidents are found and what a person saw day by day, by the first pipeline (a HoloViews layout).
+
+        Of labels of single events what was seen by the first two pipelines: there is no time to be found in.
+        """
         import holoviews as hv
 
         from govlab.plots import theme
@@ -153,7 +156,6 @@ class Report:
             ]
         ).opts(title=f"Incidents not yet found{mark}", legend_position="top_right", width=420, height=280)
         seen = [self._seen(name, mark) for name in list(self.days)[:2]]
-        # of single events there is no time to be found in
         return hv.Layout(seen if self.by_event else [lines, *seen[:1]]).opts(shared_axes=False)
 
     def _seen(self, name: str, mark: str) -> Any:
@@ -163,14 +165,14 @@ class Report:
         from govlab.plots import theme
 
         days, unit = self.days[name], "day"
-        if len(days) > 60:
+        if len(days) > 40:
             unit, monday = "week", days["day"] - pd.to_timedelta(days["day"].dt.dayofweek, unit="D")
             days = days.groupby(monday)[["right", "looked_at"]].sum().reset_index()
         stacked = days.assign(wrong=days["looked_at"] - days["right"], day=days["day"].dt.strftime("%Y-%m-%d"))
         return hv.Bars(stacked.melt("day", ["right", "wrong"], "alerts", "n"), ["day", "alerts"], "n").opts(
             stacked=True, cmap={"right": theme.COLOURS[2], "wrong": theme.COLOURS[5]}, xrotation=60, width=420, height=280,
             title=f"Alerts looked at, {name}{mark}", xlabel="", ylabel=f"a {unit}", line_color=None,
-            xaxis=None if len(days) > 40 else "bottom",
+            xaxis="bottom" if unit == "day" else None,
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
@@ -202,7 +204,8 @@ class Report:
             return target
         from govlab.plots import fragment
 
-        caught = pd.DataFrame({str(name).replace("delay_s", "found after"): _column(v) for name, v in self.incidents.items()})
+        told = self.incidents.drop(columns="entities") if self.by_event else self.incidents
+        caught = pd.DataFrame({str(name).replace("delay_s", "found after"): _column(v) for name, v in told.items()})
         page = (
             "<!doctype html><meta charset='utf-8'><title>govlab backtest</title>"
             "<style>body{font:15px/1.5 system-ui;margin:2em auto;max-width:75em}</style>"

@@ -83,11 +83,8 @@ class EntityRate(Step):
         """Give on the rows with their rate."""
         require(frame, [self.value], "EntityRate")
         times = time_us(frame)
-        slots, fresh = place_rows(self, frame, "_last", "_mass", times=times)
-        if self.value is None:
-            amounts = np.ones(len(frame))
-        else:
-            amounts = np.nan_to_num(numbers(frame, self.value))
+        amounts = np.ones(len(frame)) if self.value is None else np.nan_to_num(numbers(frame, self.value))
+        slots, fresh = place_rows(self, frame, "_last", "_mass", times=times)  # after all that may refuse the frame
         out = np.empty(len(frame))
         _rates(slots, fresh, times, amounts, float(self._halflife_us), self._last, self._mass, out)
         return put(frame, **{self.into: out * self._scale})

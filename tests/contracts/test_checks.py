@@ -5,7 +5,7 @@ import pytest
 
 import govlab as gl
 from govlab import testing
-from govlab.errors import CheckError
+from govlab.errors import CheckError, SchemaError
 from govlab.frames import numbers
 
 
@@ -114,3 +114,20 @@ def test_a_detector_that_keeps_the_contract_passes():
 def test_a_detector_that_breaks_a_rule_is_told_which(broken, says):
     with pytest.raises(CheckError, match=says):
         testing.check_detector(broken())
+
+
+@pytest.mark.parametrize(
+    "step", [gl.detectors.Calibrated(by="k", max_entities=1, warm=2), gl.features.EntityRate("k", value="score", max_entities=1)]
+)
+def test_an_entity_inherits_nothing_though_a_frame_was_refused_in_between(step):
+    def rows(key, score):
+        return gl.event_frame({"time": ["2026-03-02T00:00:00Z"] * len(score), "k": [key] * len(score), "score": score})
+
+    running, alone = step.fresh(), step.fresh()
+    running.process(rows("a", [1.0, 2.0, 3.0, 4.0]))
+    with pytest.raises(SchemaError):
+        running.process(rows("b", ["x"]))
+    given = [
+        one.process(rows("b", [1.0, 9.0, 3.0]))[step.into if hasattr(step, "into") else "p"].to_numpy() for one in (running, alone)
+    ]
+    np.testing.assert_array_equal(*given)

@@ -215,3 +215,22 @@ def test_pipelines_with_the_same_rows_and_budget_share_their_baselines():
     pipelines = {"one": watch(gl.detectors.Volume("value")), "two": watch(gl.detectors.Random())}
     table = gl.compare(pipelines, history((615, 9)), incidents((600, 660)), per_day=2).table
     assert ["one", "two", "never", "always", "random", "volume"] == table.index.tolist()
+
+
+def test_a_pipeline_whose_filter_lets_no_row_through_catches_nothing():
+    nothing = gl.prepare.Conform(gl.Schema({"time": "timestamp", "value": "float64"}), ranges={"value": (1_000, 2_000)})
+    told, _, report = judged(gl.Pipeline(nothing, *LOUD.steps), history((90, 9.0)), listed(90), per_day=1)
+    assert (0, 0) == tuple(told[["alerts", "caught"]])
+    assert 0 == report.table.loc["random", "caught"] == report.table.loc["volume", "caught"]
+
+
+def test_tune_judges_windows_that_were_merged_as_a_backtest_does():
+    events = history(*((60 * h + 30, 9.0) for h in range(0, 60, 2)))
+    labels = listed(*(60 * h for h in range(1, 60, 3)))  # some at the very end of a window, which is the next one's
+
+    def watch(above):
+        window = gl.features.WindowCount(every="1h", value="value")
+        return gl.Pipeline(window, gl.detectors.Volume("sum"), gl.alerts.Threshold(above), gl.alerts.Merge("10min"))
+
+    tuned = gl.tune(watch, [{"above": 5.0}], events, labels, per_day=20, stretches=2, jobs=1, progress=False)
+    assert judged(watch(5.0), events, labels, per_day=20)[0]["recall"] == pytest.approx(tuned.table["all"].iloc[0])
