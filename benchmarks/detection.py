@@ -1,9 +1,11 @@
 """What the detectors find on public data, in stream order, beside published figures; how fast they are beside river and PySAD.
 
-Each row is scored before it is learned; recipes are the defaults unless they are written out; nothing here was tuned to these sets.
+Each row is scored before it is learned; recipes are the defaults unless they are written out. Two defaults were found here: how far
+out a value is left out of the range of CadOse and FuzzyArt (on NAB), and how RsHash, Kitnet and HalfSpaceTrees scale (on the events);
+nothing else was tuned to these sets.
 AUC and AP are those of scikit-learn, with a row that has no score yet as the lowest. Rates are rows per CPU-second, compiled.
 
-    GOVLAB_DATA=folder python benchmarks/detection.py                 # 6 minutes; writes benchmarks/detection.md
+    GOVLAB_DATA=folder python benchmarks/detection.py                 # 2 minutes; writes benchmarks/detection.md
     GOVLAB_DATA=folder python benchmarks/detection.py --only drift    # rates, events, feedback, coordination, drift, speed; prints only
 """
 
