@@ -55,24 +55,29 @@ def _hash_ints(values, out):
         out[i] = mix(np.uint64(values[i]))
 
 
-def as_arrow(column: Any) -> pa.Array:
-    """Give a column as one Arrow array, missing values as nulls; what Arrow has no type for becomes JSON text."""
+def as_arrow(column: Any, any_text: bool = False) -> pa.Array:
+    """Give a column as one Arrow array, missing values as nulls; what Arrow has no type for becomes JSON text.
+
+    A text with half of a surrogate pair, which is no text, raises a UnicodeError, or is escaped with ``any_text``.
+    """
     values = column.array if isinstance(column, pd.Series) else column
     try:
         array = values.__arrow_array__() if hasattr(values, "__arrow_array__") else pa.array(np.asarray(values), from_pandas=True)
     except (pa.ArrowException, OverflowError, UnicodeError, TypeError, NotImplementedError):
-        return _texts(values)
+        return _texts(values, any_text)
     if isinstance(array, pa.ChunkedArray):
         array = array.chunk(0) if array.num_chunks == 1 else array.combine_chunks()
     if pa.types.is_nested(array.type) or isinstance(array.type, pa.BaseExtensionType):
-        return _texts(values)  # not of the Arrow array, in which a dict has the keys of all the others too
+        return _texts(values, any_text)  # not of the Arrow array, in which a dict has the keys of all the others too
     array = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
     return array.cast(pa.large_string()) if pa.types.is_string_view(array.type) else array
 
 
-def _texts(values: Any) -> pa.Array:
+def _texts(values: Any, any_text: bool) -> pa.Array:
     """Give values of any kind as text, or JSON; it depends on the value alone, never on the others."""
     texts = [None if v is None or v is pd.NA or v is pd.NaT or (isinstance(v, float) and v != v) else _text(v) for v in values]
+    if any_text:
+        texts = [text and text.encode("utf-8", "backslashreplace").decode() for text in texts]
     return pa.array(texts, pa.large_string())
 
 
@@ -82,8 +87,7 @@ def _text(value: Any) -> str:
             value = json.dumps(value, sort_keys=True, default=_plain)
         except TypeError:  # keys of several kinds, or of a kind that JSON has not
             value = repr(value)
-    # half of a surrogate pair is no character, but may be in a text
-    return value.encode("utf-8", "backslashreplace").decode()
+    return value
 
 
 def kind_of(value: Any) -> str:
@@ -132,7 +136,7 @@ def hash_column(column: Any) -> np.ndarray:
         return hashes[column.codes]
     if not isinstance(column, pa.Array) and column.dtype.kind in "iufbM":
         return _hash_numbers(column)
-    array = column if isinstance(column, pa.Array) else as_arrow(column)
+    array = column if isinstance(column, pa.Array) else as_arrow(column, any_text=True)
     kind = array.type
     out = np.empty(len(array), "uint64")
     mixed = pa.types.is_large_string(kind) or pa.types.is_decimal(kind)
@@ -178,7 +182,7 @@ def _hash_numbers(values: Any) -> np.ndarray:
         _hash_ints(readable(micros, "int64"), out)
         out[micros == np.iinfo("int64").min] = NULL_HASH
     elif not isinstance(kind, np.dtype):
-        return hash_column(as_arrow(values))
+        return hash_column(as_arrow(values, any_text=True))
     elif kind.kind == "f":
         flat = np.asarray(values, "float64") + 0.0
         _hash_floats(flat, flat.view("uint64"), out)

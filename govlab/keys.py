@@ -81,7 +81,7 @@ class KeyIndex:
 
     def encode(self, column: pd.Series) -> np.ndarray:
         """Give the numbers of the keys of a column, int64, shape (n,). A missing value is a key of its own."""
-        array = as_arrow(column)
+        array = as_arrow(column, any_text=True)
         kind = _kind_of(array)
         if pa.types.is_large_string(array.type) and column.dtype == object:
             # a part of the rows may hold one of the kinds only, and would then be read as that
