@@ -59,16 +59,6 @@ def test_a_shift_by_one_deviation_is_told_soon():
     assert 1_000 < found[0] < 1_130
 
 
-@pytest.mark.parametrize("level", [1e9, 1e12, 1.7e15])
-def test_far_from_0_a_change_does_not_drown_in_rounding(level):
-    noise = np.random.default_rng(2).normal(size=30_000)
-    near = told(np.round(noise * 4) / 4)
-    assert near == told(level + np.round(noise * 4) / 4)
-    assert told([*NOISE[:1000], *(NOISE[1000:] + 1)])[0] == pytest.approx(
-        told([*(level + NOISE[:1000]), *(level + NOISE[1000:] + 1)])[0], abs=32
-    )
-
-
 def test_nothing_is_told_where_nothing_changes():
     assert [] == told(NOISE)
     assert [] == told([5.0] * 500)

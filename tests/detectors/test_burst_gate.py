@@ -136,3 +136,12 @@ def test_the_wild_kind_of_a_column_that_is_mostly_constant_does_not_make_its_ban
 def test_the_band_follows_values_that_grow_slowly():
     growing = np.arange(3_000) * 0.01 + np.resize(NOISE, 3_000)
     assert all(let_in(growing, 30))
+
+
+@pytest.mark.parametrize("detector", [PageHinkley(), Adwin()])
+@pytest.mark.parametrize("level", [1e9, 1e12, 1.7e15])
+def test_far_from_0_a_change_does_not_drown_in_rounding(detector, level):
+    steps = np.round(np.random.default_rng(2).normal(size=30_000) * 4) / 4
+    assert told(detector, steps, 1.0) == told(detector, level + steps, 1.0)
+    shifted = np.append(steps[:1_000], steps[1_000:2_000] + 1)
+    assert told(detector, shifted, 1.0)[0] == pytest.approx(told(detector, level + shifted, 1.0)[0], abs=32)
