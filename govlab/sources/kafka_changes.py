@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from govlab.errors import SourceError
-from govlab.sources.cuts import SPAN
+from govlab.sources.cuts import SPAN, partition_of
 from govlab.sources.kafka_client import Topic
 from govlab.sources.kafka_lookup import Described, number_of
 from govlab.sources.kafka_watch import View
@@ -36,6 +36,7 @@ class Changes:
     def __init__(self, alone: bool) -> None:
         self._alone = alone
         self.ids: dict[str, int] = {}
+        self._numbers: set[int] = set()
         self._missing: dict[Topic, float] = {}
 
     def meet(self, topics: Described, position: Mapping[int, int]) -> None:
@@ -51,6 +52,22 @@ class Changes:
             if earlier and topics.ids[topic[0]] != earlier:
                 raise made_anew(topic[0])
         self.ids |= topics.ids
+        self._numbers |= {number_of(topic, self._alone) for topic in topics.partitions}
+
+    def complete(self, position: Mapping[int, int]) -> None:
+        """See that all partitions of a position are there.
+
+        Raises
+        ------
+        SourceError
+            One was deleted, so that nobody knows what more it held.
+        """
+        lost = sorted({partition_of(key) for key in position} - self._numbers)
+        if lost:
+            raise SourceError(
+                f"{len(lost)} of the partitions that the run has read are not there any more (numbers {', '.join(map(str, lost))}): were "
+                "topics deleted? Begin anew with another store."
+            )
 
     def position(self, topics: Iterable[Topic]) -> dict[int, int]:
         """Give what a position holds of the ids."""

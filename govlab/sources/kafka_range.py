@@ -123,10 +123,12 @@ class KafkaRange(RangedReader):
         finally:
             lookup.close()
         self._topics = {number_of(topic, self._alone): topic for topic in topics}
+        self._changes.complete(position)
         self._stretch = {}
         for number, topic in self._topics.items():
             # a partition that was not there when the range was settled is none of it
-            stretch = stretches.get(topic) or (position.get(-1 - number, 0), position.get(_END - number, 0))
+            rest = ends[topic] if -1 - number in position else 0
+            stretch = stretches.get(topic) or (position.get(-1 - number, 0), position.get(_END - number, rest))
             if stretch[0] < min(firsts[topic], stretch[1]):
                 raise SourceError(
                     f"{topic[0]}, partition {topic[1]}: the run began at offset {stretch[0]:,}, but the records before "
