@@ -15,7 +15,7 @@ from govlab.access import Access
 from govlab.errors import SourceError
 from govlab.sources.messages import Messages
 
-__all__ = ["MAX_BYTES", "METADATA_S", "Client", "OutOfRangeError", "Topic", "Where", "unsupported_codec"]
+__all__ = ["MAX_BYTES", "METADATA_S", "Client", "OutOfRangeError", "Topic", "TruncatedError", "Where", "unsupported_codec"]
 
 Topic = tuple[str, int]  # a topic and one of its partitions
 Where = Callable[[Iterable[Topic]], dict[Topic, int]]
@@ -26,6 +26,10 @@ PACKAGES = {"snappy": "python-snappy", "lz4": "lz4", "zstd": "zstandard"}
 
 class OutOfRangeError(Exception):
     """The broker has no record at a position: the reader asks where the log begins and ends, and says so."""
+
+
+class TruncatedError(Exception):
+    """The log was cut off behind the position, or is another log: what is there now is not what was read."""
 
 
 def unsupported_codec(text: str, other: str) -> SourceError:
@@ -81,6 +85,8 @@ class Client(abc.ABC):
         ------
         OutOfRangeError
             There is no record at a position.
+        TruncatedError
+            There are other records before a position than those that were read.
         SourceError
             What no other client would mend: records that cannot be unpacked, a topic that may not be read.
         """

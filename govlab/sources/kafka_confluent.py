@@ -10,7 +10,7 @@ from typing import Any
 from govlab.access import Access
 from govlab.errors import SourceError
 from govlab.registry import extra
-from govlab.sources.kafka_client import METADATA_S, Client, OutOfRangeError, Topic, Where, unsupported_codec
+from govlab.sources.kafka_client import METADATA_S, Client, OutOfRangeError, Topic, TruncatedError, Where, unsupported_codec
 from govlab.sources.messages import Messages
 
 __all__ = ["CLIENT"]
@@ -85,7 +85,9 @@ class Confluent(Client):
             return OutOfRangeError(error.str())
         if error.code() == kinds._NOT_IMPLEMENTED:
             return unsupported_codec(error.str(), "client='kafka-python'")
-        if error.code() in (kinds.TOPIC_AUTHORIZATION_FAILED, kinds.GROUP_AUTHORIZATION_FAILED, kinds._LOG_TRUNCATION):
+        if error.code() == kinds._LOG_TRUNCATION:
+            return TruncatedError(error.str())
+        if error.code() in (kinds.TOPIC_AUTHORIZATION_FAILED, kinds.GROUP_AUTHORIZATION_FAILED):
             return SourceError(f"{error.name()}: {error.str()}")
         raised: Exception = self._lib.KafkaException(error)
         return raised

@@ -16,7 +16,7 @@ from govlab.errors import SourceError
 from govlab.frames import Schema
 from govlab.sources.cuts import Cuts, partition_of
 from govlab.sources.kafka_changes import Changes
-from govlab.sources.kafka_client import Client, OutOfRangeError, Topic
+from govlab.sources.kafka_client import Client, OutOfRangeError, Topic, TruncatedError
 from govlab.sources.kafka_clients import CLIENTS
 from govlab.sources.kafka_gaps import Gaps, first_gap
 from govlab.sources.kafka_lanes import Live, begun
@@ -173,6 +173,8 @@ class Following(Reader):
             self._broken(error)
         except SourceError:
             raise
+        except TruncatedError as error:
+            self._truncated(error)
         except OutOfRangeError as error:
             try:
                 self._gaps.bounds({topic: lane.next for topic, lane in self._lanes.items()})
@@ -182,6 +184,15 @@ class Following(Reader):
                 self._broken(error)
         except Exception as error:  # whatever a client raises, another one may do better
             self._broken(error)
+
+    def _truncated(self, error: Exception) -> None:
+        view = self._watch.view(0.0) if self._watch is not None else None
+        if view is not None:
+            self._changes.meet(view.topics, {})
+        if view is None or set(self._lanes) - set(view.topics.partitions):
+            self._broken(error)  # it is gone, or the broker: which of both is seen soon
+        else:
+            raise SourceError(f"{self.name}: the broker has lost records that were read, and has others now: {error}") from error
 
     def _take(self, lane: Live, messages: Messages) -> None:
         if lane.keys.size > MAX_WAITING:

@@ -13,7 +13,16 @@ from kafka.structs import OffsetAndMetadata
 
 from govlab.access import Access
 from govlab.errors import SourceError
-from govlab.sources.kafka_client import MAX_BYTES, METADATA_S, Client, OutOfRangeError, Topic, Where, unsupported_codec
+from govlab.sources.kafka_client import (
+    MAX_BYTES,
+    METADATA_S,
+    Client,
+    OutOfRangeError,
+    Topic,
+    TruncatedError,
+    Where,
+    unsupported_codec,
+)
 from govlab.sources.messages import Messages
 
 __all__ = ["CLIENT"]
@@ -78,7 +87,9 @@ class KafkaPython(Client, ConsumerRebalanceListener):
             raise OutOfRangeError(str(error)) from error
         except errors.UnsupportedCodecError as error:
             raise unsupported_codec(str(error), "client='confluent'") from error
-        except (*REFUSED, errors.LogTruncationError) as error:
+        except errors.LogTruncationError as error:
+            raise TruncatedError(str(error)) from error
+        except REFUSED as error:
             raise SourceError(f"{type(error).__name__}: {error}") from error
         now = self._changes, self.assignment()
         if self._group and now != self._seen:  # the listener may be called before the assignment changes
