@@ -31,6 +31,7 @@ __all__ = ["Following"]
 log = logging.getLogger("govlab")
 Assign = Callable[[list[int]], tuple[list[int], dict[int, int]]]
 MAX_WAITING = 200_000  # rows of a partition that wait for a slower one; what comes beyond that is fetched again later
+REJOIN_S = 15.0  # a group that has not dealt out a new partition for so long is joined again
 FAILURES = 10  # a client that fails so often in a row, while the broker answers, will not mend
 
 
@@ -70,7 +71,8 @@ class Following(Reader):
         self._changes = Changes(self._alone)
         self._there: dict[Topic, int] = {}  # the ends when it was opened
         self._dealt: set[Topic] = set()  # partitions of which the group knew when it last dealt them out
-        self._joined, self._viewed, self._lonely_s = False, 0.0, time.monotonic()
+        self._joined, self._viewed = False, 0.0
+        self._lonely_s = self._dealt_s = time.monotonic()
         self._cuts = Cuts(self._known)
 
     def open(self, position: Mapping[int, int] | None = None) -> None:
@@ -144,10 +146,10 @@ class Following(Reader):
     def _begin(self, topics: list[Topic], lookup: Lookup) -> None:
         # after a position, partitions that are not in it came into being since then
         start = "earliest" if self._taken_up else self._start
-        group = self._client is not None and self.group is not None and (self._joined or start == "committed")
+        stands = self._client.committed if self.group is not None and self._client is not None else None
         # what another member had is read on where that one stood
-        committed = self._client.committed if group and self._client is not None else None
-        self._lanes |= begun(lookup, topics, self.schema, self._alone, self._known, start, self._there, committed)
+        committed = stands if self._joined or start == "committed" else None
+        self._lanes |= begun(lookup, topics, self.schema, self._alone, self._known, start, self._there, committed, stands)
 
     def _fetch(self, most: int) -> None:
         """Put into the lanes what has come. A client that raises is closed, and another made after a while."""
@@ -227,6 +229,8 @@ class Following(Reader):
         if view is not None and view.at_s > self._viewed:
             self._viewed = view.at_s
             self._compare(view)
+            if self._client is None:
+                return
         deep = now - self._checked_s > 0.5
         self._checked_s = now if deep else self._checked_s
         stalled = []
@@ -264,6 +268,11 @@ class Following(Reader):
         new, lost = self._changes.compare(view, [*self._lanes, *(self._there if named else ())])
         for topic in lost:
             self._lost(topic, named)
+        if self.group is None or not self._lanes or set(new) <= self._dealt:
+            self._dealt_s = view.at_s
+        elif view.at_s - self._dealt_s > REJOIN_S:
+            log.warning("%s: the group has not dealt out all partitions yet: joined again", self.name)
+            self.rejoin()
         if self.group is None and new:
             log.warning(
                 "%s: new, and read from the first record on: %s", self.name, ", ".join(f"{t}, partition {p}" for t, p in new)

@@ -38,6 +38,7 @@ def begun(
     start: Any,
     there: Mapping[Topic, int],
     committed: Callable[[Sequence[Topic]], dict[Topic, int]] | None = None,
+    ahead: Callable[[Sequence[Topic]], dict[Topic, int]] | None = None,
 ) -> dict[Topic, Live]:
     """Begin partitions: at their position, else where the group stands, else by ``start``, else at their first record.
 
@@ -57,7 +58,9 @@ def begun(
         The ends of the partitions for which ``start`` counts: those that came into being later are read from their first
         record.
     committed : function, optional
-        Gives where the group stands.
+        Gives where the group stands, where that counts.
+    ahead : function, optional
+        The same, where it counts only beyond the ends: what came since then, and another member has read.
 
     Raises
     ------
@@ -74,6 +77,8 @@ def begun(
         begin |= lookup.at(old, start)
     if committed is not None and unknown:
         begin |= committed(unknown)
+    elif ahead is not None and old and start == "latest":
+        begin |= {topic: max(there[topic], offset) for topic, offset in ahead(old).items()}
     order, lanes = Order("arrival", 0, schema), {}
     for topic in topics:
         number = number_of(topic, alone)

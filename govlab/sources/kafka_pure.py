@@ -42,6 +42,7 @@ class KafkaPython(Client, ConsumerRebalanceListener):
             group_id=group,
             isolation_level="read_committed",
             enable_auto_commit=False,
+            allow_auto_create_topics=False,  # a topic that is deleted while it is read would come back empty
             # with a group a partition may be fetched before its offset is set; never "latest", and what it jumps over is seen
             auto_offset_reset="earliest" if group else "none",
             max_poll_interval_ms=3_600_000,

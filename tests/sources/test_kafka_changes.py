@@ -23,7 +23,8 @@ def test_partitions_that_are_added_are_read_from_their_first_record_on(kafka_ser
         one.create_partitions({topic: 2})
         one.wait_for_topics([topic])
     send(kafka_server, topic, bodies(events(5)), 1)
-    assert 5 == reader.lag()[1]
+    while reader.lag().get(1) != 5:  # nothing is read meanwhile; an answer is a second old at most
+        pass
     rows = until(reader, lambda rows: len(rows) == 5)
     assert (ids(events(5)), {0: 0, 1: 5}, {0: 0, 1: 0}) == (rows, offsets(reader), reader.lag())
     reader.close()
@@ -133,7 +134,7 @@ def test_a_member_of_a_group_without_a_partition_says_so(kafka_server, client):
     first, second = (live(kafka_server, topic, client=client, group=group) for _ in range(2))
     until(first, lambda rows: first.assigned() == {0})
     second.open()
-    while (second.trouble() or ("",))[0] != "waiting" or len(second._watch.latest.members) < 2:
+    while (second.trouble() or ("",))[0] != "waiting" or not second._watch.latest or len(second._watch.latest.members) < 2:
         first.read(10)
         second.read(10)
     assert f"another source of this process is in the group '{group}' and has the partitions 0" == second.trouble()[1]
@@ -166,7 +167,7 @@ def test_a_member_that_gets_a_partition_later_goes_on_where_the_group_stands(kaf
     until(first, lambda rows: first.assigned() == {0})
     second.open()
     send(kafka_server, topic, bodies(events(10)))
-    rows = until(first, lambda rows: len(rows) >= 4)[:4] if False else ids(drain(first, 4, 2))
+    rows = ids(drain(first, 4, 2))
     first._commit(first.position(), wait=True)
     first.close()
     assert ids(some(4, 10)) == until(second, lambda rows: len(rows) == 6)

@@ -5,6 +5,7 @@ from kafka_topics import CLIENTS, admin, delete_records, ids, live, made, produc
 from queues import bodies, drain, events, name, offsets, send
 
 from govlab.errors import SourceError
+from govlab.sources import kafka_range
 from govlab.sources.kafka_gaps import first_gap
 from govlab.sources.messages import Messages
 
@@ -59,7 +60,8 @@ def test_records_that_went_while_nobody_read_are_an_error_even_where_none_is_lef
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_range_whose_records_go_while_it_is_read_is_an_error(kafka_server, client):
+def test_a_range_whose_records_go_while_it_is_read_is_an_error(kafka_server, client, monkeypatch):
+    monkeypatch.setattr(kafka_range, "BLOCK", 100)
     topic = made(kafka_server, 2)
     fill_up(kafka_server, topic)
     reader = whole(kafka_server, topic, client=client, order="arrival")
