@@ -65,8 +65,8 @@ class Changes:
         lost = sorted({partition_of(key) for key in position} - self._numbers)
         if lost:
             raise SourceError(
-                f"{len(lost)} of the partitions that the run has read are not there any more (numbers {', '.join(map(str, lost))}): were "
-                "topics deleted? Begin anew with another store."
+                f"{len(lost)} of the partitions that the run has read are not there any more: {', '.join(map(str, lost))}. Were topics "
+                "deleted? Begin anew with another store."
             )
 
     def position(self, topics: Iterable[Topic]) -> dict[int, int]:

@@ -57,7 +57,7 @@ def read_again(reader: Any, changes: Changes, decoder: MessageDecoder, evidence:
         # the first and the last were rows, so that they must be there
         if messages is None or not messages.offsets or (messages.offsets[0], messages.offsets[-1]) != (first, last):
             raise SourceError(
-                f"evidence {evidence!r}: records of {topic[0]}, partition {topic[1]}, are gone (compaction?): the offsets {first:,} "
+                f"evidence {evidence!r}: of {topic[0]}, partition {topic[1]}, records are gone (compacted?): the offsets {first:,} "
                 f"and {last:,} are not both there any more."
             )
         if gap := first_gap(messages, first):

@@ -22,7 +22,8 @@ from govlab.sources.kafka_gaps import Gaps, first_gap
 from govlab.sources.kafka_lanes import Live, begun
 from govlab.sources.kafka_lookup import Lookup, UnansweredError, number_of
 from govlab.sources.kafka_members import enter, leave
-from govlab.sources.kafka_watch import View, Watch
+from govlab.sources.kafka_moves import compare, truncated
+from govlab.sources.kafka_watch import Watch
 from govlab.sources.messages import MessageDecoder, Messages
 from govlab.sources.reader import Reader
 
@@ -31,7 +32,6 @@ __all__ = ["Following"]
 log = logging.getLogger("govlab")
 Assign = Callable[[list[int]], tuple[list[int], dict[int, int]]]
 MAX_WAITING = 200_000  # rows of a partition that wait for a slower one; what comes beyond that is fetched again later
-REJOIN_S = 15.0  # a group that has not dealt out a new partition for so long is joined again
 FAILURES = 10  # a client that fails so often in a row, while the broker answers, will not mend
 
 
@@ -176,7 +176,7 @@ class Following(Reader):
         except SourceError:
             raise
         except TruncatedError as error:
-            self._truncated(error)
+            truncated(self, error)
         except OutOfRangeError as error:
             try:
                 self._gaps.bounds({topic: lane.next for topic, lane in self._lanes.items()})
@@ -186,15 +186,6 @@ class Following(Reader):
                 self._broken(error)
         except Exception as error:  # whatever a client raises, another one may do better
             self._broken(error)
-
-    def _truncated(self, error: Exception) -> None:
-        view = self._watch.view(0.0) if self._watch is not None else None
-        if view is not None:
-            self._changes.meet(view.topics, {})
-        if view is None or set(self._lanes) - set(view.topics.partitions):
-            self._broken(error)  # it is gone, or the broker: which of both is seen soon
-        else:
-            raise SourceError(f"{self.name}: the broker has lost records that were read, and has others now: {error}") from error
 
     def _take(self, lane: Live, messages: Messages) -> None:
         if lane.keys.size > MAX_WAITING:
@@ -228,7 +219,7 @@ class Following(Reader):
         self._lonely_s = now if self._lanes else self._lonely_s
         if view is not None and view.at_s > self._viewed:
             self._viewed = view.at_s
-            self._compare(view)
+            compare(self, view)
             if self._client is None:
                 return
         deep = now - self._checked_s > 0.5
@@ -261,35 +252,6 @@ class Following(Reader):
             self._broken(SourceError(f"nothing came for {self.stall_s:g} s: {'; '.join(stalled)}"))
         elif deep and self._stalled and not any(now - lane.moved_s > 1 for lane in self._lanes.values()):
             self._stalled = []
-
-    def _compare(self, view: View) -> None:
-        """Read partitions that are new; and see that none that is read was made anew, or deleted before its end."""
-        named = isinstance(self.topics, list)
-        new, lost = self._changes.compare(view, [*self._lanes, *(self._there if named else ())])
-        for topic in lost:
-            self._lost(topic, named)
-        if self.group is None or not self._lanes or set(new) <= self._dealt:
-            self._dealt_s = view.at_s
-        elif view.at_s - self._dealt_s > REJOIN_S:
-            log.warning("%s: the group has not dealt out all partitions yet: joined again", self.name)
-            self.rejoin()
-        if self.group is None and new:
-            log.warning(
-                "%s: new, and read from the first record on: %s", self.name, ", ".join(f"{t}, partition {p}" for t, p in new)
-            )
-            self._begin(new, self._gaps.asked())
-        if self.group is None and (new or not set(lost) <= set(self._lanes)):
-            self._assign()
-
-    def _lost(self, topic: Topic, named: bool) -> None:
-        lane = self._lanes.get(topic)
-        if named or lane is None or lane.next < lane.end:
-            far = f": up to offset {lane.next:,}, of {lane.end:,}" if lane is not None else ""
-            raise SourceError(f"{topic[0]}, partition {topic[1]} was deleted while it was read{far}.")
-        if not lane.keys.size and not lane.letters and lane.partition not in self._ready["partition"].to_numpy():
-            log.warning("%s, partition %d was deleted, after it was read to its end", *topic)
-            self._known |= self.position()
-            del self._lanes[topic]
 
     def _broken(self, error: Exception) -> None:
         self.last_error = f"{type(error).__name__}: {error}"

@@ -10,7 +10,7 @@ import sys
 import time
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -119,7 +119,8 @@ class KafkaRange(RangedReader):
             self._changes.meet(there, position)
             topics = there.partitions
             firsts, ends = lookup.firsts(topics), lookup.ends(topics)
-            stretches = {} if position else self._settled(lookup, topics)
+            rule = (self.start_us, self.stop_us), self._slack_us, self._decoder, self.client_name, self.access
+            stretches = {} if position else settled(lookup, topics, *rule)
         finally:
             lookup.close()
         self._topics = {number_of(topic, self._alone): topic for topic in topics}
@@ -145,11 +146,6 @@ class KafkaRange(RangedReader):
         self._rewind: set[Topic] = set()
         self._checked = False
         return {number: topic[0] for number, topic in self._topics.items()}
-
-    def _settled(self, lookup: Lookup, topics: Sequence[Topic]) -> dict[Topic, tuple[int, int]]:
-        """Say which offsets the range is."""
-        span_us = self.start_us, self.stop_us
-        return settled(lookup, topics, span_us, self._slack_us, self._decoder, self.client_name, self.access)
 
     def read(self, max_rows: int) -> pd.DataFrame:
         """Give the next rows; at the end, sees that the topics are still those that it began with."""

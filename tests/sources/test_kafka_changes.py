@@ -107,7 +107,7 @@ def test_a_topic_of_a_pattern_that_is_deleted_is_an_error_only_where_it_was_not_
     assert 2 == len([key for key in position if key >= 0])  # where the other one was read to is kept
     with admin(kafka_server) as one:
         one.delete_topics([second])
-    with pytest.raises(SourceError, match="there is no topic|no topic at"):
+    with pytest.raises(SourceError, match=r"there is no topic|no topic at"):
         live(kafka_server, re.compile(re.escape(word) + r"\..*"), client=client)
 
 

@@ -155,7 +155,7 @@ def test_a_client_that_fails_again_and_again_at_one_place_ends_with_an_error_tho
     def broken(*_):
         raise ValueError("no good")
 
-    with pytest.raises(SourceError, match="failed 10 times in a row at the same position, though .* answers: ValueError: no good"):  # noqa: PT012
+    with pytest.raises(SourceError, match=r"failed 10 times in a row at the same position, though .* answers: ValueError: no good"):  # noqa: PT012
         while True:
             assert reader.trouble() is None or "reconnecting" == reader.trouble()[0]
             reader._back_off_s = 0.0  # what a person would wait for half a minute
