@@ -41,6 +41,20 @@ class KafkaReader(Following):
     is read; tombstones are left out and counted. Memory: what was fetched (at most 50 MB), and 200,000 rows a partition.
     Back-pressure: a broker is not asked for more than is read. A broker that goes away is waited for (``trouble``).
 
+    What holds for both clients, with and without a group:
+
+    - Committed records only: those of an aborted transaction do not exist, those of an open one are waited for, and
+      ``trouble`` says at which offset it blocks.
+    - The next record is the one expected. A gap in the offsets is innocent only where the log still begins before it, and the
+      topic is compacted or holds transactions, which another client has confirmed; else records at the position are gone,
+      which is an error.
+    - Partitions that are added, and topics that come to match a pattern, are read from their first record, whatever ``start``
+      says, within 30 s; in the lag they are at once. A topic that is deleted before its end, or made anew under its name
+      (Kafka gives each an id, which is part of the position), is an error.
+    - ``lag`` and the ends are asked of the broker, never remembered; a time-out is an error or unknown, never a number.
+    - A client that fails 10 times in a row at one position, though the broker answers, ends with an error.
+    - Fields that a guessed schema leaves out are named in ``left_out`` and in the log, those of later messages too.
+
     Parameters
     ----------
     topics : str, list of str, or compiled pattern
@@ -48,7 +62,7 @@ class KafkaReader(Following):
     bootstrap : str
         ``"host:port"``, several with commas.
     schema : Schema, optional
-        Guessed from the first messages where it is not given.
+        Guessed from the oldest and the newest messages where it is not given (with ``start="latest"`` mainly the newest).
     group : str, optional
         Join this consumer group: its members share the partitions. Without one, all partitions are read.
     start : {"committed", "earliest", "latest"}, str or Timestamp, optional

@@ -65,7 +65,7 @@ class Changes:
         lost = sorted({partition_of(key) for key in position} - self._numbers)
         if lost:
             raise SourceError(
-                f"{len(lost)} of the partitions that the run has read are not there any more: {', '.join(map(str, lost))}. Were topics "
+                f"{len(lost)} of the partitions that the run has read are gone: {', '.join(map(str, lost))}. Were topics "
                 "deleted? Begin anew with another store."
             )
 

@@ -23,7 +23,7 @@ from govlab.sources.kafka_changes import Changes
 from govlab.sources.kafka_client import Client, OutOfRangeError, Topic
 from govlab.sources.kafka_clients import CLIENTS
 from govlab.sources.kafka_evidence import read_again
-from govlab.sources.kafka_gaps import Gaps, first_gap
+from govlab.sources.kafka_gaps import Gaps, first_gap, gone
 from govlab.sources.kafka_lookup import Lookup, UnansweredError, number_of
 from govlab.sources.kafka_sampling import guessed
 from govlab.sources.kafka_stretch import settled
@@ -37,7 +37,7 @@ __all__ = ["KafkaRange"]
 
 log = logging.getLogger("govlab")
 BLOCK, MAX_WAITING, PATIENCE_S = 16_384, 200_000, 60.0
-_END = -1 - 2**40  # under _END - partition, a position holds the end offset of the stretch
+_END = -1 - 2**40  # under _END - partition, a position holds the end offset
 
 
 class KafkaRange(RangedReader):
@@ -84,10 +84,10 @@ class KafkaRange(RangedReader):
         self.bootstrap, self.client_name, self.access = bootstrap, client, access or Access()
         self.name = self.topics.pattern if isinstance(self.topics, re.Pattern) else ", ".join(self.topics)
         self._alone = isinstance(self.topics, list) and len(self.topics) == 1
+        self.left_out: dict[str, str] = {}
         lookup = Lookup(bootstrap, self.access)
         try:
             self._cluster, there = lookup.cluster(), lookup.topics(self.topics)
-            self.left_out: dict[str, str] = {}
             if schema is None:
                 schema, self.left_out = guessed(lookup, there.partitions, self.name, client, self.access)
         finally:
@@ -136,10 +136,7 @@ class KafkaRange(RangedReader):
                     f"{firsts[topic]:,} are gone (retention?). Begin anew with another store."
                 )
             if stretch[1] > ends[topic]:
-                raise SourceError(
-                    f"{topic[0]}, partition {topic[1]}: the range ends at offset {stretch[1]:,}, but there are records up to "
-                    f"{ends[topic]:,} only: was the topic made anew?"
-                )
+                raise gone(topic, stretch[1], firsts[topic], ends[topic])
             self._stretch[topic] = stretch
         self._at = {topic: first for topic, (first, last) in self._stretch.items() if last > first}
         self._waiting: dict[Topic, deque[Messages]] = {topic: deque() for topic in self._at}
@@ -210,9 +207,7 @@ class KafkaRange(RangedReader):
         """Give the next messages of a partition, about a block of them; those of others that come along wait."""
         end = self._stretch[topic][1]
         whole = self._fill(topic, BLOCK, end)
-        if not whole.offsets:
-            return None
-        return whole if whole.offsets[-1] < end else whole.before(end)
+        return whole.before(end) if whole.offsets else None
 
     def _fill(self, topic: Topic, rows: int, end: int) -> Messages:
         mine = self._waiting[topic]

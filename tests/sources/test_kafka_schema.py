@@ -27,7 +27,10 @@ def test_each_way_of_compression_is_read_or_it_is_said_what_to_install(kafka_ser
     topic = made(kafka_server, compression_type=codec)
     send(kafka_server, topic, bodies(events(20)))
     if client == "confluent" or PACKED[codec]:
-        for reader, n in ((whole(kafka_server, topic, client=client, schema=None), None), (live(kafka_server, topic, client=client), 20)):
+        for reader, n in (
+            (whole(kafka_server, topic, client=client, schema=None), None),
+            (live(kafka_server, topic, client=client), 20),
+        ):
             assert sorted(ids(events(20))) == sorted(ids(drain(reader, n)))
             reader.close()
         return
@@ -129,6 +132,8 @@ def test_one_record_of_a_wrong_writing_time_does_not_end_a_range(kafka_server, c
         one.produce(topic, body(n), timestamp=1_772_409_600_000 + 1_000 * n + (80_000_000 if n == 10 else 0))
     one.flush()
     schema = gl.Schema({"time": "timestamp", "n": "int64"})
-    reader = whole(kafka_server, topic, client=client, schema=schema, start="2026-03-02 00:00:05", stop="2026-03-02 00:40", slack="1min")
+    reader = whole(
+        kafka_server, topic, client=client, schema=schema, start="2026-03-02 00:00:05", stop="2026-03-02 00:40", slack="1min"
+    )
     assert list(range(5, 2_400)) == drain(reader)["n"].tolist()
     reader.close()
