@@ -71,8 +71,9 @@ class Following(Reader):
         self._changes = Changes(self._alone)
         self._there: dict[Topic, int] = {}  # the ends when it was opened
         self._dealt: set[Topic] = set()  # partitions of which the group knew when it last dealt them out
-        self._joined, self._viewed = False, 0.0
-        self._lonely_s = self._dealt_s = time.monotonic()
+        self._rejoined: set[Topic] = set()
+        self._joined = False
+        self._viewed, self._lonely_s, self._dealt_s = 0.0, time.monotonic(), time.monotonic()
         self._cuts = Cuts(self._known)
 
     def open(self, position: Mapping[int, int] | None = None) -> None:

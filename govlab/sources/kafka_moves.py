@@ -24,9 +24,10 @@ def compare(reader: Following, view: View) -> None:
     new, lost = reader._changes.compare(view, [*reader._lanes, *(reader._there if named else ())])
     for topic in lost:
         _lost(reader, topic, named)
-    if reader.group is None or not reader._lanes or set(new) <= reader._dealt:
+    if reader.group is None or set(new) <= reader._rejoined:
         reader._dealt_s = view.at_s
     elif view.at_s - reader._dealt_s > REJOIN_S:
+        reader._rejoined |= set(new)  # once: another member may have it since
         log.warning("%s: the group has not dealt out all partitions yet: joined again", reader.name)
         reader.rejoin()
     if reader.group is None and new:

@@ -42,7 +42,6 @@ class KafkaPython(Client, ConsumerRebalanceListener):
             group_id=group,
             isolation_level="read_committed",
             enable_auto_commit=False,
-            allow_auto_create_topics=False,  # a topic that is deleted while it is read would come back empty
             # with a group a partition may be fetched before its offset is set; never "latest", and what it jumps over is seen
             auto_offset_reset="earliest" if group else "none",
             max_poll_interval_ms=3_600_000,
@@ -55,6 +54,8 @@ class KafkaPython(Client, ConsumerRebalanceListener):
             metrics_enabled=False,
             **access.kafka_python(),
         )
+        # else a topic that is deleted while it is read comes back empty; 3.0.12 does not hand its own setting down
+        self.consumer._manager.cluster.config["allow_auto_create_topics"] = False
 
     def assign(self, offsets: Mapping[Topic, int]) -> None:
         self.consumer.assign([kafka.TopicPartition(*topic) for topic in offsets])

@@ -73,6 +73,7 @@ class Watch:
         self._began_s = time.monotonic()
         self._told = threading.Condition()
         self._wanted = self._ended = False
+        self._failed = 0
         self._thread = threading.Thread(target=self._run, name=f"govlab watch {bootstrap}", daemon=True)
         self._thread.start()
 
@@ -84,10 +85,11 @@ class Watch:
             return self.latest is not None and self.latest.at_s >= least
 
         with self._told:
-            if not seen() and self.unreachable_since is None:
+            if not seen():
+                failed, patience_s = self._failed, PATIENCE_S if self.unreachable_since is None else 1.0
                 self._wanted = True
                 self._told.notify_all()
-                self._told.wait_for(lambda: seen() or self._ended or self.unreachable_since is not None, PATIENCE_S)
+                self._told.wait_for(lambda: seen() or self._ended or self._failed > failed, patience_s)
             return self.latest if seen() else None
 
     def silent_s(self) -> float | None:
@@ -124,7 +126,7 @@ class Watch:
                 if self.unreachable_since is None:
                     self.unreachable_since = time.monotonic()
                     log.warning("%s", error)
-                self.error = str(error)
+                self.error, self._failed = str(error), self._failed + 1
             self._told.notify_all()
 
     def _look(self, lookup: Lookup) -> View:

@@ -1,6 +1,7 @@
 """What changes under a reader: partitions and topics that come and go, other members; and what it says of its state."""
 
 import re
+import threading
 
 import pytest
 from kafka_topics import CLIENTS, admin, anew, ids, live, made, some, until, whole
@@ -134,9 +135,13 @@ def test_a_member_of_a_group_without_a_partition_says_so(kafka_server, client):
     first, second = (live(kafka_server, topic, client=client, group=group) for _ in range(2))
     until(first, lambda rows: first.assigned() == {0})
     second.open()
+    ended = threading.Event()
+    pump = threading.Thread(target=lambda: [first.read(10) for _ in iter(ended.is_set, True)])  # each goes on by itself
+    pump.start()
     while (second.trouble() or ("",))[0] != "waiting" or not second._watch.latest or len(second._watch.latest.members) < 2:
-        first.read(10)
         second.read(10)
+    ended.set()
+    pump.join()
     assert f"another source of this process is in the group '{group}' and has the partitions 0" == second.trouble()[1]
     members = second._watch.latest.members
     other = live(kafka_server, topic, client=client, group=name("g"))  # as in a process of its own: only the broker tells of others
