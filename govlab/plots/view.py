@@ -8,7 +8,7 @@ from typing import Any
 
 import holoviews as hv
 
-from govlab.plots.cells import Cells
+from govlab.cells import Cells
 from govlab.plots.notebook import activate
 from govlab.plots.painter import Painter
 from govlab.plots.refresh import Refresh
@@ -152,4 +152,5 @@ def _sink(stream: Any, view: View, take: str) -> Any:
             sink.destroy()
 
     sink = stream.sink(forward)
+    sink.is_view = True  # it follows a pipeline that is replaced by one of the same recipe
     return sink

@@ -9,7 +9,7 @@ from bokeh.models import ColumnDataSource
 from streamz import Stream
 
 from govlab import plots
-from govlab.plots.cells import Cells
+from govlab.cells import Cells
 from govlab.plots.painter import Painter
 from govlab.plots.untrusted import plain
 from govlab.plots.view import Session
