@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+import streamz.sinks
 from streamz import Stream
 from streamz.core import sync, thread_state
 from streamz.orderedweakset import OrderedSet
@@ -56,6 +57,20 @@ class Node(Stream):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         hold_below(self)
+
+
+class _Sinks(set[Stream]):
+    """The sinks that streamz keeps for ever; not those below our nodes, which hold them, so that both go together."""
+
+    def add(self, node: Stream) -> None:
+        if not any(isinstance(root, Node) for root in roots_above(node)):
+            super().add(node)
+
+    def remove(self, node: Stream) -> None:
+        self.discard(node)
+
+
+streamz.sinks._global_sinks = _Sinks(streamz.sinks._global_sinks)
 
 
 def nodes_below(*tops: Stream) -> list[Stream]:
