@@ -66,6 +66,7 @@ class Feed(Node):
         self._torn = self._reopen = None
         self._pending, self._keys, self._seen_us = frames.empty(), np.empty(0, "int64"), seen_us
         self.events, self.event_us, self._opened = events, None, True
+        self.forget(events)
         self.clock.stop()
 
     def position(self) -> dict[int, int]:
@@ -167,6 +168,7 @@ class Feed(Node):
         try:
             work()
             settle(self)
+            self.remember(self.events, piece)
             self._stride.took(len(piece), time.perf_counter() - began)
             self._unacknowledged = not self.stored
             if self._unacknowledged and (time.monotonic() >= self._acknowledge_at_s or self.reader.wants_commit):

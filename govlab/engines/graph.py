@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+import pandas as pd
 import streamz.sinks
 from streamz import Stream
 from streamz.core import sync, thread_state
@@ -15,6 +17,8 @@ from streamz.orderedweakset import OrderedSet
 from govlab.engines.interrupts import in_turn
 
 __all__ = ["Node", "above", "flush_below", "hold_below", "nodes_below", "on_loop", "roots_above"]
+
+RECENT_ROWS = 20_000
 
 
 class Held(OrderedSet):
@@ -56,7 +60,23 @@ class Node(Stream):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._recent: deque[tuple[int, pd.DataFrame]] = deque()
         hold_below(self)
+
+    def remember(self, total: int, frame: pd.DataFrame) -> None:
+        """Keep a frame that was emitted, for plots that are made late; ``total`` rows were emitted with it."""
+        self._recent.append((total, frame))
+        while total - self._recent[0][0] > RECENT_ROWS:
+            self._recent.popleft()
+
+    def forget(self, total: int) -> None:
+        """Forget the frames after the first ``total`` rows, which are to be emitted again."""
+        while self._recent and self._recent[-1][0] > total:
+            self._recent.pop()
+
+    def recent(self) -> list[pd.DataFrame]:
+        """List the frames emitted last, of about 20,000 rows."""
+        return [frame for _, frame in self._recent]
 
 
 class _Sinks(set[Stream]):

@@ -88,7 +88,7 @@ class Through(Node):
 
     def _replace(self, other: Through) -> None:
         """Take the place of a node with the same pipeline, which an earlier run of the cell has made."""
-        for name in ("carrier", "state", "error", "place", "_base", "_since", "_logged"):
+        for name in ("carrier", "state", "error", "place", "_base", "_since", "_logged", "_recent"):
             setattr(self, name, getattr(other, name))
         for old, new in ((other, self), *((stream, self.sides[side]) for side, stream in other.sides.items())):
             for below in list(old.downstreams):
@@ -139,6 +139,8 @@ class Through(Node):
         if not self.muted:
             for listener in self._listeners:
                 listener(out, sides)
+            if len(out) and self.carrier.pipeline.gives_alerts:
+                self.remember(self.carrier.rows, out)
         emits: list[Callable[[], Any]] = [partial(self.sides[side]._emit, rows) for side, rows in sides]
         return in_turn([*emits, partial(self._emit, out, metadata)] if len(out) else emits)
 
@@ -165,6 +167,7 @@ class Through(Node):
         self.carrier.__dict__.update(pickle.loads(state) if state else fresh)
         self._base, self._since, self._logged = state or b"", [], 0
         self.state, self.error = "running", None
+        self.forget(self.carrier.rows)
 
     def restore(self) -> None:
         """Put the state back where it stood before a frame that was stopped in the middle.

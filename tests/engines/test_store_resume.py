@@ -319,7 +319,7 @@ def test_a_finished_run_that_is_started_again_stays_finished_whatever_it_is_aske
 
 
 def test_a_run_with_a_store_that_was_interrupted_goes_on_when_its_cell_runs_again(folder, tmp_path):
-    source, node = source_of(folder)
+    source, _ = source_of(folder)
     stop = source.map(lambda rows: source.events == 400 and signal.raise_signal(signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
         gl.run(source, store=tmp_path / "lab.db", progress=False)

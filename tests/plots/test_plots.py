@@ -298,3 +298,17 @@ def test_what_cannot_be_plotted_is_named(session, call):
 def test_an_argument_that_means_nothing_is_named(session, call, word):
     with pytest.raises(ValueError, match=word):
         call()
+
+
+def test_a_plot_that_is_made_late_shows_what_was_there(session):
+    import govlab as gl
+
+    source = gl.from_replay(gl.datasets.path("wiki_edits"), stop="2015-02-10")
+    alerts = source.through(gl.Pipeline(gl.alerts.Threshold(400, score="words_removed")))
+    whole = alerts.map(len).sink_to_list()
+    gl.run(source, progress=False)
+    late = plots.Timeline(source, alerts, every="6h")
+    title = hv.renderer("bokeh").get_plot(late).state.title.text
+    assert sum(whole) > 0
+    assert f"{sum(whole):,} alerts" in title
+    assert f"{source.events:,} events" in title
