@@ -205,7 +205,7 @@ def test_a_run_works_in_any_thread():
     states = []
     thread = threading.Thread(target=lambda: states.append(gl.run(source, progress=False).state))
     thread.start()
-    thread.join(30)
+    thread.join(300)
     assert ["finished"] == states
 
 

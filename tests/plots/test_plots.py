@@ -274,10 +274,10 @@ def test_the_painters_thread_pushes_and_ends_with_its_last_plot(monkeypatch):
     hv.renderer("bokeh").get_plot(plot)
     plot.streams[0].displays.append(type("Page", (), {"comm": True, "flush": lambda self: shown.set() or True})())
     stream.emit(events())
-    assert shown.wait(20)
+    assert shown.wait(300)
     thread = Session.current.painter._thread
     view(plot).close()
-    thread.join(20)
+    thread.join(300)
     assert not thread.is_alive()
 
 
