@@ -67,7 +67,7 @@ def _values(array: pa.Array, kind: pa.DataType, nullable: bool) -> Any:
     if pa.types.is_integer(kind):
         # not floats with NaN: those would round ids beyond 2**53
         return pd.arrays.IntegerArray(array.fill_null(0).to_numpy().copy(), array.is_null().to_numpy(False).copy())
-    return array.to_pandas().astype("boolean" if pa.types.is_boolean(kind) else "float64")
+    return array.to_pandas().astype("boolean") if pa.types.is_boolean(kind) else array.to_numpy(zero_copy_only=False)
 
 
 def exact_floats(array: pa.Array) -> tuple[pa.Array, list[int]]:

@@ -13,6 +13,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
+from govlab.errors import SchemaError
 from govlab.schema import time_name
 from govlab.sources import files
 from govlab.sources.columns import EXACT
@@ -34,6 +35,11 @@ def of_csv(path: str, data: bytes, left_out: dict[str, str]) -> pa.Schema:
     header, used = files.header_of(path, data)
     if header is None:
         return pa.schema([])
+    if len(header) == 1 and (sign := next((sign for sign in ";\t|" if sign in header[0]), None)):
+        raise SchemaError(
+            f"{path}: the values seem to be separated by {sign!r}: {header[0][:80]!r}. A .csv file has commas, a .tsv file tabs; "
+            f"convert it, for instance pandas.read_csv(IN, sep={sign!r}).to_csv(OUT, index=False)."
+        )
     lines = CsvLines(files.delimiter_of(path), len(header))
     good: list[list[str]] = []
     for _, raw in lines.split(data[used:], 0, last=True)[0]:

@@ -16,6 +16,7 @@ from govlab.schema import IN_FILES
 from govlab.sources import files, parquet
 from govlab.sources.guess import MOST_COLUMNS, of_csv, of_json
 from govlab.sources.paths import format_of, opened, reading
+from govlab.sources.trial import check_text
 from govlab.sources.unpack import ZSTD_WINDOW
 
 __all__ = ["Guess", "guess", "infer", "infer_messages", "say_left_out"]
@@ -35,9 +36,7 @@ def infer(path: str, arrival: str | None = None) -> Schema:
     return guess({path: {}}, arrival).schema
 
 
-def guess(
-    paths: Mapping[str, Mapping[str, str | None]], arrival: str | None = None, window: int = ZSTD_WINDOW
-) -> Guess:
+def guess(paths: Mapping[str, Mapping[str, str | None]], arrival: str | None = None, window: int = ZSTD_WINDOW) -> Guess:
     """Guess the schema of files from the first of them with a record (Parquet says it itself).
 
     Whole numbers are floats, since the next file may have a fraction; a number that a float would round (beyond 2**53) is a
@@ -75,6 +74,7 @@ def guess(
         else:
             data = files.head(path, window=window).removeprefix(files.BOM)
             data = data[: data.rfind(b"\n") + 1] or data
+            check_text(path, data, kind)
             if not data.strip():
                 continue
             found = of_csv(path, data, left_out) if kind == "csv" else of_json(data, left_out)

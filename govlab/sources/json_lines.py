@@ -53,7 +53,9 @@ class JsonDecoder(Decoder):
         fields: list[Any] = []
         for name, f in self._where.items():
             arrow = self.schema.arrow_type(name)
-            kind = kinds[str(arrow)] if not pa.types.is_timestamp(arrow) else str if self.schema.epoch(name) is None else int | float
+            kind = (
+                kinds[str(arrow)] if not pa.types.is_timestamp(arrow) else str if self.schema.epoch(name) is None else int | float
+            )
             optional = kind if kind is msgspec.Raw else kind | None
             fields.append((f, optional, None) if self.schema.nullable(name) else (f, kind))
         # required fields must stand before those with a default

@@ -102,7 +102,9 @@ def _block(
         try:
             columns[name] = _conform(array, schema, name, unfit)
         except (pa.ArrowException, ValueError) as error:
-            raise SchemaError(f"{path}: column {name!r} is {array.type}, the schema says {schema.fields[name]!r} ({error}).") from error
+            raise SchemaError(
+                f"{path}: column {name!r} is {array.type}, the schema says {schema.fields[name]!r} ({error})."
+            ) from error
     try:
         frame, missing = frame_of(columns, schema, partition, np.arange(row, row + batch.num_rows), unfit)
     except (pa.ArrowException, ValueError) as error:

@@ -24,11 +24,30 @@ _DICTIONARY = 1 << 20  # writers stop a dictionary at about this size, and write
 
 def batches(raw: Any, file: pq.ParquetFile, groups: list[int], columns: list[str]) -> Iterator[pa.RecordBatch]:
     """Give the rows of some row groups in order, in batches of at most 65,536 rows and about 64 MiB (one row at least)."""
+    held: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in _small_batches(raw, file, groups, columns):
+        if held and (rows + batch.num_rows > BATCH_ROWS or size + batch.nbytes > BATCH_BYTES):
+            yield _joined(held)
+            held, rows, size = [], 0, 0
+        held.append(batch)
+        rows, size = rows + batch.num_rows, size + batch.nbytes
+    if held:
+        yield _joined(held)
+
+
+def _small_batches(raw: Any, file: pq.ParquetFile, groups: list[int], columns: list[str]) -> Iterator[pa.RecordBatch]:
     plans = [(_plan(raw, file, group, columns), group) for group in groups]
     for (rows, coded), some in groupby(plans, key=lambda one: one[0]):
         with_codes = pq.ParquetFile(raw, metadata=file.metadata, read_dictionary=list(coded)) if coded else file
         for batch in with_codes.iter_batches(batch_size=rows, row_groups=[group for _, group in some], columns=columns):
-            yield from _cut(batch)
+            for part in _cut(batch):
+                arrays = [a.dictionary_decode() if pa.types.is_dictionary(a.type) else a for a in part.columns]
+                yield pa.RecordBatch.from_arrays(arrays, names=part.schema.names)
+
+
+def _joined(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return parts[0] if len(parts) == 1 else pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
 
 
 def _plan(raw: Any, file: pq.ParquetFile, group: int, columns: list[str]) -> tuple[int, tuple[str, ...]]:

@@ -110,7 +110,9 @@ class ReplayReader(RangedReader):
         """Say which columns of a file are not read, as the sample from which the schema was guessed had none of them."""
         new = [name for name in names if name not in self.schema.fields and name not in self.left_out and name not in POSITION]
         if new:
-            fresh = dict.fromkeys(new, f"it is in {path.rsplit('/', 1)[-1]}, and not in the sample from which the schema was guessed")
+            fresh = dict.fromkeys(
+                new, f"it is in {path.rsplit('/', 1)[-1]}, and not in the sample from which the schema was guessed"
+            )
             self.left_out |= fresh
             say_left_out(self.name, fresh)
 
@@ -142,7 +144,9 @@ class ReplayReader(RangedReader):
         if kind == "parquet":
             raise SourceError(f"{path}: a row of a Parquet file cannot be corrected as bytes; correct the file.")
         if path not in self._decoders:
-            self._decoders[path] = self._json(path) if kind == "ndjson" else files.csv_decoder(self.schema, path, keys=self._folders[path])
+            self._decoders[path] = (
+                self._json(path) if kind == "ndjson" else files.csv_decoder(self.schema, path, keys=self._folders[path])
+            )
         return self._decoders[path]
 
     def _json(self, path: str) -> JsonDecoder:

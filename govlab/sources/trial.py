@@ -18,12 +18,16 @@ from govlab.sources.records import Bad
 __all__ = ["HELD_BYTES", "bounded", "trial"]
 
 HELD_BYTES = 2 << 30
+SAMPLE_BYTES = 1 << 20
+ENOUGH = 100
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _LETTER = re.compile(rb"[A-Za-z][\x8a-\xff]|[\xc0-\xff][a-z]")
 
 
 def trial(paths: Mapping[str, Mapping[str, str | None]], schema: Schema, window: int, given: bool) -> dict[str, str]:
-    """Read the head of the files, up to the first that has a record.
+    """Read the head of the files, up to the first that gives a row.
+
+    A file of which 100 records or more were tried and none can be read is refused also where others follow.
 
     Parameters
     ----------
@@ -46,6 +50,7 @@ def trial(paths: Mapping[str, Mapping[str, str | None]], schema: Schema, window:
     SourceError
         No record of the head can be read, or there is none; it says why, and what to do.
     """
+    first_bad: tuple[str, list[Bad]] | None = None
     for path, keys in paths.items():
         kind, _ = format_of(path)
         data = b"" if kind == "parquet" else files.head(path, window=window)
@@ -55,19 +60,27 @@ def trial(paths: Mapping[str, Mapping[str, str | None]], schema: Schema, window:
         with_rows = files.blocks(path, 0, schema, None, keys, window)
         for frame, letters in with_rows:
             rows, bad = rows + len(frame), bad + letters
-            if rows or bad:
+            if rows or sum(len(raw) for _, _, raw in bad) >= SAMPLE_BYTES:
                 break
         with_rows.close()
         if rows:
             return _missing(schema, data, keys) if given and kind == "ndjson" else {}
         if bad:
-            offset, why, raw = bad[0]
-            raise SourceError(
-                f"{path}: none of the first {len(bad):,} records can be read; the first, at line or row {offset + 1}: {why}: "
-                f"{raw[:160]!r}. Give schema=gl.Schema({{...}}) with the names and types that fit, or mend the file."
-            )
+            first_bad = first_bad or (path, bad)
+        if len(bad) >= ENOUGH:
+            first_bad = (path, bad)
+            break
+    if first_bad is not None:
+        path, bad = first_bad
+        offset, why, raw = bad[0]
+        raise SourceError(
+            f"{path}: none of the first {len(bad):,} records can be read; the first, at line or row {offset + 1}: {why}: "
+            f"{raw[:160]!r}. Give schema=gl.Schema({{...}}) with the names and types that fit, or mend the file."
+        )
     first, more = next(iter(paths)), len(paths) - 1
-    raise SourceError(f"{first}{f' and {more:,} more files' if more else ''}: there is no record in it, so there is nothing to read.")
+    raise SourceError(
+        f"{first}{f' and {more:,} more files' if more else ''}: there is no record in it, so there is nothing to read."
+    )
 
 
 def check_text(path: str, data: bytes, kind: str) -> None:
