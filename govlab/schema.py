@@ -28,9 +28,10 @@ class Schema:
     Parameters
     ----------
     fields : Mapping[str, str] or pyarrow.Schema
-        Type of each column, as pyarrow names them (``"string"``, ``"int64"``, ``"float64"``, ``"bool"``); a ``?`` at
-        the end lets the value be missing (an ``int64?`` stays exact: pandas' ``Int64``). Times are ``"timestamp"`` (ISO 8601 text, UTC unless it says otherwise)
-        or ``"epoch_s"``, ``"epoch_ms"``, ``"epoch_us"``. Columns of a file that are not named are not read.
+        Type of each column, as pyarrow names them (``"string"``, ``"int64"``, ``"float64"``, ``"bool"``); a ``?`` at the end
+        lets the value be missing (``"int64?"`` is exact: pandas' ``Int64``). Times are ``"timestamp"`` (ISO 8601 text, UTC
+        unless it says otherwise) or ``"epoch_s"``, ``"epoch_ms"``, ``"epoch_us"``; Arrow's own times are read as what they
+        are. Columns of a file that are not named are not read.
     time : str, default "time"
         The column with the event time. It is called ``time`` in the frame, whatever its name in the file.
     id : str, optional

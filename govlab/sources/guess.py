@@ -49,7 +49,7 @@ def of_csv(path: str, data: bytes, left_out: dict[str, str]) -> pa.Schema:
             continue
     first = {name: i for i, name in reversed(list(enumerate(header)))}
     if len(first) < len(header):
-        left_out |= {name: "there is more than one column of this name; the first is read" for name in _twice(header)}
+        left_out |= dict.fromkeys(_twice(header), "there is more than one column of this name; the first is read")
     if not good or len(first) > MOST_COLUMNS:
         return pa.schema([(name, pa.string()) for name in first])
     time = time_name(header)

@@ -79,6 +79,8 @@ def blocks(
         while True:
             try:
                 batch = next(parts, None)
+            except SourceError as error:
+                raise SourceError(f"{path}: {error}") from error
             except (pa.ArrowException, OSError, MemoryError, UnicodeDecodeError) as error:
                 raise SourceError(f"{path} is damaged after row {row:,} ({error}).") from error
             if batch is None:
@@ -116,9 +118,9 @@ def _conform(array: pa.Array, schema: Schema, name: str, unfit: dict[int, str]) 
     """Give a column in the type of the schema; a row with a value that is no text is put into ``unfit``."""
     kind = schema.arrow_type(name)
     array = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
-    if any(is_kind(array.type) for is_kind in (pa.types.is_nested, pa.types.is_time, pa.types.is_duration, pa.types.is_interval)):
-        if not (pa.types.is_string(kind) and pa.types.is_time(array.type)):
-            raise ValueError("it cannot be read as that")
+    unlike = (pa.types.is_nested, pa.types.is_time, pa.types.is_duration, pa.types.is_interval)
+    if any(is_kind(array.type) for is_kind in unlike) and not (pa.types.is_string(kind) and pa.types.is_time(array.type)):
+        raise ValueError("it cannot be read as that")
     if pa.types.is_string(array.type) or pa.types.is_large_string(array.type) or pa.types.is_binary(array.type):
         array = _texts(array, name, unfit)
     if pa.types.is_timestamp(kind):
@@ -158,5 +160,5 @@ def _plain(value: pa.Scalar) -> Any:
     try:
         plain = value.as_py()
     except (OverflowError, ValueError):  # a time that Python has no word for
-        return value.cast(pa.int64()).as_py()
+        return value.value
     return plain[:RAW_LIMIT] if isinstance(plain, str | bytes) else plain

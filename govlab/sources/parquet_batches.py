@@ -14,10 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from govlab.errors import SourceError
+
 __all__ = ["BATCH_BYTES", "VALUE_LIMIT", "batches", "row_bytes"]
 
 BATCH_ROWS = 65_536
 BATCH_BYTES = 64 << 20
+PAGE_ROWS, PAGE_BYTES = 1_024, 512 << 20  # writers look at the size of a page after so many rows
 VALUE_LIMIT = 8 << 20  # as long as a line of text may be
 _DICTIONARY = 1 << 20  # writers stop a dictionary at about this size, and write what follows plainly
 
@@ -60,6 +63,12 @@ def _plan(raw: Any, file: pq.ParquetFile, group: int, columns: list[str]) -> tup
         if chunk.path_in_schema not in columns or not about.num_rows:
             continue
         whole += chunk.total_uncompressed_size
+        size = chunk.total_uncompressed_size // about.num_rows
+        if min(chunk.total_uncompressed_size, PAGE_ROWS * size) > PAGE_BYTES:
+            raise SourceError(
+                f"column {chunk.path_in_schema!r} holds {size:,} bytes a row, so that one page of the file may hold more than "
+                f"{PAGE_BYTES:,}, all read at once; leave the column out of the schema, or write the file with shorter texts."
+            )
         if chunk.physical_type == "BYTE_ARRAY" and chunk.has_dictionary_page:
             if chunk.total_uncompressed_size <= 1.25 * _DICTIONARY + 4 * about.num_rows:
                 coded.append(chunk.path_in_schema)

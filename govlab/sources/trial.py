@@ -93,12 +93,12 @@ def check_text(path: str, data: bytes, kind: str) -> None:
     """
     if data.startswith(_UTF16) or data[:1000].count(b"\0") * 3 > len(data[:1000]) > 0:
         raise SourceError(f"{path} looks like UTF-16, not UTF-8; convert it: iconv -f utf-16 -t utf-8 IN > OUT.")
-    lines = [line for line in data.split(b"\n") if not line.isascii()]
+    whole = data if data.endswith(b"\n") else data[: data.rfind(b"\n") + 1] or data  # the last line may be cut
+    lines = [line for line in whole.split(b"\n") if not line.isascii()]
     if lines:
-        wrong = [line for line in lines[:-1] or lines if not _is_utf8(line)]
-        all_lines = data.count(b"\n") + 1
+        wrong = [line for line in lines if not _is_utf8(line)]
         letters = next((line for line in wrong if _LETTER.search(line)), None)
-        if letters is not None and len(wrong) >= len(lines[:-1] or lines) and len(wrong) * 100 >= all_lines and len(wrong) > 1:
+        if letters is not None and len(wrong) == len(lines) > 1 and len(wrong) * 100 >= data.count(b"\n"):
             raise SourceError(
                 f"{path} is not UTF-8, for instance {letters[:120]!r}; it looks like latin-1 or Windows-1252. Convert it, or its "
                 "rows with such letters would be lost: iconv -f windows-1252 -t utf-8 IN > OUT."
@@ -170,10 +170,10 @@ def bounded(blocks: Generator[files.Block, None, Any], path: str, held: int) -> 
             while rows - last[0][0] > held:
                 some, some_bytes = last.popleft()
                 rows, size = rows - some, size - some_bytes
-            if size > HELD_BYTES:
+            if len(last) > 1 and size > HELD_BYTES:
                 raise SourceError(
-                    f"{path}: {rows:,} rows hold more than {HELD_BYTES:,} bytes, and with order='event' look_ahead={held:,} rows are "
-                    f"kept in memory. Give a smaller look_ahead, such as {max(1, rows // 8):,}, or order='arrival'."
+                    f"{path}: {rows:,} rows hold more than {HELD_BYTES:,} bytes, and look_ahead={held:,} rows are kept in "
+                    f"memory with order='event'. Give a smaller look_ahead, such as {max(1, rows // 8):,}, or order='arrival'."
                 )
             yield frame, bad
     finally:

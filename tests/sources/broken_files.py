@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-PACK = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}
+PACK = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.ZstdCompressor(write_checksum=True).compress}
 START_S = 1_772_409_600
 ODD = [
     b"", b"\n", b"\r", b"\r\n", b'"', b"'", b",", b"\t", b"\0", b"\xff", b"\xef\xbb\xbf", b"{", b"}", b"[", b"]", b":", b"null",

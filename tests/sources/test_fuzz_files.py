@@ -4,8 +4,9 @@ import os
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from broken_files import PACK, ODD, records, spoiled, written
+from broken_files import ODD, PACK, records, spoiled, written
 
 from govlab.errors import GovlabError
 from govlab.frames import Schema
@@ -77,10 +78,10 @@ def test_each_line_of_a_spoiled_text_is_a_row_or_a_dead_letter_and_whatever_the_
 @pytest.mark.parametrize("kind", [pa.time32("s"), pa.duration("s"), pa.bool_(), pa.binary(), pa.list_(pa.int64()), pa.float16()])
 @pytest.mark.parametrize("said", ["timestamp", "epoch_s", "string", "int64", "float64", "bool"])
 def test_a_parquet_column_of_any_type_is_read_or_refused_by_its_name(tmp_path, kind, said):
-    import pyarrow.parquet as pq
-
     pq.write_table(pa.table({"time": pa.array([0], pa.timestamp("s")), "x": pa.nulls(1, kind)}), tmp_path / "a.parquet")
+    schema, why = Schema({"time": "timestamp", "x": said + "?"}), ""
     try:
-        assert 1 == len(read_all(ReplayReader(tmp_path / "a.parquet", Schema({"time": "timestamp", "x": said + "?"})), 10))
+        given = len(read_all(ReplayReader(tmp_path / "a.parquet", schema), 10))
     except GovlabError as error:
-        assert "column 'x' is" in str(error) or "column 'time'" in str(error)
+        given, why = 1, str(error)
+    assert (1, True) == (given, not why or "column 'x' is" in why)
