@@ -34,8 +34,8 @@ def frame_of(
         array = values if isinstance(values, pa.Array) else None
         if pa.types.is_timestamp(kind):
             array, unreadable = times_of(values, schema.epoch(name))
-            for row in np.flatnonzero(unreadable):
-                bad.setdefault(int(row), f"{name!r} is no time {TIME_RANGE}")
+            for row in np.flatnonzero(unreadable).tolist():
+                bad.setdefault(row, f"{name!r} is no time {TIME_RANGE}")
         elif array is not None and pa.types.is_floating(kind) and not pa.types.is_floating(array.type):
             array, rounded = exact_floats(array)
             for row in rounded:
@@ -43,8 +43,8 @@ def frame_of(
         array = pa.array(values, kind) if array is None else array
         null = array.is_null(nan_is_null=True) if not schema.nullable(name) else None
         if null is not None and null.true_count:
-            for row in np.flatnonzero(null.to_numpy(False)):
-                bad.setdefault(int(row), f"{name!r} is missing")
+            for row in np.flatnonzero(null.to_numpy(False)).tolist():
+                bad.setdefault(row, f"{name!r} is missing")
         data[target] = _values(array, kind, schema.nullable(name))
     data["partition"] = np.full(len(offsets), partition, "int32")
     data["offset"] = np.asarray(offsets, "int64")

@@ -37,6 +37,7 @@ def blocks(
     keys: Keys | None = None,
     window: int = ZSTD_WINDOW,
     names: Unread | None = None,
+    size: int | None = None,
 ) -> Generator[Block, None, int]:
     """Give the rows of a file, block by block, with the bad records of each block as (offset, reason, bytes).
 
@@ -57,6 +58,8 @@ def blocks(
         The largest zstd window, in bytes.
     names : function, optional
         Called with the names of columns that occur in the file (of JSON: in a record of each block).
+    size : int, optional
+        Bytes of text a block, by default 4 MiB. No row depends on it.
 
     Returns
     -------
@@ -76,7 +79,7 @@ def blocks(
     with opened(path) as raw:
         with reading(path):
             whole = raw if span is None else Span(raw, *span)
-        for data, wrong in chain(lines(Bytes(whole, path, packed, BLOCK_BYTES, window)), [(b"", "")]):
+        for data, wrong in chain(lines(Bytes(whole, path, packed, size or BLOCK_BYTES, window)), [(b"", "")]):
             data, bad_line = (rest + data, b"") if wrong is None else (rest, data)
             if line == 0 and (span is None or span[0] == 0):
                 data = data.removeprefix(BOM)

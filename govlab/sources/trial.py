@@ -8,7 +8,9 @@ from collections.abc import Generator, Mapping
 from typing import Any
 
 import msgspec
+import pandas as pd
 
+from govlab import frames
 from govlab.errors import SourceError, did_you_mean
 from govlab.frames import Schema
 from govlab.sources import files
@@ -19,6 +21,7 @@ __all__ = ["HELD_BYTES", "bounded", "trial"]
 
 HELD_BYTES = 2 << 30
 SAMPLE_BYTES = 1 << 20
+TRIAL_BYTES = 1 << 17
 ENOUGH = 100
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _LETTER = re.compile(rb"[A-Za-z][\x8a-\xff]|[\xc0-\xff][a-z]")
@@ -57,7 +60,7 @@ def trial(paths: Mapping[str, Mapping[str, str | None]], schema: Schema, window:
         check_text(path, data, kind)
         bad: list[Bad] = []
         rows = 0
-        with_rows = files.blocks(path, 0, schema, None, keys, window)
+        with_rows = files.blocks(path, 0, schema, None, keys, window, size=TRIAL_BYTES)
         for frame, letters in with_rows:
             rows, bad = rows + len(frame), bad + letters
             if rows or sum(len(raw) for _, _, raw in bad) >= SAMPLE_BYTES:
@@ -165,7 +168,7 @@ def bounded(blocks: Generator[files.Block, None, Any], path: str, held: int) -> 
     rows = size = 0
     try:
         for frame, bad in blocks:
-            last.append((len(frame), int(frame.memory_usage(index=False).sum()) if len(frame) else 0))
+            last.append((len(frame), _bytes(frame)))
             rows, size = rows + last[-1][0], size + last[-1][1]
             while rows - last[0][0] > held:
                 some, some_bytes = last.popleft()
@@ -178,3 +181,9 @@ def bounded(blocks: Generator[files.Block, None, Any], path: str, held: int) -> 
             yield frame, bad
     finally:
         blocks.close()
+
+
+def _bytes(frame: pd.DataFrame) -> int:
+    """Count the bytes of a frame; those of texts also where pandas (before 3) keeps them as objects."""
+    texts = [array for array in frames.arrays(frame) if array.dtype == object]
+    return int(frame.memory_usage(index=False).sum()) + sum(len(v) for array in texts for v in array if isinstance(v, str))
