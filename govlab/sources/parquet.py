@@ -17,6 +17,7 @@ from govlab.sources.parquet_batches import VALUE_LIMIT, batches, row_bytes
 from govlab.sources.paths import opened, reading
 from govlab.sources.reader import RAW_LIMIT
 from govlab.sources.records import Bad
+from govlab.sources.times import times_of
 
 __all__ = ["blocks", "need", "parquet", "row_groups"]
 
@@ -124,6 +125,7 @@ def _conform(array: pa.Array, schema: Schema, name: str, unfit: dict[int, str]) 
     if pa.types.is_string(array.type) or pa.types.is_large_string(array.type) or pa.types.is_binary(array.type):
         array = _texts(array, name, unfit)
     if pa.types.is_timestamp(kind):
+        times_of(array[:0], schema.epoch(name))  # a ValueError, of this column, if its type holds no times
         return array
     if pa.types.is_floating(kind) and (pa.types.is_integer(array.type) or pa.types.is_decimal(array.type)):
         return array  # whether it is rounded is for each row to say
