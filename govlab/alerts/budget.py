@@ -111,7 +111,8 @@ class Budget(Step):
 
     - a row equal to the threshold alerts only if that is rare: fewer than a quarter of the rows of the past reach it. So a
       constant stream, or the most common score of a background without noise, makes no alerts;
-    - of the day's alerts, as many as the past had rows *above* the threshold in a day (rounded, and at most all but one) are kept for such rows.
+    - of the day's alerts, as many as the past had rows *above* the threshold in a day (rounded, at most all but one) are kept
+      for such rows.
 
     What the cooldown or the full day keeps back goes to the side ``suppressed``. How severe an alert is says how rare its score
     is among all that this step has seen, see :mod:`govlab.alerts.severity`. 20 ns a row; one that is among the highest costs

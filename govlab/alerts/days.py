@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import zoneinfo
 
 import numpy as np
 
-from govlab.errors import ArgumentError, did_you_mean
+from govlab.errors import ArgumentError
 from govlab.frames import from_us
 from govlab.step import Step
 
@@ -23,9 +24,10 @@ def check_zone(step: Step, field: str) -> None:
             raise ValueError(value)
         zoneinfo.ZoneInfo(value)
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError) as error:
-        near = did_you_mean(str(value), sorted(zoneinfo.available_timezones()))
+        near = difflib.get_close_matches(str(value), sorted(zoneinfo.available_timezones()), n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ArgumentError(
-            f"{type(step).__name__}: {field}={value!r}; expected the name of a time zone, such as 'Europe/Berlin'. {near}"
+            f"{type(step).__name__}: {field}={value!r}; expected the name of a time zone, such as 'Europe/Berlin'.{hint}"
         ) from error
 
 
