@@ -36,7 +36,7 @@ def local_days(times: np.ndarray, zone: str) -> np.ndarray:
 
     Examples
     --------
-    >>> late = np.array([1_772_490_600_000_000])  # 2026-03-02, half past ten at night in UTC
+    >>> late = np.array([1_772_494_200_000_000])  # 2026-03-02, half past eleven at night in UTC
     >>> int(local_days(late, "Europe/Berlin")[0] - local_days(late, "UTC")[0])
     1
     """

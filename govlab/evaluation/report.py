@@ -204,8 +204,7 @@ class Report:
         Parameters
         ----------
         path : path
-            Its name ends with ``.html`` (or ``.htm``), ``.json`` or ``.csv``, and says so what is written. In CSV a text that a
-            spreadsheet would run as a formula has an apostrophe before it.
+            Its name ends with ``.html``, ``.json`` or ``.csv`` (where a text that a spreadsheet would run is made inert).
 
         Returns
         -------
