@@ -9,7 +9,7 @@ from numba import njit
 from govlab.alerts.alert import alerts_of, no_alerts
 from govlab.alerts.cooldown import Quiet
 from govlab.alerts.days import DAY_US, check_zone, local_days
-from govlab.alerts.severity import Past, first_not_above
+from govlab.alerts.severity import Past, place_of
 from govlab.errors import ArgumentError
 from govlab.frames import duration_us, numbers, require, time_us
 from govlab.step import Step, at_least
@@ -25,7 +25,7 @@ def _forget(today, top, born, count, rows, state):
     for day in range(max(state[2] + 1, today - days + 1), today + 1):
         rows[day % days] = 0
     kept = 0
-    for j in range(state[3]):
+    for j in range(max(0, state[3] - top.size // 2), state[3]):
         if born[j] > today - days:
             top[kept], born[kept], count[kept] = top[j], born[j], count[j]
             kept += 1
@@ -33,33 +33,39 @@ def _forget(today, top, born, count, rows, state):
 
 
 @njit(cache=True, nogil=True)
-def _threshold(allowed, top, count, n):
+def _threshold(allowed, top, count, low, n):
     """Give the least score of as many rows as are allowed, how many rows are above it, and how many reach it."""
-    j, above, reached, limit = 0, 0, 0, np.nan
-    while j < n and reached < allowed:
+    j, above, reached, limit = n - 1, 0, 0, np.nan
+    while j >= low and reached < allowed:
         limit, above = top[j], reached
-        while j < n and top[j] == limit:
+        while j >= low and top[j] == limit:
             reached += count[j]
-            j += 1
+            j -= 1
     return limit, above, reached
 
 
 @njit(cache=True, nogil=True)
-def _learn(x, day, top, born, count, n):
-    """Remember a row among the highest scores, each with its day and the number of its rows; give how many there are."""
-    j = first_not_above(top, n, x)
-    while j < n and top[j] == x:
-        if born[j] == day:
-            count[j] += 1
+def _learn(x, day, top, born, count, low, n):
+    """Remember a row among the highest scores, each with its day and the number of its rows; give how many there are.
+
+    Those that count are the last half of ``top``, in rising order; of equal ones the newest comes first, and goes first.
+    """
+    j = i = place_of(top, low, n, x)
+    while i < n and top[i] == x:
+        if born[i] == day:
+            count[i] += 1
             return n
-        j += 1
-    if j == top.size:
+        i += 1
+    kept = top.size // 2
+    if n >= kept and j == low:
         return n
-    last = min(n, top.size - 1)
-    for k in range(last, j, -1):
+    for k in range(n, j, -1):
         top[k], born[k], count[k] = top[k - 1], born[k - 1], count[k - 1]
     top[j], born[j], count[j] = x, day, 1
-    return last + 1
+    if n + 1 < top.size:
+        return n + 1
+    top[:kept], born[:kept], count[:kept] = top[-kept:], born[-kept:], count[-kept:]
+    return kept
 
 
 @njit(cache=True, nogil=True)
@@ -81,13 +87,14 @@ def _candidates(times, days, values, per_day, memory, warm, top, born, count, ro
         if np.isnan(x):
             continue
         n = state[3]
+        low = max(0, n - top.size // 2)
         elapsed = min(state[1] - state[0], memory)
         if n > 0 and elapsed >= warm:
             # so many of the scores of the past would have made alerts; the least of them is the threshold
             now = max(1, int(per_day * (elapsed / DAY_US)))
             if stale or now != allowed:
                 allowed, stale = now, False
-                limit, above, reached = _threshold(allowed, top, count, n)
+                limit, above, reached = _threshold(allowed, top, count, low, n)
             if x > limit:
                 threshold[i] = limit
             elif x == limit and COMMON * reached < state[4]:
@@ -97,9 +104,12 @@ def _candidates(times, days, values, per_day, memory, warm, top, born, count, ro
         if days[i] > state[2] - rows.size:
             rows[days[i] % rows.size] += 1
             state[4] += 1
-            if n < top.size or x >= top[n - 1]:
-                state[3] = _learn(x, days[i], top, born, count, n)
-                stale = stale or not x < limit
+            if low == 0 or x >= top[low]:
+                state[3] = _learn(x, days[i], top, born, count, low, n)
+                if x == limit and state[3] == n and reached >= allowed:
+                    reached += 1  # among its equals, which is all that changes
+                else:
+                    stale = stale or reached < allowed or not x < limit
 
 
 class Budget(Step):
@@ -115,8 +125,8 @@ class Budget(Step):
       for such rows.
 
     What the cooldown or the full day keeps back goes to the side ``suppressed``. How severe an alert is says how rare its score
-    is among all that this step has seen, see :mod:`govlab.alerts.severity`. 20 ns a row; one that is among the highest costs
-    up to 4 * ``per_day`` * days of ``memory`` moves.
+    is among all that this step has seen, see :mod:`govlab.alerts.severity`. 15 ns a row, 60 where the scores are but few
+    different numbers; a row that is among the highest costs up to 4 * ``per_day`` * days of ``memory`` moves.
 
     Parameters
     ----------
@@ -182,7 +192,7 @@ class Budget(Step):
         """Forget all scores and alerts."""
         # four times what the threshold needs, since the highest scores may be the ones to be forgotten next
         size, days = max(64, int(4 * self.per_day * max(1.0, self._memory_us / DAY_US))), -(-self._memory_us // DAY_US)
-        self._top, self._born, self._count = np.zeros(size), np.zeros(size, "int64"), np.zeros(size, "int64")
+        self._top, self._born, self._count = np.zeros(2 * size), np.zeros(2 * size, "int64"), np.zeros(2 * size, "int64")
         self._rows, self._state = np.zeros(days + 1, "int64"), np.array([NEVER, NEVER, NEVER, 0, 0])
         self._past, self._quiet = Past(), Quiet(self._cooldown_us)
         self._spent: dict[int, int] = {}  # alerts of each of the last days

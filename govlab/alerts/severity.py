@@ -25,65 +25,71 @@ MOST = 1_000_000
 
 
 @njit(cache=True, nogil=True)
-def first_not_above(top, n, x):
-    """Give the place of the first of ``n`` falling scores that is not above ``x``."""
-    low, high = 0, n
-    while low < high:
-        middle = (low + high) // 2
-        if top[middle] > x:
-            low = middle + 1
-        else:
-            high = middle
+def place_of(top, low, n, x):
+    """Give the place of the first score, in top[low:n] in rising order, that is at least ``x``."""
+    size = n - low
+    while size > 0:
+        half = (size + 1) // 2
+        low += half * (top[low + half - 1] < x)  # no branch, whose outcome no processor could foresee
+        size -= half
     return low
 
 
 @njit(cache=True, nogil=True)
-def _halve(top, count, state):
+def _halve(top, count, low, state):
     """Let all rows count half: of the rows at or above each score there are half as many."""
-    kept, before, after = 0, 0, 0
-    for j in range(state[0]):
+    kept, before, after = state[0], 0, 0
+    for j in range(state[0] - 1, low - 1, -1):
         before += count[j]
         half = (before + 1) // 2
         if half > after:
+            kept -= 1
             top[kept], count[kept] = top[j], half - after
-            kept += 1
         after = half
-    state[0], state[1] = kept, state[1] // 2
+    size = state[0] - kept
+    top[:size], count[:size] = top[kept : state[0]].copy(), count[kept : state[0]].copy()
+    state[0], state[1] = size, state[1] // 2
 
 
 @njit(cache=True, nogil=True)
 def _rank(values, wanted, top, count, state, most, p, record):
-    """Write the mid-p of the wanted rows and, where one is the highest, of how many; learn all. state = [scores kept, rows]."""
-    asked = 0
+    """Write the mid-p of the wanted rows and, where one is the highest, of how many; learn all.
+
+    The scores that count are the last half of ``top``, in rising order. state = [scores in top, rows].
+    """
+    asked, kept = 0, top.size // 2
     for i in range(values.size):
         x = values[i]
         if wanted[i]:
             p[asked], record[asked] = np.nan, 0
         if not np.isnan(x):
             n = state[0]
-            if wanted[i] or n < top.size or x >= top[n - 1]:
-                j = first_not_above(top, n, x)
+            low = max(0, n - kept)
+            if wanted[i] or n < kept or x >= top[low]:
+                j = place_of(top, low, n, x)
                 known = j < n and top[j] == x
                 if wanted[i]:
-                    above, equal = np.sum(count[:j]), count[j] if known else 0
+                    equal = count[j] if known else 0
+                    above = np.sum(count[j:n]) - equal
                     p[asked] = (above + 0.5 * equal + 0.5) / (state[1] + 1.0)
                     record[asked] = state[1] if above + equal == 0 else 0
                 if known:
                     count[j] += 1
-                elif j < top.size:
-                    last = min(n, top.size - 1)
-                    for k in range(last, j, -1):
+                elif n < kept or j > low:
+                    for k in range(n, j, -1):
                         top[k], count[k] = top[k - 1], count[k - 1]
                     top[j], count[j] = x, 1
-                    state[0] = last + 1
+                    state[0] = n + 1
+                    if n + 1 == top.size:
+                        top[:kept], count[:kept], state[0] = top[-kept:], count[-kept:], kept
             state[1] += 1
             if state[1] >= most:
-                _halve(top, count, state)
+                _halve(top, count, max(0, state[0] - kept), state)
         asked += wanted[i]
 
 
 class Past:
-    """The highest different scores of the past, with how many rows had each; 16 KB, and 2 to 20 ns a row.
+    """The highest different scores of the past, with how many rows had each; 32 KB, and 5 to 15 ns a row.
 
     Examples
     --------
@@ -94,7 +100,7 @@ class Past:
     """
 
     def __init__(self, kept: int = KEPT, most: int = MOST) -> None:
-        self._top, self._count, self._state = np.zeros(kept), np.zeros(kept, "int64"), np.zeros(2, "int64")
+        self._top, self._count, self._state = np.zeros(2 * kept), np.zeros(2 * kept, "int64"), np.zeros(2, "int64")
         self._most = most
 
     def rank(self, values: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,10 +13,10 @@ from govlab.step import Step, above
 
 
 class Threshold(Step):
-    """Alert on rows whose score is at least ``above``, or whose ``p`` is at most ``p_below``. 10 ns a row.
+    """Alert on rows whose score is at least ``above``, or whose ``p`` is at most ``p_below``. 15 ns a row.
 
     Severity is by the row's ``p``, else by the rank of its score among all scores that this step has seen, see
-    :mod:`govlab.alerts.severity`; the highest of these (16 KB) are all the state.
+    :mod:`govlab.alerts.severity`; the highest of these (32 KB) are all the state.
 
     Parameters
     ----------

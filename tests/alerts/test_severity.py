@@ -158,5 +158,6 @@ def test_the_memory_of_scores_does_not_grow():
     past = Past()
     for seed in range(3):
         past.rank(np.random.default_rng(seed).random(100_000), np.zeros(100_000, bool))
-    assert (1_024, 300_000) == (int(past._state[0]), int(past._state[1]))
-    assert pd.Series(past._top).is_monotonic_decreasing
+    kept, rows = past._state.tolist()
+    assert (2_048, 300_000, True) == (past._top.size, rows, 1_024 <= kept < 2_048)
+    assert pd.Series(past._top[:kept]).is_monotonic_increasing
