@@ -147,5 +147,5 @@ class Strictly(gl.alerts.Budget):
 
 
 def test_a_step_whose_alerts_stop_at_the_cap_of_the_scores_is_told_so():
-    with pytest.raises(CheckError, match="there is no alert on day 1, 2, 3.* a score that can be no higher must be enough"):
+    with pytest.raises(CheckError, match=r"there is no alert on day 1, 2, 3.* a score that can be no higher must be enough"):
         testing.check_alerts(Strictly(30, warm="0s"))
