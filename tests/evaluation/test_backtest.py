@@ -283,3 +283,14 @@ def test_a_report_is_written_as_its_name_says_and_runs_nothing_in_a_spreadsheet(
 def test_braces_in_the_names_of_pipelines_do_not_break_the_pictures(tmp_path):
     report = gl.compare({"{0} }{": LOUD, "{x}": LOUD}, history((615, 3)), pd.DataFrame({"id": ["e615"]}))
     assert "Alerts looked at, {0} }{" in report.save(tmp_path / "r.html").read_text()
+
+
+@pytest.mark.parametrize("alerting", [gl.alerts.Budget(2, warm="1d"), gl.alerts.Threshold(300)])
+def test_scores_at_their_cap_are_caught_on_every_day_with_and_without_an_oracle(alerting):
+    trouble = [(d * DAY + 605 + m, 300.0) for d in range(1, 9) for m in (0, 7, 14, 21)]
+    events, known = history(*trouble, days=10), incidents(*((d * DAY + 600, d * DAY + 640) for d in range(1, 9)))
+    watch = gl.Pipeline(gl.detectors.Volume("value"), alerting)
+    for oracle in (False, True):
+        report = gl.backtest(watch, events, known, per_day=2, oracle=oracle)
+        assert (8, 8, 1.0) == (row(report)["caught"], row(report)["incidents"], row(report)["precision"])
+    assert 8 == row(report, "volume")["caught"]  # whose score is the same one
