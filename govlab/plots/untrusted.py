@@ -1,4 +1,4 @@
-"""Text from events is written by strangers: this is the one door through which it reaches a plot."""
+"""Text from events is written by strangers: these are the doors through which it reaches a plot."""
 
 import unicodedata
 
@@ -42,3 +42,14 @@ def plain(value: object, limit: int = 160) -> str:
     for mark, broken in _TEX.items():
         text = text.replace(mark, broken)
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def heading(text: str) -> str:
+    """Make a title that HoloViews shows as it is: it takes what stands in braces for the name of something to put there.
+
+    Examples
+    --------
+    >>> heading("no {field} here").format()
+    'no {field} here'
+    """
+    return text.replace("{", "{{").replace("}", "}}")
