@@ -1,11 +1,30 @@
-"""Real servers, started by the project's own code when a test first asks for one."""
+"""Real servers, started by the project's own code when a test first asks for one; and a machine made busy with ``--busy N``."""
+
+import contextlib
 
 import pytest
+from adverse.busy import busy
 
 from govlab import services
 
 # these import PyFlink, which lives in an environment of its own
 collect_ignore = ["govlab/engines/flink/operators.py", "govlab/engines/flink/program.py", "govlab/engines/flink/query.py"]
+
+
+def pytest_addoption(parser):
+    parser.addoption("--busy", type=int, default=0, metavar="N", help="run the tests beside N busy loops")
+    parser.addoption("--delay", type=float, default=None, metavar="S", help="how long the slow proxy holds a packet at most")
+
+
+def pytest_configure(config):
+    loops = contextlib.ExitStack()
+    loops.enter_context(busy(config.getoption("--busy")))
+    config.add_cleanup(loops.close)
+
+
+def pytest_report_header(config):
+    loops = config.getoption("--busy")
+    return f"beside {loops} busy loops" if loops else None
 
 
 @pytest.fixture(scope="session")

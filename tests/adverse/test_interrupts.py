@@ -113,7 +113,9 @@ def test_any_ways_to_play_one_after_the_other_give_what_one_run_gives(kind, path
 @pytest.mark.parametrize("kind", KINDS)
 @settings(deadline=None, max_examples=25)
 @given(how=plays(WAYS), rings=bells(twice=True), max_rows=st.sampled_from([7, 50, 1_000]))
-def test_any_ways_to_play_one_after_the_other_with_interrupts_give_what_one_run_gives(kind, path, undisturbed, how, rings, max_rows):
+def test_any_ways_to_play_one_after_the_other_with_interrupts_give_what_one_run_gives(
+    kind, path, undisturbed, how, rings, max_rows
+):
     check(kind, path, undisturbed, max_rows, how, rings)
 
 
