@@ -52,11 +52,11 @@ def proxied_kafka(tmp_path_factory):
 @pytest.fixture(scope="session")
 def proxied_rabbitmq(tmp_path_factory):
     """The server, the proxy of AMQP with the URL that leads to it, and the proxy of the stream protocol."""
-    with Proxy(seed=2) as amqp, Proxy(seed=3) as streams:
-        with ProxiedRabbitmq(tmp_path_factory.mktemp("proxied") / "rabbit", streams).start() as server:
-            amqp.target = ("127.0.0.1", server.ports["amqp"])
-            amqp.url = f"amqp://guest:guest@{amqp.address}/"
-            yield server, amqp, streams
+    folder = tmp_path_factory.mktemp("proxied") / "rabbit"
+    with Proxy(seed=2) as amqp, Proxy(seed=3) as streams, ProxiedRabbitmq(folder, streams).start() as server:
+        amqp.target = ("127.0.0.1", server.ports["amqp"])
+        amqp.url = f"amqp://guest:guest@{amqp.address}/"
+        yield server, amqp, streams
 
 
 @pytest.fixture(scope="session")

@@ -95,12 +95,6 @@ def test_a_live_queue_is_read_whole_through_a_slow_network(proxied_rabbitmq, kin
     assert expected == ids
 
 
-def SCHEMA:
-    from queues import SCHEMA
-
-    return SCHEMA
-
-
 # -- standing still ----------------------------------------------------------------------------------------------------
 
 
