@@ -252,9 +252,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=1_000, help="kills and interrupts, of all lanes together")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--only", default="file,kafka,rabbitmq", type=lambda text: text.split(","), help="how the lanes' names begin"
-    )
+    parser.add_argument("--only", default="file,kafka,rabbitmq", type=lambda text: text.split(","), help="how lanes' names begin")
     parser.add_argument("--lanes", type=int, default=2, help="so many lanes at once")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

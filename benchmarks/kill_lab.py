@@ -102,11 +102,8 @@ def lab(options: dict[str, Any]) -> None:
     result = Path(options["result"])
     out = os.open(options["sink"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     said: dict[str, Any] = {"threads": len(os.listdir("/proc/self/task"))}
-    while True:
-        with contextlib.suppress(KeyboardInterrupt):
-            source = source_of(options)
-            break
     try:
+        source = source_of(options)
         node = source.through(pipeline(options["pipeline"], options["by"]))
         node.sink(lambda rows: os.write(out, "".join(f"{one}\n" for one in rows["id"]).encode()))
         while True:
@@ -115,6 +112,8 @@ def lab(options: dict[str, Any]) -> None:
                 if summary.state == "finished" or (summary.events >= options["events"] and options["timeout_s"]):
                     break
         said |= {"events": summary.events, "fingerprint": summary.fingerprint}
+    except KeyboardInterrupt:
+        os._exit(130)  # outside of a run: the next lab begins where this one stood
     except Exception as error:
         said["error"] = f"{type(error).__name__}: {error}"
     signal.signal(signal.SIGINT, signal.SIG_IGN)

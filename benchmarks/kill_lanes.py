@@ -126,11 +126,11 @@ def _lanes() -> list[Lane]:
     for client in CLIENTS:
         more = {"client": client}
         lanes += [
-            Lane(f"kafka range, {client}", "kafka", 0.12, {**more, "stop": "now"}),
-            Lane(f"kafka live, {client}", "kafka", 0.06, more, fresh=True, happenings=("trim", "overtake"), partitions=1),
+            Lane(f"kafka range by {client}", "kafka", 0.12, {**more, "stop": "now"}),
+            Lane(f"kafka live by {client}", "kafka", 0.06, more, fresh=True, happenings=("trim", "overtake"), partitions=1),
             # the order between partitions is that of arrival, so each event is an alert of its own
-            Lane(f"kafka partitions, {client}", "kafka", 0.02, more, fresh=True, happenings=("add",), pipelines=("every",)),
-            Lane(f"kafka group, {client}", "kafka", 0.02, more, "partition", fresh=True, happenings=("add", "join", "trim")),
+            Lane(f"kafka partitions by {client}", "kafka", 0.02, more, fresh=True, happenings=("add",), pipelines=("every",)),
+            Lane(f"kafka group by {client}", "kafka", 0.02, more, "partition", fresh=True, happenings=("add", "join", "trim")),
         ]
     lanes.append(Lane("rabbitmq queue", "rabbitmq", 0.08, {"prefetch": 500}, fresh=True))
     lanes.append(Lane("rabbitmq stream", "rabbitmq", 0.04, {}))

@@ -17,9 +17,16 @@ def path(tmp_path_factory):
     return write(tmp_path_factory.mktemp("events"))
 
 
+class Kept(dict):
+    """What undisturbed runs gave, by kind; short in the report of a failure."""
+
+    def __repr__(self):
+        return f"<of {', '.join(self)}>"
+
+
 @pytest.fixture(scope="module")
 def undisturbed(path):
-    made = {}
+    made = Kept()
     for kind in KINDS:
         BELL.set({})
         bench = Bench(kind, path, 50)
@@ -161,7 +168,7 @@ def stored(store):
 
 @pytest.fixture(scope="module")
 def whole(path):
-    made = {}
+    made = Kept()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GOVLAB_KEY", "a key for the tests alone")
         for kind in KINDS:
