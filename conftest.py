@@ -1,10 +1,12 @@
-"""Real servers, started by the project's own code when a test first asks for one, and a real browser."""
+"""Real servers, started by the project's own code when a test first asks for one, a real browser, and ``--busy N`` loops."""
 
+import contextlib
 import os
 import shutil
 import subprocess
 
 import pytest
+from adverse.busy import busy
 
 from govlab import services
 
@@ -25,6 +27,22 @@ def chromium() -> str:
     if found is None:
         pytest.fail(f"the browser tests need chromium; as root run: {CHROMIUM}")
     return found
+
+
+def pytest_addoption(parser):
+    parser.addoption("--busy", type=int, default=0, metavar="N", help="run the tests beside N busy loops")
+    parser.addoption("--delay", type=float, default=None, metavar="S", help="how long the slow proxy holds a packet at most")
+
+
+def pytest_configure(config):
+    loops = contextlib.ExitStack()
+    loops.enter_context(busy(config.getoption("--busy")))
+    config.add_cleanup(loops.close)
+
+
+def pytest_report_header(config):
+    loops = config.getoption("--busy")
+    return f"beside {loops} busy loops" if loops else None
 
 
 @pytest.fixture(scope="session")
