@@ -170,8 +170,9 @@ def judge(times, parts, arrivals, i, ahead, apart, clocks, ids, scores, runs, he
         clock, run = clocks[part if apart else 0], runs[part]
         by_arrival = arrivals.size > 0 and arrivals[i] != NONE
         if clock[ROWS] == 0 and not by_arrival and -DAY <= t < DAY:
+            clock[NEWEST] = max(clock[NEWEST], t)
             if newest.size:
-                newest[i] = t
+                newest[i] = clock[NEWEST]
             i += 1  # of the first of January 1970: a clock that was never set says nothing of the others
             continue
         if clock[ROWS] == 0 and not by_arrival:

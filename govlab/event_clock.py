@@ -28,7 +28,9 @@ from govlab.ahead_kernel import (
     move,
 )  # fmt: skip
 
-__all__ = ["EventClock", "Verdicts"]
+__all__ = ["AHEAD_US", "FEW", "EventClock", "Verdicts"]
+
+AHEAD_US = 3_600_000_000  # what sources go by, and pipelines that are not told otherwise
 
 _NOTHING = np.zeros(0, "int64")
 
@@ -81,10 +83,9 @@ class EventClock:
         return int(self._counts[NEXT_ID])
 
     @property
-    def newest(self) -> int | None:
-        """The newest time accepted (us); None before the first."""
-        found = self._clocks[self._clocks[:, ROWS] > 0, NEWEST]
-        return int(found.max()) if found.size else None
+    def newest(self) -> int:
+        """The newest time accepted (us), of one clock for all; 0 before the first."""
+        return int(self._clocks[0, NEWEST])
 
     @property
     def oldest_held(self) -> int | None:
