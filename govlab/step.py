@@ -5,6 +5,9 @@ The rules, which :func:`govlab.testing.check_step` checks:
 
 - *cut invariance*: what comes out does not depend on how the rows that went in were cut into frames;
 - *conservation*: each row is given on, absorbed, held, or diverted to a named side with a reason;
+- event time is guarded by the outermost :class:`govlab.Pipeline`, not by the step: there a row far ahead of the others (or of its
+  ``arrival``) goes to the side ``ahead`` before the first step, so a step may follow the newest time that it sees; one that is
+  run bare (``step.process(frame)``) has no guard;
 - no wall clock, no randomness without a ``seed``, no global state, bounded memory, the input is not changed;
 - the state pickles, and a step unpickled goes on exactly;
 - the index of a frame given on holds, for each row, the index label of the row that made it come out.
@@ -123,7 +126,12 @@ class Step(abc.ABC):
 
     def recipe(self) -> dict[str, Any]:
         """Give the recipe as plain values that JSON can write: the name of the step and its parameters."""
-        fields = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self) if f.init}  # type: ignore[arg-type]
+        # a field that came later (metadata "since") is left out at its default, so that older recipes keep their hash
+        fields = {
+            f.name: _plain(getattr(self, f.name))
+            for f in dataclasses.fields(self)  # type: ignore[arg-type]
+            if f.init and not ("since" in f.metadata and getattr(self, f.name) == f.default)
+        }
         own = {} if type(self).__module__.partition(".")[0] == "govlab" else {"code": code_of(type(self))}
         return {"step": self.name, **own, **fields}
 
