@@ -149,8 +149,8 @@ class WindowCount(Step):
         while True:
             i, given = run_rows(
                 i, ids, times, windows, marks, self._table(), amounts, items, partitions, offsets, self._every, self._size,
-                self._lateness, self._expire if self.fill else -1, self.max_entities, self._cells, self._touched, self._touches, self._sets,
-                self._set_sizes, self._open, self._seen, self._born, self._listed, self._state, fate, self._out, given,
+                self._lateness, self._expire if self.fill else -1, self.max_entities, self._cells, self._touched, self._touches,
+                self._sets, self._set_sizes, self._open, self._seen, self._born, self._listed, self._state, fate, self._out, given,
             )  # fmt: skip
             if i == ids.size:
                 break
@@ -174,7 +174,8 @@ class WindowCount(Step):
         self._more_room(0)
         given = close(
             0, after, self._every, self._size, self._table(), self._expire if self.fill else -1, *self._position, self._cells,
-            self._touched, self._touches, self._sets, self._set_sizes, self._open, self._seen, self._born, self._listed, self._state, self._out, 0,
+            self._touched, self._touches, self._sets, self._set_sizes, self._open, self._seen, self._born, self._listed,
+            self._state, self._out, 0,
         )  # fmt: skip
         return self._windows(self._out[:given], pd.RangeIndex(given))
 
