@@ -135,11 +135,15 @@ class Lane:
             times[odd[odd >= 0]] = NEVER
         oldest = self.clock.oldest_held
         final = times.size if oldest is None else max(0, oldest - before)
-        keys = np.maximum.accumulate(np.concatenate([[self._peak], times[:final]]))
-        self._peak = int(keys[-1])
+        keys = np.maximum.accumulate(np.concatenate([[self._peak], times[:final]]))[1:]
+        said = keys[keys > NEVER][:1]
+        if final and not said.size:  # only rows that are ahead: they go by the first that is not
+            final, keys = 0, keys[:0]
+        keys[keys == NEVER] = said
+        self._peak = int(keys[-1]) if final else self._peak
         # a live reader may pass the others on before it is known
         rest = times[final:] if self._peak == NEVER else np.full(times.size - final, self._peak)
-        keys = np.concatenate([keys[1:], np.maximum.accumulate(rest)])
+        keys = np.concatenate([keys, np.maximum(np.maximum.accumulate(rest), self.clock.newest if self._peak == NEVER else NEVER)])
         waiting = min(self._open.size, self.keys.size)  # of those before; the others were given
         self.keys[self.keys.size - waiting :] = keys[self._open.size - waiting : self._open.size]
         keys, self._open = keys[self._open.size :], times[final:]

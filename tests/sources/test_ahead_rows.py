@@ -1,5 +1,7 @@
 """Rows far ahead in files: they move neither the order of the others, nor the clock of a replay, nor where it stops."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -90,7 +92,7 @@ def test_a_row_comes_too_late_if_it_is_below_what_need_not_wait_wherever_the_row
     late = next((i for i, k in enumerate(keys) if i > most and k < sorted(keys[:i])[i - most - 1]), len(keys))
     disorder, edges = Disorder(most), [0, *sorted({c for c in cuts if c < len(keys)}), len(keys)]
     found = len(keys)
-    for a, b in zip(edges[:-1], edges[1:], strict=True):
+    for a, b in pairwise(edges):
         n = disorder.check(np.array(keys[a:b], "int64"))
         if n < b - a:
             found = a + n
