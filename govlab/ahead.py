@@ -31,7 +31,7 @@ import numpy as np
 import pandas as pd
 
 from govlab.event_clock import EventClock, Verdicts
-from govlab.frames import TIME, time_us
+from govlab.frames import TIME, time_us, values
 
 __all__ = ["Guard"]
 
@@ -63,10 +63,10 @@ class Guard:
 
     def process(self, frame: pd.DataFrame) -> list[pd.DataFrame]:
         """Give the rows that pass on, in pieces; the index says at which row each passes."""
-        if TIME not in frame or not isinstance(frame[TIME].dtype, pd.DatetimeTZDtype):
+        if TIME not in frame.columns or not isinstance(values(frame, TIME).dtype, pd.DatetimeTZDtype):
             return [frame]  # no event frame; the steps say what they need
         before = self.clock.taken
-        partitions = frame["partition"].to_numpy() if "partition" in frame else None
+        partitions = frame["partition"].to_numpy() if "partition" in frame.columns else None
         verdicts = self.clock.take(time_us(frame), partitions, _arrivals(frame))
         if verdicts is None:
             return [frame]
@@ -133,7 +133,7 @@ def _piece(frame: pd.DataFrame, places: list[np.ndarray], labels: list[np.ndarra
 def _arrivals(frame: pd.DataFrame) -> np.ndarray:
     """Give when each row arrived (us; NONE where it is missing), where the frame has such a column."""
     for name in ARRIVALS:
-        if name in frame and isinstance(frame[name].dtype, pd.DatetimeTZDtype):
+        if name in frame.columns and isinstance(values(frame, name).dtype, pd.DatetimeTZDtype):
             return time_us(frame, name)  # a missing one is the least number
     return np.zeros(0, "int64")
 
