@@ -66,7 +66,7 @@ class Guard:
         if TIME not in frame.columns or not isinstance(values(frame, TIME).dtype, pd.DatetimeTZDtype):
             return [frame]  # no event frame; the steps say what they need
         before = self.clock.taken
-        partitions = frame["partition"].to_numpy() if "partition" in frame.columns else None
+        partitions = np.asarray(values(frame, "partition")) if "partition" in frame.columns else None
         verdicts = self.clock.take(time_us(frame), partitions, _arrivals(frame))
         if verdicts is None:
             return [frame]
