@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import field
 
 import numpy as np
 import pandas as pd
@@ -189,7 +188,9 @@ class SeasonalCount(Detector):
     tail: str = "both"
     max_entities: int = 10_000
     expire: str = "60d"
-    zone: str = field(default="UTC", metadata={"since": "0.2"})
+    zone: str = "UTC"
+
+    added = frozenset({"zone"})
 
     @classmethod
     def example(cls) -> Step:

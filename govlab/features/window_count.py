@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -74,7 +73,9 @@ class WindowCount(Step):
     fill: bool = False
     expire: str = "1d"
     max_entities: int = 1_000_000
-    zone: str = field(default="UTC", metadata={"since": "0.2"})
+    zone: str = "UTC"
+
+    added = frozenset({"zone"})
 
     absorbs = True
 
