@@ -5,6 +5,9 @@ The rules, which :func:`govlab.testing.check_step` checks:
 
 - *cut invariance*: what comes out does not depend on how the rows that went in were cut into frames;
 - *conservation*: each row is given on, absorbed, held, or diverted to a named side with a reason;
+- event time is guarded by the outermost :class:`govlab.Pipeline`, not by the step: there a row far ahead of the others (or of its
+  ``arrival``) goes to the side ``ahead`` before the first step, so a step may follow the newest time that it sees; one that is
+  run bare (``step.process(frame)``) has no guard;
 - no wall clock, no randomness without a ``seed``, no global state, bounded memory, the input is not changed;
 - the state pickles, and a step unpickled goes on exactly;
 - the index of a frame given on holds, for each row, the index label of the row that made it come out.

@@ -44,6 +44,7 @@ def names(*fields, wrong=(None, "", 3, ["x"])):
 LARGE = [2**63, 10**30]
 
 # for each step: what more it needs, and (field, wrong values, what the message must say was expected)
+ZONE = [("zone", ["Europe/Berlim", "", None, 1, "../etc"], "is no time zone; expected an IANA name")]
 WRONG = {
     "adwin": ({}, counts("every", "buckets", "warm", "max_entities") + durations("expire") + [("delta", [0, 1, -1, "1", None], "expected a number"), ("span", [0, "1", math.nan], "expected a number above 0"), ("hold", [-1, 1.5], "expected a whole number")]),
     "always": ({}, []),
@@ -80,12 +81,12 @@ WRONG = {
     "robust_z": ({}, counts("window", "warm", "max_entities") + FLOOR + TAIL + durations("expire")),
     "role_shift": ({}, counts("memory", "warm", "max_entities", "max_pairs") + durations("halflife") + [("memory", [2**63], "below 2")] + names("source", "target")),
     "rs_hash": ({}, counts("components", "sample", "halflife", "warm", "patience") + COLUMNS + CATEGORIES + GUARD + SEED),
-    "seasonal_count": ({}, counts("warm", "max_entities") + ALPHA + TAIL + durations("expire")),
+    "seasonal_count": ({}, counts("warm", "max_entities") + ALPHA + TAIL + durations("expire") + ZONE),
     "sklearn": ({"model": MODEL, "columns": ["x"]}, counts("refit", "window", "warm") + COLUMNS + [("model", [None, 3, IsolationForest()], "(expected one with fit|give it one)")]),
     "spot": ({}, counts("window", "warm", "refit", "max_entities") + TAIL + durations("expire") + [("level", [0, 2, "1", None], "expected a number above 0"), ("give", ["q", None], "expected one of 'score', 'p'"), ("guard", [0, "1"], "expected a number above 0")]),
     "threshold": ({}, [("above", ["6", math.nan, True], "expected a number"), ("p_below", [0, 2, "1"], "expected a number above 0 and at most 1")]),
     "volume": ({}, []),
-    "window_count": ({}, counts("max_entities") + durations("every", "expire") + durations("size", none=True) + durations("lateness", zero=True) + [("size", ["90s"], "must be a multiple of every='1min'")]),
+    "window_count": ({}, counts("max_entities") + durations("every", "expire") + durations("size", none=True) + durations("lateness", zero=True) + [("size", ["90s"], "must be a multiple of every='1min'")] + ZONE),
 }  # fmt: skip
 for _name in (
     "adwin",

@@ -16,6 +16,7 @@ from govlab.engines.graph import Node, flush_below, roots_above
 from govlab.engines.interrupts import Stride, Torn, abortable, in_turn
 from govlab.engines.through import pipelines_below, settle
 from govlab.errors import ArgumentError, SourceError
+from govlab.event_clock import AHEAD_US, FEW, EventClock
 from govlab.sources.reader import DeadLetter, EndOfStream, Reader
 
 __all__ = ["BEGINNING", "LIVE_ROWS", "LIVE_S", "Feed"]
@@ -66,6 +67,9 @@ class Feed(Node):
         self._torn = self._reopen = None
         self._pending, self._keys, self._seen_us = frames.empty(), np.empty(0, "int64"), seen_us
         self.events, self.event_us, self._opened = events, None, True
+        self._event_clock = EventClock(AHEAD_US)
+        if seen_us != BEGINNING:
+            self._event_clock.start_at(seen_us)
         self.forget(events)
         self.clock.stop()
 
@@ -122,13 +126,25 @@ class Feed(Node):
         self._emit_all(piece, lambda: in_turn(torn.owed))
 
     def _clock_times(self, rows: pd.DataFrame) -> np.ndarray:
-        """Give the time of each row on the clock: the reader's if it has one, else the latest event time so far."""
+        """Give the time of each row on the clock: the reader's if it has one, else the latest event time of those not ahead."""
         keys = getattr(self.reader, "last_keys", None)
         if keys is None and len(rows):
-            keys = np.maximum.accumulate(np.maximum(frames.time_us(rows), self._seen_us))
+            keys = self._without_ahead(frames.time_us(rows))
         if len(rows):
             self._seen_us = int(keys[-1])
         return keys if len(rows) else np.empty(0, "int64")
+
+    def _without_ahead(self, times: np.ndarray) -> np.ndarray:
+        """Give the latest event time up to each row; a row that is ahead, as far as the rows behind it here tell, has no say."""
+        clock, keys = self._event_clock, times.copy()
+        before, verdicts = clock.taken, clock.take(times)
+        if verdicts is not None:
+            keys[(verdicts.ids - before)[~verdicts.passes & (verdicts.ids >= before)]] = BEGINNING
+            if clock.held < FEW:
+                keys[np.setdiff1d(np.flatnonzero(verdicts.kept), verdicts.ids - before)] = BEGINNING
+        keys = np.maximum.accumulate(np.maximum(keys, self._seen_us))
+        said = keys[keys > BEGINNING]  # what comes before the first row that has a say goes by that one
+        return np.where(keys > BEGINNING, keys, said[0] if said.size else times)
 
     def _bury(self, letters: list[DeadLetter]) -> None:
         fresh = [letter for letter in letters if (letter.partition, letter.offset) not in self.letters]

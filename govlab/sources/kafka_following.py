@@ -37,6 +37,9 @@ class _Live(Lane):
         self.rewind = False
         self.moved_s = time.monotonic()
 
+    def free(self) -> int:
+        return super().free() if self.next < self.end else self.keys.size
+
     def bound(self) -> tuple[int, int] | None:
         return super().bound() if self.next < self.end else None
 

@@ -53,10 +53,10 @@ def test_run_until_a_time_after_the_last_event_ends_the_stream():
 @pytest.mark.parametrize("max_rows", [1, 7, 1_000])
 def test_run_until_alert_stops_at_the_very_event_each_time(max_rows):
     frame = events()
-    frame["score"] = np.where(np.isin(np.arange(100), [0, 1, 30, 99]), 5.0, 0.0)
+    frame["score"] = np.where(np.isin(np.arange(100), [1, 2, 30, 99]), 5.0, 0.0)  # the first event waits for the second
     source, node = playing(frame, max_rows, gl.Pipeline(gl.alerts.Threshold(4.0, entity="actor")))
     seen, alerts = source.map(len).sink_to_list(), node.map(len).sink_to_list()
-    assert [at(0), at(1), at(30), at(99), None] == [source.run_until("alert") for _ in range(5)]
+    assert [at(1), at(2), at(30), at(99), None] == [source.run_until("alert") for _ in range(5)]
     assert (100, 4, "finished") == (sum(seen), sum(alerts), source.state)
 
 
@@ -98,7 +98,7 @@ def test_what_has_failed_does_not_go_on_before_it_is_wound_back():
     frame.loc[0, "value"] = -1.0
     source, _ = playing(frame)
     with pytest.raises(StepError):
-        source.step()
+        source.step(2)
     for play in (
         source.step,
         source.start,

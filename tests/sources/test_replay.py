@@ -64,7 +64,8 @@ def test_sorted_files_merge_as_one_sort_by_time_partition_and_offset(times, max_
 def test_files_out_of_order_within_the_look_ahead_are_sorted_and_others_refused_whatever_the_blocks(
     times, ahead, max_rows, block_bytes
 ):
-    late = any(t < max(part[: max(0, i - ahead)], default=-1) for part in times for i, t in enumerate(part))
+    # of the rows before, the largest wait; the largest of the others was given
+    late = any(i > ahead and t < sorted(part[:i])[i - ahead - 1] for part in times for i, t in enumerate(part))
     folder = put("order", *(ndjson(part) for part in times))
     if late:
         with pytest.raises(SourceError, match="look_ahead=more rows"):
