@@ -13,7 +13,8 @@ import pandas as pd
 from govlab import frames, registry
 from govlab.ahead import Guard
 from govlab.errors import ArgumentError, StepError
-from govlab.step import Step, recipe_hash
+from govlab.scored import Scored
+from govlab.step import Detector, Step, recipe_hash
 
 if TYPE_CHECKING:
     from govlab.summary import Summary
@@ -30,6 +31,10 @@ class Result:
     rows: pd.DataFrame
     sides: Mapping[str, pd.DataFrame]
     summary: Summary
+
+    def explain(self) -> str:
+        """Say in words what was scored and what not, how high the scores were beside the thresholds, and what could not be read."""
+        return self.summary.explain()
 
     def _repr_html_(self) -> str:
         return self.summary._repr_html_() + self.rows.head(20).to_html(escape=True, notebook=True)
@@ -89,6 +94,7 @@ class Pipeline(Step):
     def start(self) -> None:
         """Set the counters of rows in, out and aside, for each step."""
         self.counts = [[0, 0, 0] for _ in self.steps]
+        self.scored = {i: Scored(step.name) for i, step in enumerate(self.steps) if isinstance(step, Detector)}
         self._shape = frames.empty()
         # members of a group each run some of the partitions, so that none may move the clock of another
         self._guard = None if self._ahead_us is None else Guard(self._ahead_us, apart=self.parted)
@@ -141,9 +147,24 @@ class Pipeline(Step):
         aside = self.steps[i].take_sides()
         self.counts[i][0] += taken
         self.counts[i][1] += len(given)
+        if i in self.scored and len(given):
+            self.scored[i].add(self.steps[i], given)  # type: ignore[arg-type]
         for side, rows in aside:
             self.counts[i][2] += len(rows)
             self._sides.append((side, rows if "step" in rows else rows.assign(step=self.steps[i].name)))
+
+    def all_scored(self) -> list[Scored]:
+        """Say of each detector, also of those in shards and pipelines inside, what it scored."""
+        found: list[Scored] = []
+        for i, step in enumerate(self.steps):
+            parts = [step] if isinstance(step, Pipeline) else getattr(step, "_parts", [])
+            for those in zip(*(part.all_scored() for part in parts), strict=True):
+                whole = Scored(those[0].step)
+                for one in those:
+                    whole.merge(one)
+                found.append(whole)
+            found += [self.scored[i]] if i in self.scored else []
+        return found
 
     def _failure(self, i: int, taken: pd.DataFrame, error: Exception) -> StepError:
         where = f"step {i + 1} of {len(self.steps)}, {self.steps[i].name},"

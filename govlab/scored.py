@@ -60,13 +60,6 @@ class Scored:
             found = np.partition(found, -HIGHEST)[-HIGHEST:] if found.size > HIGHEST else found
             self.highest = sorted([*self.highest, *found.tolist()], reverse=True)[:HIGHEST]
 
-    def __str__(self) -> str:
-        text = f"{self.step} scored {self.scored:,} of {self.rows:,} rows"
-        if self.unscored:
-            ordered = sorted(self.unscored.items(), key=lambda item: -item[1])
-            text += f"; the others: {', '.join(f'{n:,} {reason}' for reason, n in ordered[:3])}"
-        return text + (f"; highest scores {', '.join(f'{x:.4g}' for x in self.highest)}" if self.highest else "")
-
     def to_dict(self) -> dict[str, Any]:
         """Give the counts as plain values."""
         return dict(vars(self))

@@ -239,8 +239,23 @@ class Detector(Step):
                 raise StepError(self.name, frames.positions(frame.iloc[i : i + 1]), error) from error
         return scores
 
+    def unscored(self, rows: pd.DataFrame) -> dict[str, int]:
+        """Count rows that got no score by the reason, for people; override it where a detector knows more."""
+        named = [getattr(self, "column", None), *(getattr(self, "columns", None) or ())]
+        missing = np.zeros(len(rows), bool)
+        reasons = {}
+        for name in dict.fromkeys(column for column in named if isinstance(column, str) and column in rows):
+            lacks = rows[name].isna().to_numpy() & ~missing
+            missing |= lacks
+            reasons[f"without a value in {name!r}"] = int(lacks.sum())
+        warm, by = getattr(self, "warm", None), getattr(self, "by", None)
+        of = f" of each {by!r}" if isinstance(by, str) else ""
+        while_warming = f"while warming up (warm={warm!r}{of})" if warm is not None else f"before it knew enough{of}"
+        reasons[while_warming] = int((~missing).sum())
+        return {reason: n for reason, n in reasons.items() if n}
+
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Give on the rows with their ``score``."""
+        """Pass the rows on with their ``score``."""
         return frames.put(frame, score=np.asarray(self.score_learn_many(frame), "float64"))
 
 

@@ -8,11 +8,11 @@ from numba import njit
 
 from govlab.alerts.alert import alerts_of, no_alerts
 from govlab.alerts.cooldown import Quiet
-from govlab.alerts.days import DAY_US, check_zone, local_days
 from govlab.alerts.severity import Past, place_of
 from govlab.errors import ArgumentError
 from govlab.frames import duration_us, numbers, require, time_us
 from govlab.step import Step, at_least
+from govlab.zones import DAY_US, check_zone, local_us
 
 NEVER = -(2**62)  # no time yet; far enough from the edge for differences
 COMMON = 4  # a score that a row in so many reaches is common
@@ -183,7 +183,7 @@ class Budget(Step):
             duration_us(self.memory, "Budget: memory"),
             duration_us(self.warm, "Budget: warm", zero=True),
         )
-        check_zone(self, "zone")
+        check_zone(self.zone, "Budget: zone")
         if self._warm_us > self._memory_us:
             raise ArgumentError(f"Budget: warm={self.warm!r} is longer than memory={self.memory!r}, so no alert would ever come.")
         self._cooldown_us = 0 if self.cooldown is None else duration_us(self.cooldown, "Budget: cooldown", zero=True)
@@ -201,7 +201,7 @@ class Budget(Step):
         """Give alerts."""
         require(frame, [self.score, self.entity], "Budget")
         times, values = time_us(frame), numbers(frame, self.score)
-        days, threshold, spare = local_days(times, self.zone), np.empty(len(frame)), np.empty(len(frame), "int64")
+        days, threshold, spare = local_us(times, self.zone) // DAY_US, np.empty(len(frame)), np.empty(len(frame), "int64")
         remembered = (self._top, self._born, self._count, self._rows, self._state)
         _candidates(times, days, values, self.per_day, self._memory_us, self._warm_us, *remembered, threshold, spare)
         if self.least is not None:

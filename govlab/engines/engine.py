@@ -101,6 +101,8 @@ class Carrier:
             held=self.pipeline.held(),
             event_time=span,
             lag_s=None if self.newest_us == NEVER else (self.newest_us - self.last_us) / 1e6,
+            scored=[one.to_dict() for one in self.pipeline.all_scored()],
+            thresholds=self.pipeline.thresholds(),
             wall_s=wall_s,
             cpu_s=cpu_s,
             recipe=self.pipeline.hash,

@@ -13,6 +13,7 @@ from govlab import frames
 from govlab.alerts.alert import name_of_entity
 from govlab.cells import Cells
 from govlab.clock import Clock
+from govlab.engines import outlets  # noqa: F401 - with a source come to_kafka and to_rabbitmq
 from govlab.engines.background import play_in_background
 from govlab.engines.feed import BEGINNING, LIVE_ROWS, LIVE_S, Feed
 from govlab.engines.graph import roots_above
