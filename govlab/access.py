@@ -229,8 +229,8 @@ def split_url(url: str) -> tuple[str, str | None, str | None, str, str]:
     user, colon, password = login.partition(":")
     if "@" in path or (place and not PLACE.fullmatch(place)):
         raise ArgumentError(
-            f"{without_password(url)!r} cannot be read: in a password / # ? @ % are written %2F %23 %3F %40 %25, and in a vhost @ is "
-            "%40; better name where the password is, access=gl.Access('user', 'env:NAME'), or the whole address, 'env:NAME'."
+            f"{without_password(url)!r} cannot be read: in a password / # ? @ % are written %2F %23 %3F %40 %25 (as an @ in a "
+            "vhost is); better name where the password is, access=gl.Access('user', 'env:NAME'), or the whole address, 'env:NAME'."
         )
     return scheme.lower(), user if at else None, password if colon else None, place, path
 

@@ -18,13 +18,12 @@ from govlab.errors import SourceError
 __all__ = ["OFFSET", "PATIENCE_S", "Delivery", "cluster_of", "end_of", "first_of", "look_at", "offset_of", "refusal", "stream_end"]
 
 Delivery = tuple[int, str, Any, bytes, bool]  # tag, routing key, properties, body, whether it was delivered before
+KINDS = ("classic", "quorum", "stream")
 OFFSET = "x-stream-offset"
 PATIENCE_S = 60.0
 PREFETCH = 5_000
-# no queue has this type and none can be made with it, so a declaration with it can but be refused
-NO_TYPE = "govlab asks which"
-CURRENT = re.compile(r"current is (?:none|the value '(?P<typed>.*)' of type '(?P<type>\w+)'|'(?P<plain>.*)')$", re.DOTALL)
-WHOLE = ("byte", "signedint", "unsignedint", "short", "signedshort", "unsignedshort", "long", "unsignedbyte")
+REFUSED = re.compile(r"of queue type rabbit_(\w+)_queue$")
+SINCE = (3, 10)  # the versions of RabbitMQ that refuse an argument which is not one of the kind of a queue
 
 
 def offset_of(delivery: Delivery) -> int:
@@ -73,13 +72,13 @@ def cluster_of(connection: Any) -> str:
 def look_at(queue: str, url: str | PrivateUrl, access: Access, kind: str | None = None) -> tuple[str, str]:
     """Ask of which kind a queue is (``"classic"``, ``"quorum"`` or ``"stream"``), and how its broker calls itself.
 
-    Nothing is declared: the broker compares the queue with one of a type that does not exist, and its refusal names the
-    queue's own. That takes the permission to configure the queue; where it is missing, ``kind`` must be given.
+    It is asked to be consumed in a way that no kind of queue allows: with an argument that only streams have, and without the
+    prefetch that only streams need. The refusal names the kind; nothing is declared, delivered or changed.
 
     Raises
     ------
     SourceError
-        Nobody answers, the login is refused, there is no such queue, or its kind may not be asked.
+        Nobody answers, the login is refused, there is no such queue, or the broker does not say of which kind it is.
     """
     with _asking(queue, url, access) as (connection, shown):
         connection.channel().queue_declare(queue, passive=True)
@@ -87,36 +86,27 @@ def look_at(queue: str, url: str | PrivateUrl, access: Access, kind: str | None 
 
 
 def _kind(connection: Any, queue: str, shown: str) -> str:
-    arguments: dict[str, Any] = {}
-    for _ in range(64):  # an argument a turn; a queue has some twenty at most
+    said = connection._impl.server_properties or {}
+    product, version = (_text(said.get(name, "")) for name in ("product", "version"))
+    answer = f"it is {product} {version}, which may not refuse to be asked"
+    if product == "RabbitMQ" and tuple(int(part) for part in re.findall(r"\d+", version)[:2]) >= SINCE:
+        channel = connection.channel()
         try:
-            connection.channel().queue_declare(queue, durable=True, arguments=arguments | {"x-queue-type": NO_TYPE})
+            channel.basic_consume(queue, lambda *_: None, arguments={OFFSET: "next"})
+            answer = "it does not refuse what no kind allows"
         except exceptions.ChannelClosedByBroker as error:
-            code, text = error.reply_code, error.reply_text
-        if code == 403:
-            raise SourceError(f"{shown}: of which kind {queue!r} is may not be asked ({text}); give kind='quorum', say.")
-        name = re.search(r"inequivalent arg '(.+?)' for queue", text)
-        current = CURRENT.search(text)
-        if name is None or current is None:
-            break
-        if name[1] in ("durable", "auto_delete", "exclusive"):
-            return "classic"  # the other kinds have no choice there
-        if name[1] == "x-queue-type":
-            return current["typed"] or current["plain"] or "classic"
-        value = current["typed"] if current["type"] else current["plain"]
-        if value is None or name[1] in arguments:
-            break
-        arguments[name[1]] = _typed(value, current["type"] or "longstr")
-    raise SourceError(f"{shown}: the broker does not say of which kind {queue!r} is ({text}); give kind='quorum', say.")
+            answer = str(error.reply_text)
+            if error.reply_code == 406 and "consumer prefetch count is not set" in answer:
+                return "stream"
+            if error.reply_code == 406 and (named := REFUSED.search(answer)) and named[1] in KINDS:
+                return named[1]
+            if error.reply_code != 406:
+                raise
+    raise SourceError(f"{shown}: the broker does not say of which kind {queue!r} is ({answer}); give kind='quorum', say.")
 
 
-def _typed(value: str, kind: str) -> Any:
-    """Give a value as the broker writes it in a refusal."""
-    if kind in WHOLE:
-        return int(value)
-    if kind in ("float", "double"):
-        return float(value)
-    return value == "true" if kind == "bool" else value
+def _text(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def first_of(queue: str, url: str | PrivateUrl, access: Access, wanted: int) -> list[Delivery]:

@@ -31,7 +31,7 @@ def rabbit_reader(
     queue, url
         Where.
     kind : {"classic", "quorum", "stream"}, optional
-        The broker is asked where it is not given, which takes the permission to configure the queue (nothing is declared).
+        The broker is asked where it is not given.
     start, stop
         Of a stream: see :class:`govlab.sources.RabbitStream` and :class:`govlab.sources.RabbitRange`.
     **options

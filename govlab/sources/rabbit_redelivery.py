@@ -48,21 +48,23 @@ class Unacknowledged:
         for read in self._read:
             self._expected.setdefault(read.identity, deque()).append(read)
         self._left = alone
+        if alone == 0:
+            self._forget_expected()
 
     def fresh(self, taken: list[Delivery], session: int) -> list[Delivery]:
         """Leave out what was read before."""
         fresh = []
         for delivery in taken:
-            if self._left is not None and self._expected:
-                if self._left == 0:
-                    self._forget_expected()
-                self._left -= 1
             waiting = self._expected.get(identity_of(delivery)) if delivery[4] and self._expected else None
             if waiting:
                 read = waiting.popleft()
                 read.session, read.tag = session, delivery[0]
             else:
                 fresh.append(delivery)
+            if self._left is not None:
+                self._left -= 1
+                if self._left == 0:
+                    self._forget_expected()
         return fresh
 
     def _forget_expected(self) -> None:

@@ -46,7 +46,7 @@ class RabbitStream(Reader):
     stall_s : float
         A stream that has more and gives nothing for this long is stalled.
     kind : {"stream"}, optional
-        Of which kind the queue is, where the user may not ask (it takes the permission to configure the queue).
+        Of which kind the queue is; the broker is asked where it is not given.
     """
 
     waits = True

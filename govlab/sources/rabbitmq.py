@@ -37,7 +37,8 @@ class RabbitQueue(Reader):
     Delivery: every message, once into the store of a run: it is acknowledged after the store has it. A message is taken for
     one that was read before only if the broker marks it as delivered before (``redelivered``, of quorum queues
     ``x-delivery-count``) and its ``message_id``, or without one its body, is that of a message that was read and whose
-    acknowledgement the broker is not known to have. Equal messages are each read. Order: as delivered. A bad record becomes
+    acknowledgement the broker is not known to have. Equal messages are each read (but for those without an id that a run read
+    and did not store, if it was killed within seconds of acknowledging as many equal ones). Order: as delivered. A bad record becomes
     a dead letter, and goes to ``dead_letter_exchange`` with the reason in the header ``x-govlab-reason``. The ``offset`` of a
     row counts the messages of the run. Messages published over MQTT and STOMP are read in the same way.
 
@@ -66,7 +67,7 @@ class RabbitQueue(Reader):
     stall_s : float
         A queue that holds messages and gives none for this long is stalled.
     kind : {"classic", "quorum"}, optional
-        Of which kind the queue is, where the user may not ask (it takes the permission to configure the queue).
+        Of which kind the queue is; the broker is asked where it is not given.
     delivery_limit : int
         The ``x-delivery-limit`` of the queue.
 
@@ -207,7 +208,7 @@ class RabbitQueue(Reader):
         delivery, reason, ordered = self._burials[number]
         if ordered == session or self._consumer is None:
             return
-        _, key, properties, body = delivery
+        _, key, properties, body, _ = delivery
         headers = (properties.headers or {}) | {"x-govlab-reason": reason[:1_000], "x-govlab-queue": self.queue}
         copy = pika.BasicProperties(headers=headers, delivery_mode=2, message_id=properties.message_id)
 
