@@ -251,6 +251,9 @@ def without_password(url: str) -> str:
     if not slashes:
         head, after = "", url
     login, at, place = after.rpartition("@")
+    authority = re.split(r"[/?#]", after, maxsplit=1)[0]
+    if at and "@" not in authority and PLACE.fullmatch(authority):
+        return f"{head}{slashes}{MASK}"  # the authority could be a host, or a user and the beginning of a password
     if at:
         user = unquote(login.partition(":")[0])
         shown = quote(user, safe="") if re.fullmatch(r"[\w.-]+", user) else ""

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pika
+from pika import exceptions
 
 from govlab.access import Access, PrivateUrl, amqp_parameters, reach
 from govlab.errors import SourceError
@@ -50,7 +51,7 @@ class Consumer:
     settled : tuple of int
         The connection and tag up to which the broker has taken acknowledgements, as seen by two answers since.
     vanished, vanished_s
-        How many messages left the queue unread, and when that was last seen.
+        How many messages left the queue unread at least, and when that was last seen.
     """
 
     def __init__(
@@ -110,6 +111,8 @@ class Consumer:
                     _drop(connection)
             except Exception as error:  # whatever it is, the connection is gone
                 fatal = error if isinstance(error, SourceError) else refusal(error, self.shown, self.queue)
+                if self.session and isinstance(error, exceptions.ChannelClosedByBroker) and error.reply_code == 404:
+                    fatal = self._deleted()
                 if not self._closing:
                     log.warning("rabbitmq %s: %s: %s", self.queue, type(error).__name__, error)
                 with self._state:
@@ -148,10 +151,7 @@ class Consumer:
         while not self._closing:
             connection.process_data_events(0.02)
             if cancelled:
-                raise SourceError(
-                    f"{self.shown}: the broker has ended the reading of {self.queue!r}: the queue was deleted (and perhaps made "
-                    "anew), or its node is gone. See that it is there and what it holds, then open the reader again."
-                )
+                raise self._deleted()
             while self._orders:
                 self._orders.popleft()(channel)
             if time.monotonic() > look:
@@ -160,6 +160,12 @@ class Consumer:
         while self._orders:
             self._orders.popleft()(channel)
         channel.queue_declare(self.queue, passive=True)  # its answer says that the broker has taken the acknowledgements
+
+    def _deleted(self) -> SourceError:
+        return SourceError(
+            f"{self.shown}: the broker has ended the reading of {self.queue!r}: the queue was deleted (and perhaps made anew), or "
+            "its node is gone. See that it is there and what it holds, then open the reader again."
+        )
 
     def _look(self, connection: Any, channel: Any) -> None:
         """Ask how much there is: a queue for its count, a stream for its end."""
@@ -177,7 +183,7 @@ class Consumer:
             gone = (self.waiting or 0) - there.message_count - (self._received - self._before)
             if self.waiting is not None and gone > 0 and there.consumer_count == 1:
                 self.vanished, self.vanished_s = self.vanished + gone, asked_s
-                log.warning("rabbitmq %s: %s messages left the queue without being read here", self.queue, f"{gone:,}")
+                log.warning("rabbitmq %s: at least %s messages left the queue without being read here", self.queue, f"{gone:,}")
             self.waiting, self._before = there.message_count, received
         self.asked_s = asked_s
 

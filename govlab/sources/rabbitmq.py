@@ -272,7 +272,8 @@ class RabbitQueue(Reader):
         if consumer.waiting and not consumer.here and not self.wants_commit and now - self._moved_s > self.stall_s:
             return "stalled", f"{consumer.waiting:,} messages wait, and none came for {self.stall_s:g} s"
         if consumer.vanished and now - consumer.vanished_s < VANISHED_S:
-            return "stalled", f"{consumer.vanished:,} messages left the queue unread: purged, expired, over its length, or fetched"
+            gone = f"at least {consumer.vanished:,} messages left the queue unread"
+            return "stalled", f"{gone}: purged, expired, over its length, or fetched by another client"
         return ("stalled", self._nearly()) if self._often[0] else None
 
     def take_dead_letters(self) -> list[DeadLetter]:

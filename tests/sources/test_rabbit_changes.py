@@ -1,5 +1,6 @@
 """What happens to a queue of RabbitMQ while it is read is said, and nothing is lost in silence."""
 
+import re
 import subprocess
 import time
 
@@ -73,7 +74,8 @@ def test_a_queue_purged_behind_a_reader_that_waits_is_reported_with_how_many_mes
     assert reader.trouble() is None
     on(rabbitmq_server, lambda channel: channel.queue_purge(made))
     _, (state, why) = until(reader, reader.trouble)
-    assert ("stalled", "90 messages left the queue unread") == (state, why.partition(":")[0])
+    assert "stalled" == state
+    assert 80 <= int(re.fullmatch(r"at least (\d+) messages left the queue unread: .*", why)[1]) <= 90
     reader.close()
 
 
