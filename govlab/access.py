@@ -247,16 +247,17 @@ def without_password(url: str) -> str:
     """
     if re.fullmatch(r"env:\w+|file:[^@]+", url):
         return url
-    head, slashes, after = url.partition("//")
-    if not slashes:
-        head, after = "", url
+    head, slashes, after = url.partition("://")
+    if not slashes or not re.fullmatch(r"[\w+.-]+", head):
+        head, slashes, after = "", "", url
     login, at, place = after.rpartition("@")
     authority = re.split(r"[/?#]", after, maxsplit=1)[0]
     if at and "@" not in authority and PLACE.fullmatch(authority):
         return f"{head}{slashes}{MASK}"  # the authority could be a host, or a user and the beginning of a password
     if at:
         user = unquote(login.partition(":")[0])
-        shown = quote(user, safe="") if re.fullmatch(r"[\w.-]+", user) else ""
+        known = head.lower() in ("amqp", "amqps", "kafka")  # else what stands for the scheme may be the user
+        shown = quote(user, safe="") if known and re.fullmatch(r"[\w.-]+", user) else ""
         return f"{head}{slashes}{shown}:{MASK}@{_shown_place(place)}"
     # without a host, what follows the user could be the password
     return f"{head}{slashes}{_shown_place(after)}"

@@ -36,6 +36,8 @@ def refusal(error: Exception, shown: str, queue: str) -> SourceError | None:
     if why := amqp_refusal(error, shown):
         return SourceError(why)
     if isinstance(error, exceptions.ChannelClosedByBroker):
+        if error.reply_code == 404 and "is down or inaccessible" in str(error.reply_text):
+            return None  # it is there, and comes back with its node
         if error.reply_code == 404:
             return SourceError(f"{shown}: there is no queue {queue!r}: {error.reply_text}")
         if error.reply_code == 405:

@@ -111,7 +111,7 @@ class Consumer:
                     _drop(connection)
             except Exception as error:  # whatever it is, the connection is gone
                 fatal = error if isinstance(error, SourceError) else refusal(error, self.shown, self.queue)
-                if self.session and isinstance(error, exceptions.ChannelClosedByBroker) and error.reply_code == 404:
+                if fatal and self.session and isinstance(error, exceptions.ChannelClosedByBroker) and error.reply_code == 404:
                     fatal = self._deleted()
                 if not self._closing:
                     log.warning("rabbitmq %s: %s: %s", self.queue, type(error).__name__, error)

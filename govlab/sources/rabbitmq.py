@@ -37,9 +37,9 @@ class RabbitQueue(Reader):
     Delivery: every message, once into the store of a run: it is acknowledged after the store has it. A message is taken for
     one that was read before only if the broker marks it as delivered before (``redelivered``, of quorum queues
     ``x-delivery-count``) and its ``message_id``, or without one its body, is that of a message that was read and whose
-    acknowledgement the broker is not known to have. Equal messages are each read (but for those without an id that a run read
-    and did not store, if it was killed within seconds of acknowledging as many equal ones). Order: as delivered. A bad record becomes
-    a dead letter, and goes to ``dead_letter_exchange`` with the reason in the header ``x-govlab-reason``. The ``offset`` of a
+    acknowledgement the broker is not known to have. Equal messages are each read (but for those that a run read and did not
+    store, if it was killed within seconds of acknowledging as many equal ones). Order: as delivered. A bad record becomes a
+    dead letter, and goes to ``dead_letter_exchange`` with the reason in the header ``x-govlab-reason``. The ``offset`` of a
     row counts the messages of the run. Messages published over MQTT and STOMP are read in the same way.
 
     The broker takes messages back that are not acknowledged for 30 minutes (its ``consumer_timeout``). A quorum queue drops a

@@ -13,9 +13,8 @@ from govlab.errors import ArgumentError, SourceError
 
 SECRET = "hunterZx9"
 SIGNS = ["/", "#", "?", "@", "%", ":", "[", "]", " ", "//", "@/", "#@", "/@:5672/", "?a=@"]
-FORMS = ["{s}{sign}{s}", "{sign}{s}", "{s}{sign}"]
-PASSWORDS = [form.format(s=SECRET, sign=sign) for sign in SIGNS for form in FORMS]
-WHOLE = ["amqp://lab:{}@127.0.0.1:1/v", "amqp://lab:{}@127.0.0.1:1/v/q", "amqps://lab:{}@nohost.invalid/", "amqp://lab:{}",
+PASSWORDS = [f"{SECRET}{sign}{SECRET}" for sign in SIGNS] + [f"{sign}{SECRET}" for sign in SIGNS[:6]] + [f"{SECRET}//"]
+WHOLE = ["amqp://lab:{}@127.0.0.1:1/v", "amqp://lab:{}@127.0.0.1:1/v/q", "amqps://lab:{}@127.0.0.1:1/", "amqp://lab:{}",
          "amqp://lab:{}@", "amqp://:{}@127.0.0.1:1/v/q", "amqp:lab:{}@127.0.0.1:1/q", "http://lab:{}@127.0.0.1:1/q", "lab:{}@127.0.0.1/q",
          "kafka://lab:{}@127.0.0.1:1/topic", "amqp://127.0.0.1:1/v/q?password={}", "amqp://lab:12/{}@127.0.0.1:1/q"]  # fmt: skip
 
@@ -53,12 +52,12 @@ def test_a_password_in_an_address_is_what_was_written(quoted):
 
 @pytest.mark.parametrize("sign", ["/", "#", "?"])
 def test_a_sign_that_ends_a_password_is_refused_with_how_it_is_written(sign):
-    with pytest.raises(ArgumentError, match="in a password / # [?] @ % are written %2F %23 %3F %40 %25"):
+    with pytest.raises(ArgumentError, match=r"in a password / # [?] @ % are written %2F %23 %3F %40 %25"):
         amqp_parameters(f"amqp://lab:p{sign}w@localhost:5672/", gl.Access(), SourceError)
 
 
 def test_an_address_that_was_masked_is_refused_with_where_a_password_belongs():
-    with pytest.raises(ArgumentError, match="access=gl.Access"):
+    with pytest.raises(ArgumentError, match=r"access=gl\.Access"):
         amqp_parameters("amqp://lab:***@localhost:5672/", gl.Access(), SourceError)
 
 
@@ -81,7 +80,7 @@ def test_nothing_of_a_reader_holds_the_password_of_its_address(rabbitmq_server, 
             said += [source.status(), reader.position(), repr(sink), json.dumps(reader.made, default=repr)]
             assert SECRET not in str(said)
             assert f"'amqp://lab:***@127.0.0.1:{server.ports['amqp']}/'" in str(reader.made)
-            server.kill() if source is sources[0] else None
+            server.stop() if source is sources[0] else None
             while source is sources[0] and reader.trouble() is None:
                 reader.lag()
             assert SECRET not in str([reader.trouble(), source.status()])
