@@ -280,13 +280,7 @@ def masked(made: tuple[tuple[Any, ...], dict[str, Any]], url: object) -> tuple[t
 
 
 class PrivateUrl:
-    """An address whose password is neither shown nor pickled; ``str`` and ``repr`` give it masked.
-
-    Examples
-    --------
-    >>> PrivateUrl("amqp://lab:hunter2@localhost:5672/")
-    amqp://lab:***@localhost:5672/
-    """
+    """An address whose password is neither shown nor pickled; ``str`` and ``repr`` give it masked."""
 
     __slots__ = ("_reveal",)
 
