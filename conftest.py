@@ -1,4 +1,8 @@
-"""Real servers, started by the project's own code when a test first asks for one."""
+"""Real servers, started by the project's own code when a test first asks for one, and a real browser."""
+
+import os
+import shutil
+import subprocess
 
 import pytest
 
@@ -6,6 +10,21 @@ from govlab import services
 
 # these import PyFlink, which lives in an environment of its own
 collect_ignore = ["govlab/engines/flink/operators.py", "govlab/engines/flink/program.py", "govlab/engines/flink/query.py"]
+
+
+CHROMIUM = "apt-get update && apt-get install -y --no-install-recommends chromium fonts-dejavu-core"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Return Debian's chromium, installed when this is root on Debian; a browser test is never skipped."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(CHROMIUM, shell=True, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        found = shutil.which("chromium")
+    if found is None:
+        pytest.fail(f"the browser tests need chromium; as root run: {CHROMIUM}")
+    return found
 
 
 @pytest.fixture(scope="session")

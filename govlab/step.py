@@ -53,6 +53,8 @@ class Step(abc.ABC):
     """Whether the rows given on are other rows than those taken (windows, alerts)."""
     gives_alerts: ClassVar[bool] = False
     """Whether the rows given on are alerts."""
+    added: ClassVar[frozenset[str]] = frozenset()
+    """Fields that came after 0.1.0: at their default they are left out of the recipe, so that its hash stays."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -123,7 +125,8 @@ class Step(abc.ABC):
 
     def recipe(self) -> dict[str, Any]:
         """Give the recipe as plain values that JSON can write: the name of the step and its parameters."""
-        fields = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self) if f.init}  # type: ignore[arg-type]
+        told = [f for f in dataclasses.fields(self) if f.init and not (f.name in self.added and getattr(self, f.name) == f.default)]  # type: ignore[arg-type]
+        fields = {f.name: _plain(getattr(self, f.name)) for f in told}
         own = {} if type(self).__module__.partition(".")[0] == "govlab" else {"code": code_of(type(self))}
         return {"step": self.name, **own, **fields}
 

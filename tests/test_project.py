@@ -23,6 +23,8 @@ CONTRACTS = {
     "hashing",
     "schema",
     "frames",
+    "cells",
+    "scored",
     "keys",
     "entities",
     "registry",

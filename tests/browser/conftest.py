@@ -19,7 +19,6 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 ROOT = Path(__file__).parents[2]
-INSTALL = "apt-get update && apt-get install -y --no-install-recommends chromium fonts-dejavu-core"
 TOKEN = "for-this-test-only"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -37,18 +36,6 @@ PLOTS = """() => (window.Bokeh ? Bokeh.documents : []).filter(doc => doc.roots()
     const titles = [...doc._all_models.values()].filter(m => m.type == 'Title').map(m => m.text)
     return {rows: times.length, x: times.length ? Math.max(...times) : null, titles: titles}
 })"""
-
-
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    """Return Debian's chromium, installed when this is root on Debian; a browser test is never skipped."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(INSTALL, shell=True, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        found = shutil.which("chromium")
-    if found is None:
-        pytest.fail(f"the browser tests need chromium; as root run: {INSTALL}")
-    return found
 
 
 @dataclass
