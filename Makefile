@@ -7,7 +7,7 @@ OLD    := $(VENV)-pandas2
 OTHER  := $(shell for p in python3.13 python3.12; do $$p -c '' 2>/dev/null && echo $$p && exit; done; echo $(PYTHON))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab test test-quick test-pandas2 lint bench notebooks screenshots clean
+.PHONY: help setup demo lab test test-adverse test-quick test-pandas2 lint bench notebooks screenshots clean
 
 help:  ## show this
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -32,7 +32,13 @@ test: $(VENV)/.ready lint test-pandas2  ## all tests: lint, types, contracts on 
 	TQDM_DISABLE=1 $(BIN)/python -m pytest -q --nbval --nbval-sanitize-with notebooks/sanitize.cfg --nbval-cell-timeout 120 -p no:cacheprovider notebooks
 
 test-quick: $(VENV)/.ready  ## the tests without notebooks, browser, servers and old pandas
-	$(BIN)/python -m pytest -q --ignore tests/browser --ignore tests/kill --ignore tests/services -m 'not server'
+	$(BIN)/python -m pytest -q --ignore tests/browser --ignore tests/adverse --ignore tests/services -m 'not server'
+
+test-adverse: $(VENV)/.ready  ## sources, engines and services beside 8 busy loops, three times; then a slow network (up to 3 s a packet)
+	for round in 1 2 3; do \
+		$(BIN)/python -m pytest -q --busy 8 -o timeout=3600 tests/sources tests/engines tests/services tests/sinks || exit 1; \
+	done
+	$(BIN)/python -m pytest -q --delay 3 -o timeout=3600 tests/adverse
 
 lint: $(VENV)/.ready  ## style and types
 	$(BIN)/ruff check .

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote
 
 from govlab.errors import ArgumentError, GovlabError
 from govlab.registry import extra
 
-__all__ = ["Access", "amqp_parameters", "reach", "secret", "without_password"]
+__all__ = ["Access", "PrivateUrl", "amqp_parameters", "amqp_refusal", "masked", "reach", "secret", "split_url", "without_password"]
 
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+MASK = "***"
+PLACE = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s:@/?#\[\]]+)(:\d{1,5})?")  # host:port
+HEAD = re.compile(r"[\w.-]+:")
+BARE = re.compile(r"[\w.,:\[\]/+-]*")  # signs of a path in which no secret hides
 
 
 def secret(reference: str, name: str = "password") -> str:
@@ -159,38 +164,40 @@ def reach(addresses: str, timeout_s: float, error: type[GovlabError]) -> None:
     raise error(f"nothing answers at {', '.join(reasons)}: is the broker up, and is the address right?")
 
 
-def amqp_parameters(url: str, access: Access, error: type[GovlabError]) -> tuple[Any, str]:
+def amqp_parameters(url: str | PrivateUrl, access: Access, error: type[GovlabError]) -> tuple[Any, str]:
     """Make pika's parameters of an address of RabbitMQ; gives them, and the address as it may be shown.
 
     A user and password of ``access`` take the place of those in the address; ``amqps://`` encrypts.
     """
     pika: Any = extra("pika", "pip install 'govlab[rabbitmq]'")
+    url = url.reveal() if isinstance(url, PrivateUrl) else url
     url = secret(url, "url") if url.startswith(("env:", "file:")) else url
-    parts = urlsplit(url)
-    if parts.scheme not in ("amqp", "amqps") or not parts.hostname:
-        raise ArgumentError(f"{without_password(url)!r} is no address of RabbitMQ; expected 'amqp://user@host:port/vhost'.")
-    path = parts.path if parts.path not in ("", "/") else "/%2F"
+    shown = without_password(url)
+    scheme, user, password, place, path = split_url(url)
+    if scheme not in ("amqp", "amqps") or not place:
+        raise ArgumentError(f"{shown!r} is no address of RabbitMQ; expected 'amqp://user@host:port/vhost'.")
     login = access.login()
-    if login is None and parts.username is not None:
-        if parts.password is None:
+    if login is None and user is not None:
+        if password is None or password == MASK:
             raise ArgumentError(
-                f"{without_password(url)!r} names a user and no password; say where it is: "
+                f"{shown!r} names a user and no password; say where it is: "
                 "access=gl.Access('user', 'env:NAME'), or --password env:NAME."
             )
-        login = unquote(parts.username), unquote(parts.password)
+        login = unquote(user), unquote(password)
     try:
         # pika fails over a user without a password, and would show both in an error
-        parameters = pika.URLParameters(urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], path=path)))
+        parameters = pika.URLParameters(f"{scheme}://{place}{path if path.strip('/') else '/%2F'}")
     except ValueError as wrong:
-        raise ArgumentError(f"{without_password(url)!r} is no address of RabbitMQ ({type(wrong).__name__}).") from None
+        raise ArgumentError(f"{shown!r} is no address of RabbitMQ ({type(wrong).__name__}).") from None
     if login is not None:
         parameters.credentials = pika.PlainCredentials(*login)
-    if parts.scheme == "amqps" or access.tls:
+    if scheme == "amqps" or access.tls:
         context = access.ssl_context() or ssl.create_default_context()
-        parameters.ssl_options = pika.SSLOptions(context, parts.hostname)
+        parameters.ssl_options = pika.SSLOptions(context, parameters.host)
     parameters.heartbeat, parameters.blocked_connection_timeout, parameters.socket_timeout = 30, 60, 10
+    parameters.stack_timeout = 120  # a slow network is no other answer
     parameters.connection_attempts = 1
-    return parameters, without_password(url)
+    return parameters, shown
 
 
 def amqp_refusal(error: BaseException, shown: str) -> str | None:
@@ -205,17 +212,88 @@ def amqp_refusal(error: BaseException, shown: str) -> str | None:
     return None
 
 
+def split_url(url: str) -> tuple[str, str | None, str | None, str, str]:
+    """Take an address apart into scheme, user, password, ``host:port`` and the rest; the user and password as they are written.
+
+    Raises
+    ------
+    ArgumentError
+        It could be read in two ways, as a password holds signs that end one. The message never holds any of it.
+    """
+    scheme, slashes, after = url.partition("://")
+    if not slashes:
+        return "", None, None, "", ""
+    end = re.search(r"[/?#]", after)
+    authority, path = (after[: end.start()], after[end.start() :]) if end else (after, "")
+    login, at, place = authority.rpartition("@")
+    user, colon, password = login.partition(":")
+    if "@" in path or (place and not PLACE.fullmatch(place)):
+        raise ArgumentError(
+            f"{without_password(url)!r} cannot be read: in a password / # ? @ % are written %2F %23 %3F %40 %25 (as an @ in a "
+            "vhost is); better name where the password is, access=gl.Access('user', 'env:NAME'), or the whole address, 'env:NAME'."
+        )
+    return scheme.lower(), user if at else None, password if colon else None, place, path
+
+
 def without_password(url: str) -> str:
-    """Give an address as it may be shown.
+    """Give an address as it may be shown: what could be a password, up to the last ``@``, is masked.
 
     Examples
     --------
     >>> without_password("amqp://lab:hunter2@localhost:5672/%2F")
     'amqp://lab:***@localhost:5672/%2F'
+    >>> without_password("amqp://lab:hun/t@r#2@localhost:5672/")
+    'amqp://lab:***@localhost:5672/'
     """
-    parts = urlsplit(url)
-    login, at, host = parts.netloc.rpartition("@")
-    if not at:
+    if re.fullmatch(r"env:\w+|file:[^@]+", url):
         return url
-    user = unquote(login.partition(":")[0])
-    return urlunsplit(parts._replace(netloc=f"{quote(user, safe='')}:***@{host}"))
+    head, slashes, after = url.partition("://")
+    if not slashes or not re.fullmatch(r"[\w+.-]+", head):
+        head, slashes, after = "", "", url
+    login, at, place = after.rpartition("@")
+    authority = re.split(r"[/?#]", after, maxsplit=1)[0]
+    if at and "@" not in authority and PLACE.fullmatch(authority):
+        return f"{head}{slashes}{MASK}"  # the authority could be a host, or a user and the beginning of a password
+    if at:
+        user = unquote(login.partition(":")[0])
+        known = head.lower() in ("amqp", "amqps", "kafka")  # else what stands for the scheme may be the user
+        shown = quote(user, safe="") if known and re.fullmatch(r"[\w.-]+", user) else ""
+        return f"{head}{slashes}{shown}:{MASK}@{_shown_place(place)}"
+    # without a host, what follows the user could be the password
+    return f"{head}{slashes}{_shown_place(after)}"
+
+
+def _shown_place(place: str) -> str:
+    """Show ``host:port/path`` and mask what follows where it is not of this form, and a query, which may hold secrets."""
+    hosts, slash, path = place.partition("/")
+    path = path if BARE.fullmatch(re.sub(r"%[0-9A-Fa-f]{2}", "", path)) else MASK
+    if all(PLACE.fullmatch(host) for host in hosts.split(",")):
+        return f"{hosts}{slash}{path}"
+    return f"{slash}{path}" if not hosts else f"{hosts.partition(':')[0] if HEAD.match(hosts) else ''}:{MASK}"
+
+
+def masked(made: tuple[tuple[Any, ...], dict[str, Any]], url: object) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Give the arguments of a call with the address among them as it may be shown."""
+    shown = repr(PrivateUrl(url if isinstance(url, PrivateUrl) else str(url)))
+    args, named = made
+    return tuple(shown if x is url else x for x in args), {name: shown if x is url else x for name, x in named.items()}
+
+
+class PrivateUrl:
+    """An address whose password is neither shown nor pickled; ``str`` and ``repr`` give it masked."""
+
+    __slots__ = ("_reveal",)
+
+    def __init__(self, url: str | PrivateUrl) -> None:
+        text = url.reveal() if isinstance(url, PrivateUrl) else str(url)
+        self._reveal = lambda: text  # not a string, which whoever looks at an object's parts would show
+
+    def reveal(self) -> str:
+        """Give the address as it is."""
+        return self._reveal()
+
+    def __repr__(self) -> str:
+        return without_password(self.reveal())
+
+    def __reduce__(self) -> Any:
+        return PrivateUrl, (repr(self),)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote
 
-from govlab.access import Access, without_password
+from govlab.access import Access, split_url, without_password
 from govlab.errors import ArgumentError, did_you_mean
 from govlab.sinks.sink import Sink
 from govlab.sources.reader import Reader
@@ -17,7 +18,7 @@ __all__ = ["Address", "access_of", "reader_of", "sink_of"]
 SCHEMES = {"amqp": "amqp://user@host:5672/queue", "amqps": "amqps://user@host:5671/queue", "kafka": "kafka://host:9092/topic"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Address:
     """An address taken apart.
 
@@ -51,18 +52,27 @@ class Address:
         >>> Address.of("amqp://localhost:5672/edits")
         Address(kind='rabbitmq', server='amqp://localhost:5672/', name='edits')
         """
-        parts = urlsplit(text)
-        if parts.scheme not in SCHEMES:
-            known = did_you_mean(parts.scheme, SCHEMES)
+        scheme = text.partition("://")[0].lower()
+        if scheme not in SCHEMES or "://" not in text:
+            known = did_you_mean(scheme if scheme.isalpha() else "", SCHEMES)
             raise ArgumentError(f"{without_password(text)!r} is no address of a queue: {known} Expected {SCHEMES['kafka']!r}, say.")
-        vhost, _, name = parts.path.strip("/").rpartition("/")
-        if not parts.hostname or not name or "/" in vhost:
-            raise ArgumentError(f"{without_password(text)!r} names no topic or queue; expected {SCHEMES[parts.scheme]!r}.")
-        if parts.scheme == "kafka":
-            if "@" in parts.netloc:
-                raise ArgumentError("kafka://...: give the user with --user, and where the password is with --password env:NAME.")
-            return cls("kafka", parts.netloc, unquote(name))
-        return cls("rabbitmq", urlunsplit(parts._replace(path=f"/{vhost}", query="", fragment="")), unquote(name))
+        if scheme == "kafka" and "@" in text:
+            raise ArgumentError("kafka://...: give the user with --user, and where the password is with --password env:NAME.")
+        if scheme == "kafka":
+            place, _, rest = text.partition("://")[2].partition("/")
+            login = ""
+        else:
+            _, user, password, place, rest = split_url(text)
+            login = "" if user is None else f"{user}@" if password is None else f"{user}:{password}@"
+        vhost, _, name = re.split("[?#]", rest)[0].strip("/").rpartition("/")
+        if not place or not name or "/" in vhost:
+            raise ArgumentError(f"{without_password(text)!r} names no topic or queue; expected {SCHEMES[scheme]!r}.")
+        if scheme == "kafka":
+            return cls("kafka", place, unquote(name))
+        return cls("rabbitmq", f"{scheme}://{login}{place}/{vhost}", unquote(name))
+
+    def __repr__(self) -> str:
+        return f"Address(kind={self.kind!r}, server={without_password(self.server)!r}, name={self.name!r})"
 
     def __str__(self) -> str:
         return f"kafka://{self.server}/{self.name}" if self.kind == "kafka" else f"{self.name} at {without_password(self.server)}"
@@ -72,7 +82,7 @@ def access_of(options: argparse.Namespace, address: Address) -> Access:
     """Give the way in that the options say."""
     user = options.user
     if user is None and options.password is not None and address.kind == "rabbitmq":
-        user = unquote(urlsplit(address.server).username or "") or None
+        user = unquote(split_url(address.server)[1] or "") or None
     return Access(user, options.password, options.mechanism, ca=options.ca)
 
 

@@ -53,6 +53,8 @@ def run_demo(report: Path, store: str | None = None, progress: bool = True) -> d
         ``alerts`` (list of dict), ``events``, ``fingerprint``, ``report``, ``edits`` and ``metric`` (what was caught, with
         baselines beside it).
     """
+    if report.suffix.lower() not in (".html", ".htm"):
+        raise gl.errors.ArgumentError(f"demo: report={str(report)!r}; expected a name that ends with .html, which is what it is.")
     edits, judged_edits, edit_alerts, edits_plot = _edits(store, progress)
     metric, judged_metric, metric_alerts, metric_plot = _metric(store, progress)
     alerts = pd.concat([edit_alerts, metric_alerts], ignore_index=True)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from govlab import frames, registry
+from govlab.ahead import Guard
 from govlab.errors import ArgumentError, StepError
-from govlab.step import Step, recipe_hash
+from govlab.scored import Scored
+from govlab.step import Detector, Step, recipe_hash
 
 if TYPE_CHECKING:
     from govlab.summary import Summary
 
-__all__ = ["Pipeline", "Result", "short"]
+__all__ = ["AHEAD", "Pipeline", "Result", "short"]
+
+AHEAD = "1h"
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,10 @@ class Result:
     rows: pd.DataFrame
     sides: Mapping[str, pd.DataFrame]
     summary: Summary
+
+    def explain(self) -> str:
+        """Say in words what was scored and what not, how high the scores were beside the thresholds, and what could not be read."""
+        return self.summary.explain()
 
     def _repr_html_(self) -> str:
         return self.summary._repr_html_() + self.rows.head(20).to_html(escape=True, notebook=True)
@@ -37,6 +47,10 @@ class Pipeline(Step):
     ----------
     *steps : Step
         In the order in which the rows pass through.
+    ahead : str or None, default "1h"
+        A row whose time is further ahead of the others than this (of its ``arrival`` or ``message_time``, where it has one)
+        moves nothing: it goes to the side ``ahead``. None: no row does. The rules are in :mod:`govlab.ahead`. Only what rows
+        pass first has a guard: pipelines inside of pipelines and shards have none.
 
     Examples
     --------
@@ -52,23 +66,38 @@ class Pipeline(Step):
     1000
     """
 
-    def __init__(self, *steps: Step) -> None:
+    def __init__(self, *steps: Step, ahead: str | None = AHEAD) -> None:
         for step in steps:
             if not isinstance(step, Step):
                 hint = " (write it with parentheses)" if isinstance(step, type) and issubclass(step, Step) else ""
                 raise ArgumentError(f"Pipeline: {step!r} is not a step{hint}; expected instances of govlab.Step.")
         if not steps:
             raise ArgumentError("Pipeline: give at least one step, such as gl.features.WindowCount(every='1min').")
-        self.steps = tuple(step.fresh() for step in steps)
+        self.ahead = str(pd.Timedelta(ahead)) if isinstance(ahead, timedelta) else ahead
+        self._ahead_us = None if ahead is None else frames.duration_us(ahead, "Pipeline: ahead")
+        self.steps = tuple(step.inside() if isinstance(step, Pipeline) else step.fresh() for step in steps)
         self.absorbs = any(step.absorbs for step in steps)  # type: ignore[misc]
         self.gives_alerts = steps[-1].gives_alerts  # type: ignore[misc]
         self.__post_init__()
         self.bind(recipe_hash(self.recipe()), "", None)
 
+    def inside(self) -> Pipeline:
+        """Make a fresh copy for rows that have passed a guard, as inside of another pipeline: it has none of its own."""
+        if self.ahead != AHEAD:
+            raise ArgumentError(
+                f"Pipeline: ahead={self.ahead!r} inside of another pipeline or of shards; give it to the outermost one."
+            )
+        copy = type(self)(*self.steps)
+        copy._ahead_us = copy._guard = None
+        return copy
+
     def start(self) -> None:
         """Set the counters of rows in, out and aside, for each step."""
         self.counts = [[0, 0, 0] for _ in self.steps]
+        self.scored = {i: Scored(step.name) for i, step in enumerate(self.steps) if isinstance(step, Detector)}
         self._shape = frames.empty()
+        # members of a group each run some of the partitions, so that none may move the clock of another
+        self._guard = None if self._ahead_us is None else Guard(self._ahead_us, apart=self.parted)
 
     def bind(self, recipe: str, detector: str, entity: str | None) -> tuple[str, str | None]:
         """Pass on to each step the hash of the recipe, and the detector and the entity of the steps before it."""
@@ -78,15 +107,30 @@ class Pipeline(Step):
         return detector, entity
 
     @property
+    def parted(self) -> bool:
+        """Whether nothing spans two partitions: it is one ``Sharded(..., by="partition")``."""
+        return len(self.steps) == 1 and hasattr(self.steps[0], "shards") and getattr(self.steps[0], "by", None) == "partition"
+
+    @property
     def hash(self) -> str:
         """The hash of the recipe, which alerts carry."""
         return recipe_hash(self.recipe())
 
-    def process(self, frame: pd.DataFrame, first: int = 0, last: int | None = None) -> pd.DataFrame:
-        """Pass the rows through the steps, from the ``first`` on, and before the ``last``."""
-        out = self._through(frame, first, last)
+    def process(self, frame: pd.DataFrame, first: int | None = None, last: int | None = None) -> pd.DataFrame:
+        """Pass the rows through the steps before the ``last``: all, with the guard, or from the ``first`` on without it."""
+        if first is not None or self._guard is None:
+            out = self._through(frame, first or 0, last)
+        else:
+            outs = [self._through(piece, 0, last) for piece in self._guard.process(frame)]
+            self._put_aside(self._guard)
+            filled = [out for out in outs if len(out)]
+            out = pd.concat(filled) if len(filled) > 1 else (filled or outs[-1:])[0]
         self._shape = out.iloc[:0] if last is None else self._shape
         return out
+
+    def _put_aside(self, guard: Guard) -> None:
+        for rows, reasons in guard.take_aside():
+            self.divert("ahead", rows.assign(step=self.name), np.array(reasons, "object"))
 
     def _through(self, frame: pd.DataFrame, first: int, last: int | None = None) -> pd.DataFrame:
         for i in range(first, len(self.steps) if last is None else last):
@@ -103,9 +147,24 @@ class Pipeline(Step):
         aside = self.steps[i].take_sides()
         self.counts[i][0] += taken
         self.counts[i][1] += len(given)
+        if i in self.scored and len(given):
+            self.scored[i].add(self.steps[i], given)  # type: ignore[arg-type]
         for side, rows in aside:
             self.counts[i][2] += len(rows)
             self._sides.append((side, rows if "step" in rows else rows.assign(step=self.steps[i].name)))
+
+    def all_scored(self) -> list[Scored]:
+        """Say of each detector, also of those in shards and pipelines inside, what it scored."""
+        found: list[Scored] = []
+        for i, step in enumerate(self.steps):
+            parts = [step] if isinstance(step, Pipeline) else getattr(step, "_parts", [])
+            for those in zip(*(part.all_scored() for part in parts), strict=True):
+                whole = Scored(those[0].step)
+                for one in those:
+                    whole.merge(one)
+                found.append(whole)
+            found += [self.scored[i]] if i in self.scored else []
+        return found
 
     def _failure(self, i: int, taken: pd.DataFrame, error: Exception) -> StepError:
         where = f"step {i + 1} of {len(self.steps)}, {self.steps[i].name},"
@@ -114,10 +173,13 @@ class Pipeline(Step):
             return StepError(where + inner, error.positions, error.cause)
         return StepError(where, frames.positions(taken), error)
 
-    def finish(self, first: int = 0, last: int | None = None) -> pd.DataFrame:
-        """Let each step, from the ``first`` on and before the ``last``, give on what it held, through all that come after it."""
+    def finish(self, first: int | None = None, last: int | None = None) -> pd.DataFrame:
+        """Let the guard (if there is no ``first``) and each step before the ``last`` pass on what they hold, through the rest."""
         tails = []
-        for i in range(first, len(self.steps) if last is None else last):
+        if first is None and self._guard is not None:
+            tails = [out for rows in self._guard.finish() if len(out := self._through(rows, 0, last))]
+            self._put_aside(self._guard)
+        for i in range(first or 0, len(self.steps) if last is None else last):
             step = self.steps[i]
             try:
                 tail = step.finish()
@@ -129,16 +191,22 @@ class Pipeline(Step):
         return frames.concat([*tails, self._shape] if last is None else tails)
 
     def held(self) -> int:
-        """Count the rows that the steps hold."""
-        return sum(step.held() for step in self.steps)
+        """Count the rows that the guard and the steps hold."""
+        return sum(step.held() for step in self.steps) + (self._guard.held() if self._guard is not None else 0)
 
     def fresh(self) -> Pipeline:
         """Make a copy with the same recipe and no state."""
-        return type(self)(*self.steps)
+        copy = type(self)(*self.steps, **self._own_ahead())
+        if self._ahead_us is None:
+            copy._ahead_us = copy._guard = None
+        return copy
+
+    def _own_ahead(self) -> dict[str, Any]:
+        return {} if self.ahead == AHEAD else {"ahead": self.ahead}
 
     def recipe(self) -> dict[str, Any]:
-        """Give the recipe: the recipes of the steps."""
-        return {"step": self.name, "steps": [step.recipe() for step in self.steps]}
+        """Give the recipe: the recipes of the steps, and ``ahead`` where it is not the default."""
+        return {"step": self.name, "steps": [step.recipe() for step in self.steps], **self._own_ahead()}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Pipeline) and self.recipe() == other.recipe()
@@ -146,7 +214,8 @@ class Pipeline(Step):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(\n" + "".join(f"    {short(step)},\n" for step in self.steps) + ")"
+        lines = [*map(short, self.steps), *(f"{name}={value!r}" for name, value in self._own_ahead().items())]
+        return f"{type(self).__name__}(\n" + "".join(f"    {line},\n" for line in lines) + ")"
 
     def run(self, source: pd.DataFrame | Iterable[pd.DataFrame] | Any, **options: Any) -> Result:
         """Run a fresh copy over frames or a reader, as a plain loop.

@@ -63,7 +63,7 @@ class Sharded(Step):
             raise ArgumentError(f"Sharded: shards={self.shards!r}; expected a whole number from 1 to 4096.")
         self._wait_us = frames.duration_us(self.wait, "Sharded: wait", zero=True)
         steps = [self.steps] if isinstance(self.steps, Step) else list(self.steps)
-        self.steps = Pipeline(*(steps[0].steps if len(steps) == 1 and isinstance(steps[0], Pipeline) else steps))
+        self.steps = (steps[0] if len(steps) == 1 and isinstance(steps[0], Pipeline) else Pipeline(*steps)).inside()
         self.absorbs = self.steps.absorbs  # type: ignore[misc]
         self.gives_alerts = self.steps.gives_alerts  # type: ignore[misc]
 

@@ -5,6 +5,9 @@ The rules, which :func:`govlab.testing.check_step` checks:
 
 - *cut invariance*: what comes out does not depend on how the rows that went in were cut into frames;
 - *conservation*: each row is given on, absorbed, held, or diverted to a named side with a reason;
+- event time is guarded by the outermost :class:`govlab.Pipeline`, not by the step: there a row far ahead of the others (or of its
+  ``arrival``) goes to the side ``ahead`` before the first step, so a step may follow the newest time that it sees; one that is
+  run bare (``step.process(frame)``) has no guard;
 - no wall clock, no randomness without a ``seed``, no global state, bounded memory, the input is not changed;
 - the state pickles, and a step unpickled goes on exactly;
 - the index of a frame given on holds, for each row, the index label of the row that made it come out.
@@ -53,6 +56,8 @@ class Step(abc.ABC):
     """Whether the rows given on are other rows than those taken (windows, alerts)."""
     gives_alerts: ClassVar[bool] = False
     """Whether the rows given on are alerts."""
+    added: ClassVar[frozenset[str]] = frozenset()
+    """Fields that came after 0.1.0: at their default they are left out of the recipe, so that its hash stays."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -123,7 +128,8 @@ class Step(abc.ABC):
 
     def recipe(self) -> dict[str, Any]:
         """Give the recipe as plain values that JSON can write: the name of the step and its parameters."""
-        fields = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self) if f.init}  # type: ignore[arg-type]
+        told = [f for f in dataclasses.fields(self) if f.init and not (f.name in self.added and getattr(self, f.name) == f.default)]  # type: ignore[arg-type]
+        fields = {f.name: _plain(getattr(self, f.name)) for f in told}
         own = {} if type(self).__module__.partition(".")[0] == "govlab" else {"code": code_of(type(self))}
         return {"step": self.name, **own, **fields}
 
@@ -233,8 +239,23 @@ class Detector(Step):
                 raise StepError(self.name, frames.positions(frame.iloc[i : i + 1]), error) from error
         return scores
 
+    def unscored(self, rows: pd.DataFrame) -> dict[str, int]:
+        """Count rows that got no score by the reason, for people; override it where a detector knows more."""
+        named = [getattr(self, "column", None), *(getattr(self, "columns", None) or ())]
+        missing = np.zeros(len(rows), bool)
+        reasons = {}
+        for name in dict.fromkeys(column for column in named if isinstance(column, str) and column in rows):
+            lacks = rows[name].isna().to_numpy() & ~missing
+            missing |= lacks
+            reasons[f"without a value in {name!r}"] = int(lacks.sum())
+        warm, by = getattr(self, "warm", None), getattr(self, "by", None)
+        of = f" of each {by!r}" if isinstance(by, str) else ""
+        while_warming = f"while warming up (warm={warm!r}{of})" if warm is not None else f"before it knew enough{of}"
+        reasons[while_warming] = int((~missing).sum())
+        return {reason: n for reason, n in reasons.items() if n}
+
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Give on the rows with their ``score``."""
+        """Pass the rows on with their ``score``."""
         return frames.put(frame, score=np.asarray(self.score_learn_many(frame), "float64"))
 
 

@@ -92,6 +92,15 @@ class Fingerprint:
         return whole.hexdigest()
 
 
+def scored_text(one: Mapping[str, Any]) -> str:
+    """Write what a detector scored, a dict as of :class:`govlab.scored.Scored`, as a line of text."""
+    text = f"{one['step']} scored {one['scored']:,} of {one['rows']:,} rows"
+    if one["unscored"]:
+        ordered = sorted(one["unscored"].items(), key=lambda item: -item[1])
+        text += f"; none had {', '.join(f'{n:,} {reason}' for reason, n in ordered[:3])}"
+    return text + (f"; highest scores {', '.join(f'{x:.4g}' for x in one['highest'])}" if one["highest"] else "")
+
+
 @dataclass
 class Summary:
     """Counts and times of a run.
@@ -99,7 +108,8 @@ class Summary:
     Attributes
     ----------
     state : str
-        ``"finished"`` (the source ended and all was drained), ``"paused"`` or ``"failed"``.
+        ``"finished"`` (the source ended and all was drained), ``"paused"``, ``"failed"``; ``"empty"`` if it ended without a row,
+        ``"unreadable"`` if none of its records could be read.
     events : int
         Rows taken from the source.
     rows : int
@@ -114,6 +124,13 @@ class Summary:
         First and last event time seen.
     lag_s : float or None
         How far the last event was behind the newest seen, in seconds of event time.
+    scored : list of dict
+        For each detector the rows ``scored`` of those that passed (``rows``), the others by reason (``unscored``), and the
+        ``highest`` scores. Steps in shards that run on a cluster are not counted.
+    thresholds : dict
+        For each alert step that has one, the score that a row must reach now.
+    letter_reasons : dict
+        The commonest reasons of dead letters, and how many there were of each.
     wall_s, cpu_s : float
         Time that the run took.
     recipe : str
@@ -132,6 +149,9 @@ class Summary:
     held: int = 0
     event_time: list[str] | None = None
     lag_s: float | None = None
+    scored: list[dict[str, Any]] = field(default_factory=list)
+    thresholds: dict[str, float] = field(default_factory=dict)
+    letter_reasons: dict[str, int] = field(default_factory=dict)
     wall_s: float = 0.0
     cpu_s: float = 0.0
     recipe: str = ""
@@ -150,9 +170,31 @@ class Summary:
             for step in self.steps
         ]
         lines += [f"  {side}: {count:,}" for side, count in self.sides.items()]
-        if self.dead_letters:
-            lines.append(f"  dead letters: {self.dead_letters:,}")
+        lines += [f"  {line}" for line in self._why()]
         return "\n".join([*lines, f"  fingerprint {self.fingerprint[:16]}"] if self.fingerprint else lines)
+
+    def _why(self) -> list[str]:
+        """Say what a person needs a word for: rows without a score, thresholds out of reach, dead letters."""
+        lines = [scored_text(one) for one in self.scored if one["scored"] < one["rows"]]
+        if self.dead_letters:
+            reasons = "; ".join(f"{count:,} times: {reason}" for reason, count in list(self.letter_reasons.items())[:3])
+            lines.append(f"dead letters: {self.dead_letters:,}" + (f" ({reasons})" if reasons else ""))
+        if self.state == "empty":
+            lines.append("there was no record to read: is it the right file, topic or stretch of time?")
+        if self.state == "unreadable":
+            lines.append("none of the records could be read: look at the reasons, and give a schema or correct the source.")
+        return lines
+
+    def explain(self) -> str:
+        """Say in words what was scored and what not, how high the scores were beside the thresholds, and what could not be read."""
+        lines = [str(self), *(scored_text(one) for one in self.scored if one["scored"] == one["rows"])]
+        highest = max((x for one in self.scored for x in one["highest"]), default=None)
+        for step, threshold in self.thresholds.items():
+            beside = "" if highest is None else f"; the highest score of a detector was {highest:.4g}"
+            lines.append(f"{step}: a row alerts from {threshold:.4g} on{beside}")
+        if not self.rows and self.scored and not any(one["scored"] for one in self.scored):
+            lines.append("no row had a score, so nothing could alert: give a longer history, a smaller warm, or fewer entities.")
+        return "\n".join(lines)
 
     __repr__ = __str__
 

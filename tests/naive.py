@@ -403,41 +403,65 @@ def _p(past, a):
 
 
 def budget(rows, per_day=20, cooldown=0, memory=7 * DAY, warm=HOUR):
-    """Tell of each row (``time``, ``entity``, ``score``) what becomes of it: "", "alert", "cooldown" or "day"."""
+    """Tell of each row (``time``, ``entity``, ``score``) what becomes of it: "", "alert", "cooldown", "day" or "higher"."""
     places = max(64, int(4 * per_day * max(1.0, memory / DAY)))  # so many of the highest scores are remembered
-    top = []  # (-score, number of the row, time): highest first, then oldest first
+    days = math.ceil(memory / DAY)  # whole days before the present one
+    top = []  # [score, day, rows]: highest first, then oldest first
+    past = []  # the day of each row
     first = newest = None
     told, quiet, fates = {}, {}, []
-    for i, row in enumerate(rows):
+    for row in rows:
         time, x = row["time"], number(row["score"])
-        if first is None:
-            first = newest = time
-        if time > newest:
-            if time // DAY != newest // DAY:
-                top = [known for known in top if known[2] > time - memory]
-            newest = time
+        day = time // DAY
+        first, newest = (time, time) if first is None else (first, max(newest, time))
+        today = newest // DAY
+        top = [known for known in top if known[1] >= today - days]
+        past = [known for known in past if known >= today - days]
         if math.isnan(x):
             fates.append("")
             continue
         elapsed = min(newest - first, memory)
-        fate = ""
+        fate, spare = "", 0
         if top and elapsed >= warm:
             allowed = max(1, int(per_day * (elapsed / DAY)))
-            if x > -top[min(allowed, len(top)) - 1][0]:
+            every = [score for score, _, n in top for _ in range(n)]
+            limit = every[min(allowed, len(every)) - 1]
+            above, reached = sum(s > limit for s in every), sum(s >= limit for s in every)
+            if x > limit:
                 fate = "alert"
+            elif x == limit and 4 * reached < len(past):
+                fate, spare = "alert", min(per_day - 1, int(above / (elapsed / DAY) + 0.5)) if above else 0
         if fate:
-            day, last = time // DAY, quiet.get(row["entity"])
+            last = quiet.get(row["entity"])
             if last is not None and abs(time - last) < cooldown:
                 fate = "cooldown"
             elif told.get(day, 0) == per_day:
                 fate = "day"
+            elif told.get(day, 0) >= per_day - spare:
+                fate = "higher"
             else:
                 told[day] = told.get(day, 0) + 1
                 quiet[row["entity"]] = max(time, time if last is None else last)
         fates.append(fate)
-        bisect.insort(top, (-x, i, time))
-        del top[places:]
+        if day >= today - days:
+            past.append(day)
+            same = [known for known in top if known[:2] == [x, day]]
+            if same:
+                same[0][2] += 1
+            else:
+                bisect.insort(top, [x, day, 1], key=lambda known: -known[0])
+                del top[places:]
     return fates
+
+
+def severity(past, x, p=None):
+    """Say how severe a score is after others (NaN left out)."""
+    past = [y for y in past if not math.isnan(y)]
+    rare = (sum(y > x for y in past) + 0.5 * sum(y == x for y in past) + 0.5) / (len(past) + 1) if p is None else p
+    highest_of = len(past) if all(y < x for y in past) else 0
+    if rare <= 1e-4 or (rare <= 1e-3 and highest_of >= 1_000):
+        return "high"
+    return "medium" if rare <= 1e-3 or (rare <= 1e-2 and highest_of >= 100) else "low"
 
 
 def cooldown(rows, per):

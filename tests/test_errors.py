@@ -44,6 +44,7 @@ def names(*fields, wrong=(None, "", 3, ["x"])):
 LARGE = [2**63, 10**30]
 
 # for each step: what more it needs, and (field, wrong values, what the message must say was expected)
+ZONE = [("zone", ["Europe/Berlim", "", None, 1, "../etc"], "is no time zone; expected an IANA name")]
 WRONG = {
     "adwin": ({}, counts("every", "buckets", "warm", "max_entities") + durations("expire") + [("delta", [0, 1, -1, "1", None], "expected a number"), ("span", [0, "1", math.nan], "expected a number above 0"), ("hold", [-1, 1.5], "expected a whole number")]),
     "always": ({}, []),
@@ -80,12 +81,12 @@ WRONG = {
     "robust_z": ({}, counts("window", "warm", "max_entities") + FLOOR + TAIL + durations("expire")),
     "role_shift": ({}, counts("memory", "warm", "max_entities", "max_pairs") + durations("halflife") + [("memory", [2**63], "below 2")] + names("source", "target")),
     "rs_hash": ({}, counts("components", "sample", "halflife", "warm", "patience") + COLUMNS + CATEGORIES + GUARD + SEED),
-    "seasonal_count": ({}, counts("warm", "max_entities") + ALPHA + TAIL + durations("expire")),
+    "seasonal_count": ({}, counts("warm", "max_entities") + ALPHA + TAIL + durations("expire") + ZONE),
     "sklearn": ({"model": MODEL, "columns": ["x"]}, counts("refit", "window", "warm") + COLUMNS + [("model", [None, 3, IsolationForest()], "(expected one with fit|give it one)")]),
     "spot": ({}, counts("window", "warm", "refit", "max_entities") + TAIL + durations("expire") + [("level", [0, 2, "1", None], "expected a number above 0"), ("give", ["q", None], "expected one of 'score', 'p'"), ("guard", [0, "1"], "expected a number above 0")]),
     "threshold": ({}, [("above", ["6", math.nan, True], "expected a number"), ("p_below", [0, 2, "1"], "expected a number above 0 and at most 1")]),
     "volume": ({}, []),
-    "window_count": ({}, counts("max_entities") + durations("every", "expire") + durations("size", none=True) + durations("lateness", zero=True) + [("size", ["90s"], "must be a multiple of every='1min'")]),
+    "window_count": ({}, counts("max_entities") + durations("every", "expire") + durations("size", none=True) + durations("lateness", zero=True) + [("size", ["90s"], "must be a multiple of every='1min'")] + ZONE),
 }  # fmt: skip
 for _name in (
     "adwin",
@@ -176,3 +177,33 @@ def test_the_package_that_is_missing_is_named_with_the_command(monkeypatch):
         match=r"govlab.detectors.Absent needs the package 'no_such_package': pip install 'govlab\[absent\]'",
     ):
         registry.load("detectors", "absent")
+
+
+def test_an_error_in_a_notebook_is_its_message_and_the_users_own_line_and_the_trace_is_one_call_away(capsys):
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell.instance()
+    shell.run_cell("import govlab as gl")
+    capsys.readouterr()
+    shell.run_cell("x = 1\ngl.from_replay('nowhere.csv')")
+    shown = capsys.readouterr().out.strip().splitlines()
+    assert 3 == len(shown)
+    assert shown[0].startswith("SourceError: there is no file at 'nowhere.csv'")
+    assert "in line 2 of the cell: gl.from_replay('nowhere.csv')" in shown[1]
+    errors.show_trace()
+    trace = capsys.readouterr().out
+    assert "Traceback (most recent call last)" in trace
+    assert "sources/files.py" in trace
+    InteractiveShell.clear_instance()
+
+
+def test_an_error_of_a_step_of_ones_own_shows_the_line_that_raised():
+    import govlab as gl
+
+    class Bad(gl.Step):
+        def process(self, frame):
+            return 1 / 0
+
+    with pytest.raises(errors.StepError) as caught:
+        gl.Pipeline(Bad()).run(sample_events(5))
+    assert any("of process: return 1 / 0" in line for line in caught.value._render_traceback_())

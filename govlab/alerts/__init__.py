@@ -9,4 +9,4 @@ TABLE = {
     "threshold": ("govlab.alerts.threshold:Threshold", "pip install govlab"),
 }
 
-__getattr__, __dir__ = lazy_room("alerts", TABLE)
+__getattr__, __dir__ = lazy_room("alerts", TABLE, {"save": "govlab.alerts.spreadsheet:save"})

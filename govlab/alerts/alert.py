@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from govlab.alerts.severity import severities
 from govlab.frames import ALERT_COLUMNS, TIME_DTYPE, time_us
 from govlab.step import Step
 from govlab.summary import content_hashes
@@ -25,7 +26,9 @@ def no_alerts() -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series([], dtype=kinds.get(name, "object")) for name in ALERT_COLUMNS})
 
 
-def alerts_of(step: Step, rows: pd.DataFrame, score: str, threshold: np.ndarray) -> pd.DataFrame:
+def alerts_of(
+    step: Step, rows: pd.DataFrame, score: str, threshold: np.ndarray, rank: tuple[np.ndarray, np.ndarray]
+) -> pd.DataFrame:
     """Make alerts of scored rows.
 
     Parameters
@@ -37,7 +40,9 @@ def alerts_of(step: Step, rows: pd.DataFrame, score: str, threshold: np.ndarray)
     score : str
         The column by which it alerts.
     threshold : ndarray of float64, shape (n,)
-        What was passed, for the reason.
+        What was reached, for the reason.
+    rank : tuple of ndarray, shape (n,)
+        What :meth:`~govlab.alerts.severity.Past.rank` gives, for the severity.
     """
     if not len(rows):
         return no_alerts()
@@ -64,7 +69,7 @@ def alerts_of(step: Step, rows: pd.DataFrame, score: str, threshold: np.ndarray)
         "detector": [detector] * len(rows),
         "score": _floats(rows["score"]) if "score" in rows else value,
         "p": p,
-        "severity": [_severity(*item) for item in zip(value.tolist(), threshold.tolist(), p.tolist(), strict=True)],
+        "severity": severities(p, rank),
         "reason": [
             _reason(detector, score, v, t, {name: known[i] for name, known in told.items()}) + campaigns[i]
             for i, (v, t) in enumerate(zip(value.tolist(), threshold.tolist(), strict=True))
@@ -95,17 +100,8 @@ def _id(*parts: Any) -> str:
     return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:16]
 
 
-def _severity(value: float, threshold: float, p: float) -> str:
-    """Three words a person can act on: by the tail probability where it is known, else by how far the threshold was passed."""
-    if p == p:
-        return "high" if p <= 1e-4 else "medium" if p <= 1e-3 else "low"
-    if not threshold > 0:
-        return "low"
-    return "high" if value >= 2 * threshold else "medium" if value >= 1.5 * threshold else "low"
-
-
 def _reason(detector: str, column: str, value: float, threshold: float, told: dict[str, float]) -> str:
-    passed = "below" if column == "p" else "above"
+    passed = "equal to" if value == threshold else "below" if column == "p" else "above"
     what = detector if column == "score" else column
     more = "".join(f", {name} {_number(x)}" for name, x in told.items())
     return f"{what} {_number(value)} is {passed} {_number(threshold)}{more}"

@@ -28,9 +28,9 @@ class Merge(Step):
     """Put alerts that follow each other closely into one: a wave of spam by forty accounts is one thing to look at.
 
     An alert joins the group before it if it comes within ``within`` of the group's last. The group comes out, as its
-    highest alert with the times from the first to the last and a reason that counts the others, when the next alert is
-    further away, or at the end of the stream; so put this last, and keep what must be told at once before it. Of a group
-    one row and the names of its entities are kept, however many alerts it has.
+    highest alert (of equal ones the first) with the times from the first to the last and a reason that counts the others,
+    when the next alert is further away, or at the end of the stream; so put this last, and keep what must be told at once
+    before it. Of a group one row and the names of its entities are kept, however many alerts it has.
 
     Parameters
     ----------

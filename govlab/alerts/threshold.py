@@ -6,13 +6,17 @@ import numpy as np
 import pandas as pd
 
 from govlab.alerts.alert import alerts_of, no_alerts
+from govlab.alerts.severity import Past
 from govlab.errors import ArgumentError
 from govlab.frames import numbers, require
 from govlab.step import Step, above
 
 
 class Threshold(Step):
-    """Alert on rows whose score is at least ``above``, or whose ``p`` is at most ``p_below``. 5 ns a row; no state.
+    """Alert on rows whose score is at least ``above``, or whose ``p`` is at most ``p_below``. 15 ns a row.
+
+    Severity is by the row's ``p``, else by the rank of its score among all scores that this step has seen, see
+    :mod:`govlab.alerts.severity`; the highest of these (32 KB) are all the state.
 
     Parameters
     ----------
@@ -57,6 +61,10 @@ class Threshold(Step):
         elif isinstance(self.above, bool) or not isinstance(self.above, int | float | np.number) or self.above != self.above:
             raise ArgumentError(f"Threshold: above={self.above!r}; expected a number.")
 
+    def start(self) -> None:
+        """Forget all scores."""
+        self._past = Past()
+
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Give alerts."""
         column = self.score if self.p_below is None else "p"
@@ -64,8 +72,9 @@ class Threshold(Step):
         values = numbers(frame, column)
         with np.errstate(invalid="ignore"):
             passed = values >= self.above if self.above is not None else values <= self.p_below
+        rank = self._past.rank(values if self.above is not None else -values, passed)  # the lowest p is the most severe
         self.absorbed += len(frame)
         if not passed.any():
             return no_alerts()
         limit = self.above if self.above is not None else self.p_below
-        return alerts_of(self, frame[passed], column, np.full(int(passed.sum()), float(limit)))  # type: ignore[arg-type]
+        return alerts_of(self, frame[passed], column, np.full(int(passed.sum()), float(limit)), rank)  # type: ignore[arg-type]

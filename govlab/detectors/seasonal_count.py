@@ -12,6 +12,7 @@ from govlab.entities import check_entities, entities_of, place_values
 from govlab.errors import SchemaError
 from govlab.frames import time_us
 from govlab.step import Detector, Step, above, at_least, one_of
+from govlab.zones import check_zone, local_us
 
 HOURS = 168
 HOUR_US = 3_600_000_000
@@ -138,7 +139,7 @@ def _score(slots, fresh, hours, values, alpha, warm, tail, state, first, season,
 class SeasonalCount(Detector):
     """Score a count by how rare it is at this hour of the week: -log10 of its mid-p value under a negative binomial.
 
-    The mean is a level times a factor for the hour of the week (UTC), both learned; the spread is learned too. The hour is that
+    The mean is a level times a factor for the hour of the week, both learned; the spread is learned too. The hour is that
     of the column ``start`` where there is one, as windows have it, else that of ``time``. A count far above what is usual is
     learned as if it were at the edge of that; of the first 30 counts (or ``warm``, if that is less) their median tells what is.
     Range: 0 to 300 (2 = one in a hundred). Cold start: NaN for the first ``warm`` counts of an entity; NaN for a value that
@@ -161,6 +162,9 @@ class SeasonalCount(Detector):
         So many entities are known at once; one more takes the place of the one unseen for the longest.
     expire : str
         An entity unseen for longer (event time) starts afresh.
+    zone : str, default "UTC"
+        The zone by whose clocks the hour of the week is told (IANA name, such as ``"Europe/Berlin"``). An hour that comes twice
+        when the clocks are changed is the same hour of the week both times; one that is left out has no count.
 
     References
     ----------
@@ -184,6 +188,9 @@ class SeasonalCount(Detector):
     tail: str = "both"
     max_entities: int = 10_000
     expire: str = "60d"
+    zone: str = "UTC"
+
+    added = frozenset({"zone"})
 
     @classmethod
     def example(cls) -> Step:
@@ -196,6 +203,7 @@ class SeasonalCount(Detector):
         at_least(self, "warm", 1)
         one_of(self, "tail", ("upper", "lower", "both"))
         check_entities(self)
+        check_zone(self.zone, "SeasonalCount: zone")
 
     def start(self) -> None:
         """Forget all entities."""
@@ -211,7 +219,7 @@ class SeasonalCount(Detector):
             raise SchemaError(f"SeasonalCount takes the hour from 'start', where there is such a column: {error}") from error
         slots, fresh, values = place_values(self, frame, "_state", "_first", "_season", "_weight", times=times)
         # 1970 began on a Thursday: hour 0 is Monday, 0 h
-        hours = (times // HOUR_US + 72) % HOURS
+        hours = (local_us(times, self.zone) // HOUR_US + 72) % HOURS
         scores = np.empty(len(frame))
         side = {"upper": 1, "lower": -1, "both": 0}[self.tail]
         _score(

@@ -50,6 +50,7 @@ class Carrier:
         self.recipe = self.pipeline.recipe()
         self.fingerprint = Fingerprint()
         self.events = self.rows = 0
+        self.ended = False
         self.sides: dict[str, int] = {}
         self.first_us = self.last_us = self.newest_us = NEVER
 
@@ -67,8 +68,12 @@ class Carrier:
         return self.given(self.pipeline.process(frame))
 
     def finish(self) -> tuple[pd.DataFrame, list[tuple[str, pd.DataFrame]]]:
-        """Let the steps give on what they hold."""
-        return self.given(self.pipeline.finish())
+        """Let the steps emit what they hold; asked again, there is nothing more."""
+        if self.ended:
+            return frames.empty(), []
+        found = self.given(self.pipeline.finish())
+        self.ended = True
+        return found
 
     def given(self, out: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[str, pd.DataFrame]]]:
         """Count what came out of the pipeline, and take what was put aside."""
@@ -96,6 +101,8 @@ class Carrier:
             held=self.pipeline.held(),
             event_time=span,
             lag_s=None if self.newest_us == NEVER else (self.newest_us - self.last_us) / 1e6,
+            scored=[one.to_dict() for one in self.pipeline.all_scored()],
+            thresholds=self.pipeline.thresholds(),
             wall_s=wall_s,
             cpu_s=cpu_s,
             recipe=self.pipeline.hash,
@@ -245,6 +252,10 @@ class Journal:
         if alerts is not None and len(alerts):
             self._alerts.append(alerts)
         self._letters += letters
+
+    def unsaved(self) -> list[pd.DataFrame]:
+        """Give the alerts that are not yet written."""
+        return self._alerts
 
     def save(self, positions: list[dict[int, int]], finished: bool = False, events: Sequence[int] = ()) -> None:
         """Write now; ``positions`` are those of the readers, in their order, ``events`` how many each has given."""

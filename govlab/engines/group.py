@@ -12,10 +12,9 @@ import pandas as pd
 
 from govlab import frames
 from govlab.engines.engine import Carrier, Journal, letters_table, open_store
-from govlab.engines.graph import Through
+from govlab.engines.through import Through
 from govlab.errors import ArgumentError, TakenOverError
 from govlab.pipeline import Pipeline
-from govlab.sharded import Sharded
 from govlab.sources.cuts import partition_of
 from govlab.sources.reader import Reader
 from govlab.step import Step
@@ -25,11 +24,6 @@ from govlab.summary import Summary
 __all__ = ["GroupJournal", "Parted", "shares"]
 
 Frames = tuple[pd.DataFrame, list[tuple[str, pd.DataFrame]]]
-
-
-def _is_parted(pipeline: Pipeline) -> bool:
-    """Tell whether a pipeline keeps nothing that spans two partitions: it is one ``Sharded(..., by="partition")``."""
-    return len(pipeline.steps) == 1 and isinstance(pipeline.steps[0], Sharded) and pipeline.steps[0].by == "partition"
 
 
 class Parted(Carrier):
@@ -53,7 +47,7 @@ class Parted(Carrier):
                 f"Sharded: shards={sharded.shards}, but there is a partition {partition}; members of a group can share a run only "
                 "where each partition has a shard of its own: give at least as many shards as there are partitions (of one topic)."
             )
-        carrier = Carrier(Pipeline(*sharded.steps.steps))
+        carrier = Carrier(Pipeline(*sharded.steps.steps, ahead=self.pipeline.ahead))
         carrier.pipeline.bind(self.pipeline.hash, "", None)  # alerts have the ids of the whole
         return carrier
 
@@ -88,8 +82,9 @@ class Parted(Carrier):
             for side, count in one.sides.items():
                 whole.sides[side] = whole.sides.get(side, 0) + count
         whole.rows = sum(part.rows for part in self.parts.values())
-        given = whole.rows, sum(whole.sides.values())
-        whole.steps = [{"step": self.pipeline.steps[0].name, "taken": whole.events, "given": given[0], "aside": given[1]}]
+        taken = sum(part.pipeline.counts[0][0] for part in self.parts.values())  # by the steps, after the guard
+        given = whole.rows, sum(count for side, count in whole.sides.items() if side != "ahead")
+        whole.steps = [{"step": self.pipeline.steps[0].name, "taken": taken, "given": given[0], "aside": given[1]}]
         total = type(self.fingerprint)()
         for part in self.parts.values():
             total.taken, total.given = total.taken + part.fingerprint.taken, total.given + part.fingerprint.given
@@ -106,7 +101,7 @@ class GroupJournal(Journal):
 
     def __init__(self, store: Any, reader: Any, nodes: list[Through], every_s: float = 1.0) -> None:
         for node in nodes:
-            if not _is_parted(node.carrier.pipeline):
+            if not node.carrier.pipeline.parted:
                 raise ArgumentError("a run that members of a group share takes pipelines of one Sharded(..., by='partition') only.")
             node.carrier = Parted(node.carrier.pipeline)
         super().__init__(store, [reader], [node.carrier for node in nodes], every_s)
@@ -141,6 +136,8 @@ class GroupJournal(Journal):
                 positions |= snapshot.positions[self.names[0]]
             for node, part in zip(self._nodes, parts, strict=True):
                 node.carrier.parts[partition] = part
+        for node in self._nodes if fresh else ():
+            node.snapshot()  # frames since an earlier one knew other partitions
         return fresh, positions
 
     def _forget(self, partition: int) -> None:
@@ -190,4 +187,4 @@ class GroupJournal(Journal):
 
 def shares(reader: Reader, nodes: list[Through]) -> bool:
     """Tell whether a run of these is one that members of a group share."""
-    return getattr(reader, "group", None) is not None and bool(nodes) and all(_is_parted(n.carrier.pipeline) for n in nodes)
+    return getattr(reader, "group", None) is not None and bool(nodes) and all(n.carrier.pipeline.parted for n in nodes)

@@ -46,8 +46,9 @@ def backtest(
     source : DataFrame, list of DataFrames, path, Reader, or what ``gl.from_replay`` gives
         The events; they are read more than once.
     labels : DataFrame or Labels
-        Incidents (``start``, ``end``, optionally ``incident_id``, ``entities``, ``known_at``), or verdicts on events (the id
-        first, and a column of verdicts; without one, the events listed are 1 and all others 0); see :class:`Labels`.
+        Incidents (``start``, ``end``, optionally ``incident_id``, ``entities`` or ``entity``, ``known_at``), or verdicts on
+        events (the id first, and a column of verdicts; without one, the events listed are 1 and all others 0); see
+        :class:`Labels`.
     per_day : int
         A person looks at the first so many alerts that are told in a UTC day; the others count as not seen.
     oracle : bool

@@ -7,6 +7,7 @@ import pandas as pd
 
 from govlab import frames
 from govlab.errors import ArgumentError
+from govlab.evaluation.label_columns import how_they_differ
 from govlab.evaluation.labels import Labels
 
 __all__ = ["with_labels"]
@@ -67,10 +68,11 @@ def with_labels(
     first = pd.Series(np.arange(len(events)), index=pd.Index(events[id]))
     first = first[first.index.notna() & ~first.index.duplicated()]
     absent = (~table[id].isin(first.index)).to_numpy()
-    if absent.any() and unknown == "error":
+    if absent.any() and (unknown == "error" or absent.all()):
         raise ArgumentError(
             f"labels: {int(absent.sum()):,} of {len(table):,} events with a label do not occur, such as {id} "
             f"{table[id][absent].tolist()[0]!r}; unknown='ignore' leaves them out."
+            f"{how_they_differ(table[id][absent].tolist(), events[id].drop_duplicates().tolist())}"
         )
     table = table[~absent].reset_index(drop=True)
     at = first.loc[table[id]].to_numpy("int64")

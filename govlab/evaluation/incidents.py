@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 
 from govlab.alerts.alert import name_of_entity
 from govlab.errors import ArgumentError
+from govlab.evaluation.label_columns import how_they_differ
 from govlab.evaluation.labels import Labels
 from govlab.evaluation.matching import match_incidents
 from govlab.frames import require
@@ -28,7 +30,7 @@ def caught(alerts: pd.DataFrame, incidents: pd.DataFrame) -> pd.DataFrame:
     alerts : DataFrame
         With ``start``, ``time`` and ``entity``.
     incidents : DataFrame
-        With ``start`` and ``end``, and optionally ``incident_id`` and ``entities`` (a list, or one as JSON text).
+        With ``start`` and ``end``, and optionally ``incident_id`` and ``entities`` (a list, or one as JSON text) or ``entity``.
 
     Returns
     -------
@@ -55,6 +57,8 @@ def caught(alerts: pd.DataFrame, incidents: pd.DataFrame) -> pd.DataFrame:
     require(incidents, ["start", "end"], "caught")
     table = Labels.incidents_of(incidents).table
     alerts = alerts.sort_values("time", kind="stable").reset_index(drop=True)
+    whose = {name for names in table["entities"] for name in names or ()}
+    _warn("caught", whose, alerts["entity"].map(name_of_entity))
     told = {"told": alerts["time"], "start": alerts["start"].fillna(alerts["time"]), "looked_at": True}
     _, first, count = match_incidents(alerts.assign(entity=alerts["entity"].map(name_of_entity), **told), table, anybody=True)
     made, found = table[["incident", "start", "end"]].assign(caught=first >= 0), first >= 0
@@ -89,6 +93,7 @@ def precision(alerts: pd.DataFrame, labels: Mapping[str, Any] | pd.Series) -> di
     if known.index.has_duplicates:
         raise ArgumentError(f"precision: entity {known.index[known.index.duplicated()][0]!r} has two labels; give one an entity.")
     entities = alerts["entity"].map(name_of_entity)
+    _warn("precision", known.index, entities)
     hits = entities[entities.map(known).fillna(0) == 1]
     right = len(hits)
     total, base = int(known.sum()), float(known.mean()) if len(known) else None
@@ -101,3 +106,12 @@ def precision(alerts: pd.DataFrame, labels: Mapping[str, Any] | pd.Series) -> di
         "base_rate": base,
         "lift": share / base if share is not None and base else None,
     }
+
+
+def _warn(who: str, labels: Collection[str], alerts: pd.Series) -> None:
+    """Warn where no alert is of an entity with a label, and that seems to be because of how they are written."""
+    names = alerts.unique().tolist()
+    if not set(labels) & set(names):
+        differ = how_they_differ(labels, names)
+        if differ:
+            warnings.warn(f"{who}: no alert is of an entity that a label names.{differ.replace('events', 'alerts')}", stacklevel=3)

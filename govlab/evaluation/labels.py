@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from govlab.alerts.alert import name_of_entity
 from govlab.errors import ArgumentError, did_you_mean
+from govlab.evaluation.label_columns import INCIDENTS, check_columns, entities_of, times
 
 __all__ = ["KNOWN", "Labels"]
 
@@ -65,6 +63,7 @@ class Labels:
                 "Labels.events_of(table, id, label), or that the events listed are all of what is looked for with "
                 "Labels.events_of(table, id)."
             )
+        check_columns(labels, [first, others[0] if len(others) == 1 else LABEL, KNOWN, "incident_id"])
         return cls.events_of(labels, first, LABEL if LABEL in others else others[0] if others else None)
 
     @classmethod
@@ -74,22 +73,24 @@ class Labels:
         Parameters
         ----------
         table : DataFrame
-            ``start`` and ``end`` (with a time zone), and optionally ``incident_id``, ``entities`` (a list, or one as JSON text;
-            missing or ``["platform"]``: all of the platform) and ``known_at``.
+            ``start`` and ``end`` (datetimes or ISO 8601 text, with a time zone), and optionally ``incident_id``, ``entities`` (a
+            list, or one as JSON text; missing or ``["platform"]``: all of the platform) or ``entity`` (one name), and
+            ``known_at``. Other columns are named in a warning, except words for a person (``kind``, ``description``, ``note``,
+            ``series`` and the like).
 
         Raises
         ------
         ArgumentError
-            A time is missing or has no time zone, an incident ends before it begins or was known before, two are called the
-            same, or two incidents of one entity overlap.
+            A time is missing, is none or has no time zone, a column is called nearly as one of these, an incident ends before it
+            begins or was known before, two are called the same, or two incidents of one entity overlap.
         """
         if not len(table):
             raise ArgumentError("labels: there is no incident, so nothing could be caught; give labels of what is replayed.")
-        made = pd.DataFrame({name: _times(table, name) for name in ("start", "end")}).reset_index(drop=True)
+        check_columns(table, INCIDENTS)
+        made = pd.DataFrame({name: times(table, name) for name in ("start", "end")}).reset_index(drop=True)
         made.insert(0, "incident", table["incident_id"].to_numpy() if "incident_id" in table else np.arange(len(table)))
-        entities = table["entities"].tolist() if "entities" in table else [None] * len(table)
-        made["entities"] = pd.Series([_entities(value) for value in entities], dtype="object")
-        made[KNOWN] = _times(table, KNOWN) if KNOWN in table else made["end"]
+        made["entities"] = entities_of(table)
+        made[KNOWN] = times(table, KNOWN) if KNOWN in table else made["end"]
         for bad, what in (
             (made["end"] < made["start"], "ends before it begins"),
             (made[KNOWN] < made["start"], "was known before it began"),
@@ -138,6 +139,7 @@ class Labels:
             raise ArgumentError(
                 f"labels: the first column names the events, but it is called {id!r}; give the ids, by another name."
             )
+        check_columns(table, [id, *([label] if label else []), KNOWN, "incident_id"], quiet=True)
         verdicts = np.ones(len(table)) if label is None else _verdicts(table[label])
         table = table[~np.isnan(verdicts)]
         if table[id].isna().any() or not table[id].map(pd.api.types.is_hashable).all():
@@ -146,7 +148,7 @@ class Labels:
             )
         made = pd.DataFrame({id: table[id].to_numpy(), LABEL: verdicts[~np.isnan(verdicts)].astype("int8")})
         if KNOWN in table:
-            made[KNOWN] = _times(table, KNOWN)
+            made[KNOWN] = times(table, KNOWN)
             made = made.sort_values(KNOWN, kind="stable")
         made = made.drop_duplicates([id, LABEL]).sort_index().reset_index(drop=True)
         twice = made[id].duplicated()
@@ -168,29 +170,3 @@ def _verdicts(column: pd.Series) -> np.ndarray:
             )
         known.append(VERDICTS[value])
     return np.append(known, np.nan)[codes]
-
-
-def _times(table: pd.DataFrame, name: str) -> pd.Series:
-    column = table[name]
-    if not isinstance(column.dtype, pd.DatetimeTZDtype):
-        raise ArgumentError(
-            f"labels: {name} is {column.dtype}, without a time zone; make it one with pd.to_datetime(..., utc=True), or "
-            ".dt.tz_localize('Europe/Berlin') where it is local time."
-        )
-    if column.isna().any():
-        raise ArgumentError(f"labels: {name} is missing in row {int(np.flatnonzero(column.isna())[0])}.")
-    return column.dt.tz_convert("UTC").dt.as_unit("us").reset_index(drop=True)
-
-
-def _entities(value: Any) -> tuple[str, ...] | None:
-    if value is None or value is pd.NA or (isinstance(value, float) and value != value):
-        return None
-    try:
-        if isinstance(value, str):
-            value = json.loads(value) if value.startswith("[") else [value]
-        named = tuple(sorted(name_of_entity(one) for one in (value if np.iterable(value) else [value])))
-    except ValueError as error:
-        raise ArgumentError(f"labels: entities={value!r} cannot be read; expected a list, or one as JSON text.") from error
-    if not named:
-        raise ArgumentError("labels: an incident names no entity; leave entities missing where it is of all of the platform.")
-    return None if "platform" in named else named

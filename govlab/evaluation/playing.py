@@ -97,7 +97,7 @@ def play(pipeline: Step, source: Any, per_day: int, progress: bool = False, name
     """Run a fresh copy; a pipeline that gives no alerts gets a budget of ``per_day``, with a threshold from the past only."""
     whole = pipeline.fresh() if isinstance(pipeline, Pipeline) else Pipeline(pipeline)
     if not whole.gives_alerts:
-        whole = Pipeline(*whole.steps, Budget(per_day))
+        whole = Pipeline(*whole.steps, Budget(per_day), ahead=whole.ahead)
     whole.bind(whole.hash, "", None)
     first = next(i for i, step in enumerate(whole.steps) if step.gives_alerts)
     alerting = whole.steps[first]
@@ -108,14 +108,14 @@ def play(pipeline: Step, source: Any, per_day: int, progress: bool = False, name
         times = np.where(label_rows(frame), NEVER, time_us(frame))
         reached = np.maximum(np.maximum.accumulate(times), newest)
         newest = int(reached[-1])
-        out = whole.process(frame, 0, first)
+        out = whole.process(frame, None, first)
         made = whole.process(out, first, first + 1)
         passed += len(made)
         made = whole.process(made, first + 1)
         kept.append(_kept(out, entity, alerting, reached[out.index]))
         alerts.append(made.assign(told=from_us(reached[made.index]).to_numpy()))
         whole.take_sides()
-    out = whole.finish(0, first)
+    out = whole.finish(None, first)
     if len(out):
         made = whole.process(out, first, first + 1)
         passed += len(made)
@@ -124,7 +124,7 @@ def play(pipeline: Step, source: Any, per_day: int, progress: bool = False, name
     alerts.append(whole.finish(first).assign(told=pd.Timestamp(newest, unit="us", tz="UTC")))
     rows = pd.concat([part for part in kept if len(part)] or kept[:1], ignore_index=True)
     windows = "start" in rows and bool((rows["start"] < rows[TIME]).any())
-    return Played(_whole(alerts), rows, entity, Pipeline(*whole.steps[first:]), passed, windows=windows)
+    return Played(_whole(alerts), rows, entity, Pipeline(*whole.steps[first:]).inside(), passed, windows=windows)
 
 
 def label_rows(frame: pd.DataFrame) -> np.ndarray:
@@ -152,7 +152,7 @@ def _kept(rows: pd.DataFrame, entity: str | None, alerting: Step, reached: np.nd
 def by_scores(played: Played, scores: np.ndarray, alerting: Step) -> Played:
     """Give what alerting steps make of other scores of the same rows."""
     rows = played.scored.assign(score=scores).reset_index(drop=True)
-    steps = alerting.fresh() if isinstance(alerting, Pipeline) else Pipeline(alerting)
+    steps = (alerting if isinstance(alerting, Pipeline) else Pipeline(alerting)).inside()  # the rows have passed its guard
     steps.bind(steps.hash, "", played.entity)
     made, told = steps.process(rows), rows["told_us"].to_numpy("int64")
     last = steps.finish().assign(told=pd.Timestamp(int(told.max(initial=0)), unit="us", tz="UTC"))
@@ -168,7 +168,7 @@ def above(played: Played, scores: np.ndarray, threshold: float, per_day: int) ->
     passed, rest = np.flatnonzero(scores >= threshold), played.alerting.steps[1:]
     if rest:
         some = replace(played, scored=played.scored.iloc[passed])
-        return by_scores(some, scores[passed], Pipeline(Threshold(threshold), *rest))
+        return by_scores(some, scores[passed], Pipeline(Threshold(threshold), *rest).inside())
     told = played.scored["told_us"].to_numpy("int64")[passed]
     order = np.lexsort((time_us(played.scored)[passed], told))
     day = told[order] // DAY_US

@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 
 from govlab.alerts.alert import name_of_entity
+from govlab.alerts.spreadsheet import save
+from govlab.errors import ArgumentError
 
 __all__ = ["Report"]
 
@@ -142,6 +144,7 @@ class Report:
         import holoviews as hv
 
         from govlab.plots import theme
+        from govlab.plots.untrusted import plain
 
         theme.look()
         colours = dict(zip(self.curves, theme.COLOURS * (1 + len(self.curves) // len(theme.COLOURS)), strict=False))
@@ -150,7 +153,10 @@ class Report:
         lines = hv.Overlay(
             [
                 hv.Curve(
-                    (curve["after_s"] / unit, curve["undetected"]), f"after ({name})", "not yet found", label=f"{label}{mark}"
+                    (curve["after_s"] / unit, curve["undetected"]),
+                    f"after ({name})",
+                    "not yet found",
+                    label=f"{plain(label, 40)}{mark}",
                 ).opts(color=colours[label], interpolation="steps-post", ylim=(-0.02, 1.02))
                 for label, curve in self.curves.items()
             ]
@@ -163,6 +169,7 @@ class Report:
         import holoviews as hv
 
         from govlab.plots import theme
+        from govlab.plots.untrusted import heading, plain
 
         days, unit = self.days[name], "day"
         if len(days) > 40:
@@ -171,7 +178,7 @@ class Report:
         stacked = days.assign(wrong=days["looked_at"] - days["right"], day=days["day"].dt.strftime("%Y-%m-%d"))
         return hv.Bars(stacked.melt("day", ["right", "wrong"], "alerts", "n"), ["day", "alerts"], "n").opts(
             stacked=True, cmap={"right": theme.COLOURS[2], "wrong": theme.COLOURS[5]}, xrotation=60, width=420, height=280,
-            title=f"Alerts looked at, {name}{mark}", xlabel="", ylabel=f"a {unit}", line_color=None,
+            title=heading(f"Alerts looked at, {plain(name, 40)}{mark}"), xlabel="", ylabel=f"a {unit}", line_color=None,
             xaxis="bottom" if unit == "day" else None,
         )  # fmt: skip
 
@@ -192,14 +199,29 @@ class Report:
         }
 
     def save(self, path: str | PathLike[str]) -> Path:
-        """Write it to a file: JSON if its name ends so, else an HTML page that needs no network.
+        """Write it to a file: an HTML page that needs no network, JSON, or the table of incidents as CSV.
+
+        Parameters
+        ----------
+        path : path
+            Its name ends with ``.html``, ``.json`` or ``.csv`` (where a text that a spreadsheet would run is made inert).
 
         Returns
         -------
         pathlib.Path
+
+        Raises
+        ------
+        ArgumentError
+            The name ends with something else.
         """
-        target = Path(path)
-        if target.suffix.lower() == ".json":
+        target, kind = Path(path), Path(path).suffix.lower()
+        if kind not in (".html", ".htm", ".json", ".csv"):
+            raise ArgumentError(f"save: {str(target)!r}; expected a name that ends with .html, .json or .csv.")
+        if kind == ".csv":
+            marked = {f"{n}: {key}": f"{self._marked(n)}: {key}" for n in self.curves for key in ("caught", "delay_s", "alerts")}
+            return save(self.incidents.rename(columns=marked), target)
+        if kind == ".json":
             target.write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False), encoding="utf-8")
             return target
         from govlab.plots import fragment

@@ -12,11 +12,14 @@ import pandas as pd
 
 from govlab.alerts.alert import name_of_entity
 from govlab.errors import ArgumentError, did_you_mean
+from govlab.evaluation.label_columns import how_they_differ
 from govlab.evaluation.labels import KNOWN, Labels
 from govlab.evaluation.playing import label_rows
 from govlab.frames import POSITION, TIME, TIME_DTYPE, time_us
 
 __all__ = ["Truth"]
+
+SOME = 10_000
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ class _Seen:
         self.positives: list[pd.DataFrame] = []
         self.again: list[tuple[int, int, Any]] = []
         self.names: set[str] = set()
+        self.others: dict[Any, None] = {}  # some names of events that no label has, for messages
         if labels.id is None:
             self.wanted = {e for known in labels.table["entities"] if known for e in known}
         else:
@@ -95,7 +99,9 @@ class _Seen:
         if self.labels.id is None:
             for column in frame.columns if self.wanted - self.names else ():
                 if column not in (*POSITION, TIME):
-                    self.names |= self.wanted & set(map(name_of_entity, frame[column].drop_duplicates().tolist()))
+                    names = frame[column].drop_duplicates().map(name_of_entity)
+                    self.names |= self.wanted & set(names)
+                    self._remember(names)
             return
         if self.labels.id not in frame:
             raise ArgumentError(
@@ -104,6 +110,7 @@ class _Seen:
             )
         row = frame[self.labels.id].map(self.row).to_numpy("float64", na_value=np.nan)
         known = ~np.isnan(row)
+        self._remember(frame[self.labels.id][~known])
         at = row[known].astype("int64")
         label, again = np.zeros(len(frame), "int8"), np.zeros(len(frame), "bool")
         label[known] = self.label[at]
@@ -114,6 +121,10 @@ class _Seen:
         self.parts.append(frame.loc[known, list(POSITION)].assign(label=label[known]))
         self.positives.append(frame[known & (label == 1)])
 
+    def _remember(self, names: pd.Series) -> None:
+        if len(self.others) < SOME:
+            self.others |= dict.fromkeys(names.iloc[: SOME - len(self.others)].tolist())
+
     def incidents(self, truth: Truth, unknown: str) -> Truth:
         table = truth.incidents.copy()
         absent = [sorted(set(known or ()) - self.names) for known in table["entities"]]
@@ -121,12 +132,18 @@ class _Seen:
             i = next(i for i, names in enumerate(absent) if names)
             raise ArgumentError(
                 f"labels: incident {table['incident'].tolist()[i]!r} is of {', '.join(absent[i][:3])}, which no event names; "
-                "unknown='ignore' leaves such entities out."
+                f"unknown='ignore' leaves such entities out.{how_they_differ(absent[i], self.others)}"
             )
         table["entities"] = [known and tuple(name for name in known if name in self.names) for known in table["entities"]]
         first, last = (pd.Timestamp(t, unit="us", tz="UTC") for t in (truth.first_us, truth.last_us))
         inside = (table["end"] >= first) & (table["start"] <= last)
         known = inside & np.array([known != () for known in table["entities"]])
+        if not np.array([known != () for known in table["entities"]]).any():
+            names = sorted({name for names in absent for name in names})
+            raise ArgumentError(
+                f"labels: no incident is of an entity that an event names, but of {', '.join(names[:3])}."
+                f"{how_they_differ(names, self.others)}"
+            )
         if not known.any():
             raise ArgumentError(f"labels: no incident lies between the first event ({first}) and the last ({last}).")
         if not inside.all() and unknown == "error":
@@ -145,6 +162,7 @@ class _Seen:
             raise ArgumentError(
                 f"labels: {int(absent.sum()):,} of {len(table):,} events with a label do not occur, such as {key} "
                 f"{table[key][absent].tolist()[0]!r}; unknown='ignore' leaves them out."
+                f"{how_they_differ(table[key][absent].tolist(), self.others)}"
             )
         positives = pd.concat(self.positives, ignore_index=True)
         known = pd.Series(pd.NaT, positives.index, dtype=TIME_DTYPE)

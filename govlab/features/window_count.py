@@ -13,6 +13,9 @@ from govlab.frames import build, duration_us, numbers, require, time_us
 from govlab.hashing import hash_column
 from govlab.keys import KeyIndex, grow
 from govlab.step import Step, at_least
+from govlab.zones import DAY_US, LocalWindows, check_zone, windows_of
+
+_NO_ROWS, _NO_ZONE = np.zeros(0, "int64"), np.zeros((3, 0), "int64")
 
 
 class WindowCount(Step):
@@ -43,6 +46,10 @@ class WindowCount(Step):
         How long empty windows are given after the last event of a key.
     max_entities : int
         So many keys have open windows at once; rows of further ones go to the side ``overflow``.
+    zone : str, default "UTC"
+        The zone by whose clocks windows begin (IANA name, such as ``"Europe/Berlin"``): ``every="1d"`` begins at local midnight,
+        and lasts 23 or 25 hours when the clocks are changed. Of an hour that comes twice, each is a window of its own; one
+        that is left out has none. ``every`` is then whole days (from 1970-01-01 on, a Thursday) or a part of one.
 
     Notes
     -----
@@ -66,6 +73,9 @@ class WindowCount(Step):
     fill: bool = False
     expire: str = "1d"
     max_entities: int = 1_000_000
+    zone: str = "UTC"
+
+    added = frozenset({"zone"})
 
     absorbs = True
 
@@ -85,11 +95,18 @@ class WindowCount(Step):
             raise ArgumentError(f"WindowCount: size={self.size!r} must be a multiple of every={self.every!r}.")
         if self._size // self._every > 10_000:
             raise ArgumentError(f"WindowCount: size={self.size!r} is over 10,000 times every={self.every!r}; take a longer every.")
+        check_zone(self.zone, "WindowCount: zone")
+        if self.zone != "UTC" and self._every % DAY_US and DAY_US % self._every:
+            raise ArgumentError(
+                f"WindowCount: every={self.every!r} with zone={self.zone!r}; expected whole days, or a length that divides a day."
+            )
 
     def start(self) -> None:
         """Close all windows and forget all keys."""
         self._index = KeyIndex()
         ring = -(-(self._lateness + self._size) // self._every) + 2
+        if self.zone != "UTC":  # when clocks are changed there are more, shorter windows
+            ring += 3 + (self._lateness + self._size + self._expire * self.fill) // (7 * DAY_US)
         self._cells = np.zeros((ring, 0), CELL)
         self._touched, self._touches = np.zeros((ring, 0), "int32"), np.zeros(ring, "int64")
         self._sets, self._set_sizes = np.zeros((ring, 0), "uint64"), np.zeros(ring, "int64")
@@ -125,13 +142,16 @@ class WindowCount(Step):
 
     def _run(self, ids: np.ndarray, frame: pd.DataFrame, amounts: np.ndarray, items: np.ndarray, fate: np.ndarray) -> np.ndarray:
         times = time_us(frame)
+        windows = marks = _NO_ROWS
+        if (local := self._local) is not None:
+            windows, marks = local.number(times), local.number(times - self._lateness)
         partitions, offsets = numbers(frame, "partition", "int32"), numbers(frame, "offset", "int64")
         i = given = 0
         while True:
             i, given = run_rows(
-                i, ids, times, amounts, items, partitions, offsets, self._every, self._size, self._lateness,
-                self._expire if self.fill else -1, self.max_entities, self._cells, self._touched, self._touches, self._sets,
-                self._set_sizes, self._open, self._seen, self._born, self._listed, self._state, fate, self._out, given,
+                i, ids, times, windows, marks, self._table(), amounts, items, partitions, offsets, self._every, self._size,
+                self._lateness, self._expire if self.fill else -1, self.max_entities, self._cells, self._touched, self._touches,
+                self._sets, self._set_sizes, self._open, self._seen, self._born, self._listed, self._state, fate, self._out, given,
             )  # fmt: skip
             if i == ids.size:
                 break
@@ -149,15 +169,29 @@ class WindowCount(Step):
         """Give on the windows still open."""
         if self._state[NEWEST] == NONE:
             return self._windows(self._out[:0], pd.RangeIndex(0))
-        after = int(self._state[NEWEST]) // self._every + 1
+        after = int(self._number(self._state[NEWEST : NEWEST + 1])[0]) + 1
         shut = after - int(self._state[NEXT])
         self._state[NEED] = int(self._state[LISTED]) * shut if self.fill else int(self._touches.sum())
         self._more_room(0)
         given = close(
-            0, after, self._every, self._size, self._expire if self.fill else -1, *self._position, self._cells, self._touched,
-            self._touches, self._sets, self._set_sizes, self._open, self._seen, self._born, self._listed, self._state, self._out, 0,
+            0, after, self._every, self._size, self._table(), self._expire if self.fill else -1, *self._position, self._cells,
+            self._touched, self._touches, self._sets, self._set_sizes, self._open, self._seen, self._born, self._listed,
+            self._state, self._out, 0,
         )  # fmt: skip
         return self._windows(self._out[:given], pd.RangeIndex(given))
+
+    @property
+    def _local(self) -> LocalWindows | None:
+        return windows_of(self.zone, self._every)
+
+    def _table(self) -> np.ndarray:
+        return _NO_ZONE if self._local is None else self._local.table
+
+    def _number(self, times: np.ndarray) -> np.ndarray:
+        return times // self._every if self._local is None else self._local.number(times)
+
+    def _begins(self, windows: np.ndarray) -> np.ndarray:
+        return windows * self._every if self._local is None else self._local.start(windows)
 
     def _make_room(self, n: int) -> None:
         keys = max(len(self._index), 1)
@@ -177,8 +211,8 @@ class WindowCount(Step):
                 self._sets = sets
 
     def _windows(self, out: np.ndarray, labels: pd.Index) -> pd.DataFrame:
-        cell, start = out["cell"], out["window"] * self._every
-        data: dict[str, Any] = {"time": start + self._size, "start": start}
+        cell, first = out["cell"], out["window"]
+        data: dict[str, Any] = {"time": self._begins(first + self._size // self._every), "start": self._begins(first)}
         if self.by is not None:
             data[self.by] = self._index.take(out["key"])
         data["count"] = cell["count"].copy()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from govlab.zones import start_of
+
 CELL = np.dtype(
     [
         ("count", "i8"),
@@ -25,22 +27,28 @@ NEWEST, NEXT, LIVE, HELD, LISTED, NEED = range(6)
 
 @njit(cache=True, nogil=True)
 def run_rows(
-    first_row, ids, times, amounts, items, partitions, offsets, every, size, lateness, expire, most,
+    first_row, ids, times, windows, marks, table, amounts, items, partitions, offsets, every, size, lateness, expire, most,
     cells, touched, touches, sets, set_sizes, open_of, seen, born, listed, state, fate, out, n_out,
 ):  # fmt: skip
     """Take rows from ``first_row``; gives (next row, rows given). Stops early where ``out`` lacks room (state[NEED] says how much).
 
     ``fate`` of a row: 0 absorbed, 1 late, 2 overflow. A window w is [w * every, w * every + size); its slot is w modulo the
-    length of the ring.
+    length of the ring. For windows of a zone, ``windows`` and ``marks`` are the windows of each row and of its watermark, and
+    ``table`` says when windows begin; all are empty for UTC.
     """
     ring = cells.shape[0]
     fill = expire >= 0
+    zone = windows.size > 0
     before, newest_window, newest_slot = size // every - 1, 0, 0
     due = state[NEWEST] if state[NEWEST] == NONE else (state[NEXT]) * every + size + lateness
     for i in range(first_row, ids.size):
         t, k = times[i], ids[i]
         if t > state[NEWEST]:
-            if t >= due:
+            if zone:
+                after = marks[i] - before
+                if state[NEXT] == NONE:
+                    state[NEXT] = after
+            elif t >= due:
                 # the first window whose end the watermark has not reached
                 after = (t - lateness - size) // every + 1
                 if state[NEXT] == NONE:
@@ -59,10 +67,14 @@ def run_rows(
                 if n_out + need > out.size:
                     state[NEED] = need
                     return i, n_out
-                n_out = close(i, after, every, size, expire, partitions, offsets, cells, touched, touches, sets, set_sizes,
+                n_out = close(i, after, every, size, table, expire, partitions, offsets, cells, touched, touches, sets, set_sizes,
                                open_of, seen, born, listed, state, out, n_out)  # fmt: skip
             state[NEWEST] = t
-        if not 0 <= t - newest_window * every < every:  # divisions are slow, and most rows are of the window of the one before
+        if zone:
+            if windows[i] != newest_window:
+                newest_window = windows[i]
+                newest_slot = newest_window % ring
+        elif not 0 <= t - newest_window * every < every:  # divisions are slow, and most rows are of the window of the one before
             newest_window = t // every
             newest_slot = newest_window % ring
         if newest_window < state[NEXT]:
@@ -123,6 +135,7 @@ def close(
     after,
     every,
     size,
+    table,
     expire,
     partitions,
     offsets,
@@ -149,7 +162,8 @@ def close(
         if fill:
             if state[LISTED] == 0:
                 break
-            n_out = _list(i, w, s, every, size, expire, partitions, offsets, cells, open_of, seen, born, listed, state, out, n_out)
+            begin, end = start_of(w, every, table), start_of(w + size // every, every, table)
+            n_out = _list(i, w, s, begin, end, expire, partitions, offsets, cells, open_of, seen, born, listed, state, out, n_out)
         else:
             for j in range(touches[s]):
                 k = touched[s, j]
@@ -172,7 +186,7 @@ def close(
 
 
 @njit(cache=True, nogil=True)
-def _list(i, w, s, every, size, expire, partitions, offsets, cells, open_of, seen, born, listed, state, out, n_out):
+def _list(i, w, s, begin, end, expire, partitions, offsets, cells, open_of, seen, born, listed, state, out, n_out):
     """Give on a window of every key that is known, empty or not; forget the keys unseen for too long."""
     kept = 0
     for j in range(state[LISTED]):
@@ -181,11 +195,11 @@ def _list(i, w, s, every, size, expire, partitions, offsets, cells, open_of, see
         if cell.count > 0:
             _give(out[n_out], k, w, i, cell)
             n_out += 1
-        elif seen[k] + expire <= w * every and open_of[k] == 0:
+        elif seen[k] + expire <= begin and open_of[k] == 0:
             seen[k] = NONE
             state[LIVE] -= 1
             continue
-        elif w * every + size > born[k]:
+        elif end > born[k]:
             row = out[n_out]
             row.key, row.window, row.row = k, w, i
             row.cell.count, row.cell.sum, row.cell.distinct, row.cell.first, row.cell.last = 0, 0.0, 0, -1, -1

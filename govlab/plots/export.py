@@ -8,8 +8,10 @@ from typing import Any
 import holoviews as hv
 from bokeh.embed import components
 
+from govlab.errors import ArgumentError
 from govlab.plots import theme
 from govlab.plots.painter import DRAWING
+from govlab.plots.picture import png
 from govlab.plots.refresh import present
 from govlab.plots.standalone import scripts, standalone
 
@@ -24,14 +26,15 @@ _PAGE = """<!DOCTYPE html>
 
 
 def save(obj: Any, path: str | PathLike[str], title: str) -> Path:
-    """Write a plot as it is now to an HTML file that needs no network and no kernel.
+    """Write a plot as it is now to a file: HTML that needs no network and no kernel, or PNG.
 
     Parameters
     ----------
     obj : HoloViews object
         Any plot of this package or composition of them.
     path : path
-        The file to write; replaced when it exists.
+        The file to write; replaced when it exists. Its name ends with ``.html`` (or ``.htm``), or with ``.png``; a PNG file is
+        drawn by Chromium, which must be on the PATH.
     title : str
         Of the page, as text.
 
@@ -39,9 +42,25 @@ def save(obj: Any, path: str | PathLike[str], title: str) -> Path:
     -------
     pathlib.Path
         The file.
+
+    Raises
+    ------
+    ArgumentError
+        The name ends with something else.
+    MissingExtraError, ServiceError
+        There is no Chromium for a PNG file, or it does not work.
     """
-    target = Path(path)
-    target.write_text(_PAGE.format(title=escape(title), body=fragment(obj)), encoding="utf-8")
+    target, kind = Path(path), Path(path).suffix.lower()
+    if kind not in (".html", ".htm", ".png"):
+        raise ArgumentError(
+            f"save: a plot cannot be written as {kind or 'a file without an ending'} ({str(target)!r}); expected a name that ends "
+            "with .html (needs nothing) or .png (needs Chromium)."
+        )
+    page = _PAGE.format(title=escape(title), body=fragment(obj))
+    if kind == ".png":
+        target.write_bytes(png(page))
+    else:
+        target.write_text(page, encoding="utf-8")
     return target
 
 

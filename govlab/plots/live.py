@@ -10,7 +10,7 @@ import pandas as pd
 from govlab.plots import theme
 from govlab.plots.buffers import Alerts, Counts, Once, Values, utc
 from govlab.plots.card import Card, card
-from govlab.plots.untrusted import plain
+from govlab.plots.untrusted import heading, plain
 from govlab.plots.view import View
 
 TIPS = ["entity", "detector", "severity", "reason", "score"]
@@ -175,7 +175,9 @@ class _Timeline(View):
                 now = (times[-1:], values[-1:])
             curve = hv.Curve((times, values), "time", measure, group="GovlabCurve", label=key)
             parts.append(
-                curve.opts(title=title, color=theme.COLOURS[number % len(theme.COLOURS)], ylabel=self.measure, **self.limits)
+                curve.opts(
+                    title=heading(title), color=theme.COLOURS[number % len(theme.COLOURS)], ylabel=self.measure, **self.limits
+                )
             )
         parts.append(hv.Scatter(now, "time", measure, group="GovlabNow"))
         if starts := [times[0] for times, _ in curves.values() if len(times)]:
@@ -232,7 +234,7 @@ class _Raster(View):
         table = table.assign(line=table["entity"].map({entity: place for place, entity in enumerate(lines)}).astype("float64"))
         ticks = [(place, plain(entity, 28)) for place, entity in enumerate(lines)] or [(0, "")]
         points = hv.Points(table, ["time", "line"], TIPS, group=self.group)
-        return points.opts(title=title, yticks=ticks, ylim=(-0.7, max(len(lines), 5) - 0.3))
+        return points.opts(title=heading(title), yticks=ticks, ylim=(-0.7, max(len(lines), 5) - 0.3))
 
 
 class _Status(View):

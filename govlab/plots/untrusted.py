@@ -1,6 +1,8 @@
-"""Text from events is written by strangers: this is the one door through which it reaches a plot."""
+"""Text from events is written by strangers: these are the doors through which it reaches a plot."""
 
 import unicodedata
+
+import pandas as pd
 
 # Bokeh typesets text between these marks with MathJax, a program that it would also fetch for the purpose.
 _TEX = {"$$": "$ $", "\\(": "\\ (", "\\[": "\\ ["}
@@ -33,10 +35,21 @@ def plain(value: object, limit: int = 160) -> str:
     >>> plain("abcdef", limit=4)
     'abc…'
     """
-    if value is None or value != value:  # NaN and NaT are what differs from itself
+    if value is None or value is pd.NA or value != value:  # NaN and NaT are what differs from itself
         return ""
     text = str(value)[: 4 * limit]
     text = " ".join("".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text).split())
     for mark, broken in _TEX.items():
         text = text.replace(mark, broken)
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def heading(text: str) -> str:
+    """Make a title that HoloViews shows as it is: it takes what stands in braces for the name of something to put there.
+
+    Examples
+    --------
+    >>> heading("no {field} here").format()
+    'no {field} here'
+    """
+    return text.replace("{", "{{").replace("}", "}}")

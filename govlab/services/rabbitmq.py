@@ -12,7 +12,7 @@ import shutil
 import socket
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from govlab.services import certificates
@@ -42,6 +42,8 @@ class Rabbitmq(Server):
         As of every server.
     users : mapping of str to str, optional
         Passwords of further users.
+    readers : sequence of str
+        Those of the users who may read and nothing else.
     tls : str or Path, optional
         A folder with ``ca.pem``, ``server.pem`` and ``server.key``; adds listeners with TLS.
     """
@@ -55,9 +57,10 @@ class Rabbitmq(Server):
         port: int | None = None,
         users: Mapping[str, str] | None = None,
         tls: str | Path | None = None,
+        readers: Sequence[str] = (),
     ) -> None:
         super().__init__(folder, port)
-        self._users, self._tls = dict(users or {}), tls
+        self._users, self._tls, self._readers = dict(users or {}), tls, set(readers)
 
     def install(self) -> None:
         """Install the Debian package."""
@@ -80,7 +83,11 @@ class Rabbitmq(Server):
         definitions = {
             "vhosts": [{"name": "/"}],
             "users": [_user(name, password) for name, password in users.items()],
-            "permissions": [{"user": name, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"} for name in users],
+            "permissions": [
+                {"user": name, "vhost": "/", "configure": more, "write": more, "read": ".*"}
+                for name in users
+                for more in ["" if name in self._readers else ".*"]
+            ],
         }
         write_private(self.folder / "definitions.json", json.dumps(definitions))
         lines = [

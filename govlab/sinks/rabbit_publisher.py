@@ -116,7 +116,16 @@ class Publisher:
         if self._closing.is_set():
             connection.close()
         else:
+            connection.add_on_connection_blocked_callback(self._on_blocked)
+            connection.add_on_connection_unblocked_callback(self._on_unblocked)
             connection.channel(on_open_callback=self._on_channel)
+
+    def _on_blocked(self, _: Any, frame: Any) -> None:
+        self._trouble = f"the broker blocks the connection: {frame.method.reason}"
+        log.warning("%s: %s", self.shown, self._trouble)
+
+    def _on_unblocked(self, *_: Any) -> None:
+        self._trouble = ""
 
     def _on_lost(self, connection: Any, error: Any) -> None:
         known, self._trouble = self._trouble, f"no connection ({type(error).__name__}: {str(error) or repr(error.args[0])})"

@@ -24,6 +24,10 @@ class Live(Lane):
         self.rewind = False
         self.moved_s = time.monotonic()
 
+    def free(self) -> int:
+        """Count the rows that may go: all of them, where no more is there to be read."""
+        return super().free() if self.next < self.end else self.keys.size
+
     def bound(self) -> tuple[int, int] | None:
         """Give the (time, partition) that rows still to be read cannot come before; None where nothing waits."""
         return super().bound() if self.next < self.end else None

@@ -121,14 +121,8 @@ def guessed(
     for spans, most in ((heads, old), (tails, None)):
         for messages in records(client_name, lookup.bootstrap, access, spans, most).values():
             bodies += [body for body in messages.bodies if body is not None]
-    schema = infer_messages(bodies, name)
-    left_out = unread(bodies, schema)
-    if left_out:
-        log.warning(
-            "%s: left out of the guessed schema: %s. To read them give schema=gl.Schema({...}).",
-            name, "; ".join(f"{field} ({why})" for field, why in left_out.items()),
-        )  # fmt: skip
-    return schema, left_out
+    schema = infer_messages(bodies, name)  # which says in the log what it leaves out
+    return schema, unread(bodies, schema)
 
 
 def unread(bodies: Sequence[bytes], schema: Schema) -> dict[str, str]:

@@ -10,14 +10,16 @@ import pandas as pd
 
 from govlab import frames
 from govlab.errors import SourceError
+from govlab.event_clock import AHEAD_US, EventClock
 from govlab.frames import TIME, Schema, time_us
 from govlab.sources.decode import Bad
+from govlab.sources.disorder import Disorder
 from govlab.sources.reader import RAW_LIMIT, DeadLetter
 
 __all__ = ["NEVER", "Block", "Lane", "Order", "merge"]
 
 Block = tuple[pd.DataFrame, list[Bad]]
-NEVER = np.iinfo("int64").min
+NEVER = int(np.iinfo("int64").min)
 
 
 class Order:
@@ -28,7 +30,7 @@ class Order:
     order : {"event", "arrival"}
         What to go by.
     look_ahead : int
-        With ``"event"``, so many rows a partition may be out of order.
+        With ``"event"``, so many rows a partition may be out of order; of rows far ahead, too, at most so many wait.
     schema : Schema
         Names the column of the arrival, if there is one.
     """
@@ -62,12 +64,15 @@ class Lane:
         self.ended = False
         self.read = self.given = 0
         self.letters: deque[tuple[int, DeadLetter]] = deque()
-        self._peaks = np.empty(0, "int64")
+        self.clock = EventClock(AHEAD_US)
+        self._disorder = Disorder(order.ahead)
+        # by arrival: the latest time of the rows whose key is final, and the times of those behind them, whose key is not
+        self._peak, self._open = NEVER, np.empty(0, "int64")
 
     def load(self) -> None:
         """Read on until a row may go, or the partition ends."""
         parts = []
-        waiting = self.keys.size
+        waiting = self.keys.size - self._open.size
         while not self.ended and waiting <= self.order.ahead:
             block = next(self.blocks, None) if self.blocks is not None else None
             if block is None:
@@ -87,6 +92,8 @@ class Lane:
             self.read += len(frame)
         if len(keys) == 1:
             return
+        if not self.order.by_event:
+            keys = [self.keys, self._settle(np.concatenate(keys[1:]))]
         whole, key = frames.concat(rows), np.concatenate(keys)
         if key.size > 1 and (np.diff(key) < 0).any():
             order = np.argsort(key, kind="stable")
@@ -102,29 +109,56 @@ class Lane:
     def _key(self, frame: pd.DataFrame) -> np.ndarray:
         """Give the time by which rows are merged."""
         key = time_us(frame, self.order.column)
-        # the latest time of all rows up to each one, after those of the rows just before
-        peaks = np.maximum.accumulate(np.concatenate([self._peaks, key]))
-        here = peaks.size - key.size
-        ahead = self.order.ahead + 1
-        self._peaks = peaks[-ahead:]
         if not self.order.by_event:
-            # it is in its order as it stands: an older row comes right after the one before it
-            return peaks[here:]
-        first = max(0, ahead - here)
-        passed = peaks[here + first - ahead :][: max(0, key.size - first)]
-        late = np.flatnonzero(key[first:] < passed)
-        if late.size:
-            row, late_s = int(late[0]) + first, (passed[late[0]] - key[late[0] + first]) / 1e6
+            return key
+        self.clock.take(key)
+        late = self._disorder.check(key)
+        if late < key.size:
             raise SourceError(
                 f"{self.name} is out of order by more than {self.order.ahead:,} rows: line or row "
-                f"{frame['offset'].iloc[row] + 1} is {late_s:,.0f} s older than one so far before it. "
-                "Give look_ahead=more rows, sort it, or use order='arrival'."
+                f"{frame['offset'].iloc[late] + 1} is {(self._disorder.floor - key[late]) / 1e6:,.0f} s older than one so far "
+                "before it. Give look_ahead=more rows, sort it, or use order='arrival'."
             )
         return key
 
+    def _settle(self, key: np.ndarray, end: bool = False) -> np.ndarray:
+        """Give the keys of rows in the order of arrival: the latest time up to each, leaving out those that are ahead.
+
+        It is in its order as it stands: an older row comes right after the one before it, and so does one that is ahead. Which
+        are, the rows behind them say: until then those rows, and what comes behind, wait.
+        """
+        before = self.clock.taken - self._open.size  # the number of the first of the rows whose key is not final
+        verdicts = self.clock.finish() if end else self.clock.take(key)
+        times = np.concatenate([self._open, key])
+        if verdicts is not None:
+            odd = verdicts.ids[~verdicts.passes] - before
+            times[odd[odd >= 0]] = NEVER
+        oldest = self.clock.oldest_held
+        final = times.size if oldest is None else max(0, oldest - before)
+        keys = np.maximum.accumulate(np.concatenate([[self._peak], times[:final]]))[1:]
+        said = keys[keys > NEVER][:1]
+        if final and not said.size:  # only rows that are ahead: they go by the first that is not
+            final, keys = 0, keys[:0]
+        keys[keys == NEVER] = said
+        self._peak = int(keys[-1]) if final else self._peak
+        # a live reader may pass the others on before it is known
+        rest = times[final:] if self._peak == NEVER else np.full(times.size - final, self._peak)
+        keys = np.concatenate([keys, np.maximum(np.maximum.accumulate(rest), self.clock.newest if self._peak == NEVER else NEVER)])
+        waiting = min(self._open.size, self.keys.size)  # of those before; the others were given
+        self.keys[self.keys.size - waiting :] = keys[self._open.size - waiting : self._open.size]
+        keys, self._open = keys[self._open.size :], times[final:]
+        return keys
+
     def free(self) -> int:
         """Count the rows that no row still to be read can come before."""
-        return self.keys.size if self.ended else max(0, self.keys.size - self.order.ahead)
+        if not self.ended:
+            return max(0, self.keys.size - (self.order.ahead if self.order.by_event else self._open.size))
+        if self.clock.held:
+            if self.order.by_event:
+                self.clock.finish()
+            else:
+                self._settle(np.empty(0, "int64"), end=True)
+        return self.keys.size
 
     def bound(self) -> tuple[int, int] | None:
         """Give the (time, partition) that rows still to be read cannot come before; None where there are none to wait for."""
@@ -133,7 +167,11 @@ class Lane:
         free = self.free()
         if free:
             return int(self.keys[free - 1]), self.partition
-        return (int(self._peaks[-1]) if self._peaks.size and not self.order.by_event else NEVER), self.partition
+        return (NEVER if self.order.by_event else self._peak), self.partition
+
+    def newest(self) -> int:
+        """Give the latest time that a replay goes by: of the rows read, those aside that are ahead."""
+        return max(self.clock.newest, self.clock.farthest_held or NEVER)
 
     def take(self, n: int) -> tuple[pd.DataFrame, np.ndarray]:
         """Hand over the first rows."""

@@ -9,18 +9,21 @@ from typing import Any
 
 import pandas as pd
 
-from govlab.access import Access
+from govlab.access import Access, PrivateUrl, masked
 from govlab.errors import SourceError
 from govlab.frames import Schema
 from govlab.sources.lanes import Block
 from govlab.sources.messages import MessageDecoder
-from govlab.sources.rabbit_consumer import Delivery
-from govlab.sources.rabbit_messages import messages_of
-from govlab.sources.rabbit_stream import PATIENCE_S, PREFETCH, Stream, edge, gone, offset_of, opened, read_again
+from govlab.sources.rabbit_asking import PATIENCE_S, Delivery, end_of, first_of, offset_of
+from govlab.sources.rabbit_following import PREFETCH, Stream, read_again
+from govlab.sources.rabbit_messages import content_of, messages_of
+from govlab.sources.rabbit_stream import opened
 from govlab.sources.ranged import RangedReader
 from govlab.sources.reader import DeadLetter
 
 __all__ = ["RabbitRange"]
+
+BLOCK = 16_384
 
 
 class RabbitRange(RangedReader):
@@ -28,8 +31,9 @@ class RabbitRange(RangedReader):
 
     Delivery: every row once, from wherever it is opened. Order: by (time, offset) with ``order="event"``, as in the stream
     with ``order="arrival"``. A bad record becomes a dead letter. A stream knows when a message was written, not the time of
-    its event, so it is read from its first message and what lies before ``start`` is left out. Where it ends is settled when
-    it is first opened, and part of the position.
+    its event, so it is read from its first message and what lies before ``start`` is left out. Where it ends is asked of the
+    broker when it is first opened, and part of the position, as is its first message: a range whose messages are gone, or
+    whose stream was made anew, is an error, and so is a stream that gives no message in 60 s (an empty one, say).
 
     Parameters
     ----------
@@ -53,13 +57,15 @@ class RabbitRange(RangedReader):
         order: str = "event",
         look_ahead: int = 65_536,
         prefetch: int = PREFETCH,
+        kind: str | None = None,
     ) -> None:
         self.queue = self.name = queue
-        self._url, self._access = url, access or Access()
-        self._cluster, schema = opened(queue, url, self._access, schema)
+        self.made = masked(self.made, url)
+        self._url, self._access = PrivateUrl(url), access or Access()
+        self._cluster, schema = opened(queue, self._url, self._access, schema, kind)
         super().__init__(schema, order, None if start == "first" else start, None if stop == "now" else stop, look_ahead)
         self._decoder = MessageDecoder(self.schema, format)
-        self._first = self._end = 0
+        self._first = self._end = self._content = 0
         self._streams: list[Stream] = []
 
     @property
@@ -69,35 +75,37 @@ class RabbitRange(RangedReader):
         return json.dumps(["rabbitmq range", self._cluster, self.queue, self.schema.recipe(), self._decoder.form, *clock])
 
     def _partitions(self, position: Mapping[int, int]) -> dict[int, str]:
-        first = edge(self.queue, self._url, self._access, "first")
-        last = edge(self.queue, self._url, self._access, "last") if first else []
-        self._first = position.get(-1, offset_of(first[0]) if first else 0)
-        self._end = position.get(-2, offset_of(last[-1]) + 1 if last else 0)
-        if first and self._first < offset_of(first[0]) and self._end > self._first:
-            raise gone(self.queue, self._first, offset_of(first[0]))
+        if -1 in position:
+            self._first, self._end, self._content = position[-1], position[-2], position.get(-3, 0)
+        else:
+            first = first_of(self.queue, self._url, self._access, 1)[0]
+            self._first, self._content = offset_of(first), content_of(first)
+            self._end = end_of(self.queue, self._url, self._access)
         return {0: self.queue}
 
     def position(self) -> dict[int, int]:
-        """Give the rows given, and under -1 and -2 the first offset of the stretch and the one after its last."""
-        return super().position() | {-1: self._first, -2: self._end}
+        """Give the rows read; under -1, -2 and -3 the first offset of the range, the one after its last, and its first message."""
+        return super().position() | {-1: self._first, -2: self._end, -3: self._content}
 
     def _blocks(self, partition: int) -> Generator[Block, None, None]:
-        if self._first >= self._end:
-            return
-        stream = Stream(self.queue, self._url, self._access, self._first)
+        anchor = (self._first, self._content) if self._content else None
+        stream = Stream(self.queue, self._url, self._access, self._first, anchor)
         self._streams.append(stream)
         patience, waiting = time.monotonic() + PATIENCE_S, list[Delivery]()
-        while not isinstance(stream.next, int) or stream.next < self._end or waiting:
-            part = stream.take(16_384 - len(waiting), 0.05)
+        while stream.next < self._end or waiting:
+            # a block is full, or the last one: where it is cut depends on no speed
+            if len(waiting) >= BLOCK or stream.next >= self._end:
+                messages = messages_of(waiting, map(offset_of, waiting), self.queue, bool(self._decoder.envelope))
+                waiting = []
+                yield self._decoder.block(messages.before(self._end), 0)
+                patience = time.monotonic() + PATIENCE_S
+                continue
+            part = stream.take(BLOCK - len(waiting), 0.05)
             waiting += part
             if part:
                 patience = time.monotonic() + PATIENCE_S
             elif time.monotonic() > patience:
                 raise SourceError(f"{self.queue}: nothing came for {PATIENCE_S:g} s after offset {stream.next}, of {self._end:,}.")
-            if len(waiting) >= 16_384 or (waiting and (not part or stream.next >= self._end)):
-                messages = messages_of(waiting, map(offset_of, waiting), self.queue, bool(self._decoder.envelope))
-                waiting = []
-                yield self._decoder.block(messages.before(self._end), 0)
 
     def redrive(self, letters: list[tuple[DeadLetter, bytes]]) -> tuple[pd.DataFrame, list[DeadLetter]]:
         """Read corrected messages; gives their rows and those that are still bad."""

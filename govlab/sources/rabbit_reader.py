@@ -6,7 +6,7 @@ from typing import Any
 
 from govlab.access import Access
 from govlab.errors import ArgumentError
-from govlab.sources.rabbit_consumer import look_at
+from govlab.sources.rabbit_asking import look_at
 from govlab.sources.rabbit_range import RabbitRange
 from govlab.sources.rabbit_stream import RabbitStream
 from govlab.sources.rabbitmq import RabbitQueue
@@ -44,7 +44,7 @@ def rabbit_reader(
     if kind != "stream":
         if start is not None or stop is not None:
             raise ArgumentError(f"{queue!r} is a {kind} queue, which forgets what it has given: start and stop are for streams.")
-        return RabbitQueue(queue, url, **options)
+        return RabbitQueue(queue, url, kind=kind, **options)
     if stop is None:
-        return RabbitStream(queue, url, **({} if start is None else {"start": start}), **options)
-    return RabbitRange(queue, url, **({} if start is None else {"start": start}), stop=stop, **options)
+        return RabbitStream(queue, url, kind=kind, **({} if start is None else {"start": start}), **options)
+    return RabbitRange(queue, url, kind=kind, **({} if start is None else {"start": start}), stop=stop, **options)

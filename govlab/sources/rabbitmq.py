@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,29 +13,40 @@ import pandas as pd
 import pika
 
 from govlab import frames
-from govlab.access import Access
-from govlab.errors import ArgumentError
+from govlab.access import Access, PrivateUrl, masked
+from govlab.errors import ArgumentError, SourceError
 from govlab.frames import Schema
 from govlab.sources.cuts import Cuts
 from govlab.sources.lanes import Block
 from govlab.sources.messages import MessageDecoder
-from govlab.sources.rabbit_consumer import Consumer, Delivery, look_at
-from govlab.sources.rabbit_messages import IDENTITIES, identity_of, messages_of
+from govlab.sources.rabbit_asking import OFFSET, Delivery, look_at
+from govlab.sources.rabbit_consumer import Consumer
+from govlab.sources.rabbit_messages import identity_of, messages_of
+from govlab.sources.rabbit_redelivery import Unacknowledged
 from govlab.sources.reader import RAW_LIMIT, DeadLetter, Reader
 
 __all__ = ["RabbitQueue"]
+
+log = logging.getLogger("govlab")
+VANISHED_S = 60.0
 
 
 class RabbitQueue(Reader):
     """A quorum (or classic) queue of RabbitMQ, live.
 
-    Delivery: every message, once into the store of a run: it is acknowledged after the store has it, and one that is
-    delivered again (after a crash, or a lost connection) is known by its ``message_id``, or without one by its body, as the
-    broker never has more than ``prefetch`` messages out. Two messages without an id and with the same body are taken for one
-    if the second is delivered just after such a crash. Order: as delivered. A bad record becomes a dead letter, and goes to
-    ``dead_letter_exchange`` with the reason in the header ``x-govlab-reason``. The ``offset`` of a row counts the messages of
-    the run. Messages published over MQTT and STOMP are read in the same way. The broker takes messages back that are not
-    acknowledged for 30 minutes (its ``consumer_timeout``).
+    Delivery: every message, once into the store of a run: it is acknowledged after the store has it. A message is taken for
+    one that was read before only if the broker marks it as delivered before (``redelivered``, of quorum queues
+    ``x-delivery-count``) and its ``message_id``, or without one its body, is that of a message that was read and whose
+    acknowledgement the broker is not known to have. Equal messages are each read (but for those that a run read and did not
+    store, if it was killed within seconds of acknowledging as many equal ones). Order: as delivered. A bad record becomes a
+    dead letter, and goes to ``dead_letter_exchange`` with the reason in the header ``x-govlab-reason``. The ``offset`` of a
+    row counts the messages of the run. Messages published over MQTT and STOMP are read in the same way.
+
+    The broker takes messages back that are not acknowledged for 30 minutes (its ``consumer_timeout``). A quorum queue drops a
+    message (or dead-letters it, where it has a dead letter exchange) that was taken back more often than its
+    ``x-delivery-limit``, by default 20 times since RabbitMQ 4: that many starts of a lab that never gets to store anything.
+    From half of ``delivery_limit`` on ``trouble()`` and the log say so. Messages that leave the queue without being read
+    (purged, expired, over its length) are reported too, and a queue that is deleted while it is read is an error.
 
     Parameters
     ----------
@@ -45,7 +57,7 @@ class RabbitQueue(Reader):
     schema : Schema
         The columns.
     prefetch : int
-        So many messages are on their way at most before they are acknowledged.
+        The broker sends at most N messages before they are acknowledged.
     format : {"json", "ndjson", "arrow"}
         How messages are written.
     access : Access, optional
@@ -53,7 +65,11 @@ class RabbitQueue(Reader):
     dead_letter_exchange : str, optional
         Where bad messages go, besides to the dead letters of the run.
     stall_s : float
-        A queue that holds messages and gives none for so long is stalled.
+        A queue that holds messages and gives none for this long is stalled.
+    kind : {"classic", "quorum"}, optional
+        Of which kind the queue is; the broker is asked where it is not given.
+    delivery_limit : int
+        The ``x-delivery-limit`` of the queue.
 
     Raises
     ------
@@ -73,6 +89,8 @@ class RabbitQueue(Reader):
         access: Access | None = None,
         dead_letter_exchange: str | None = None,
         stall_s: float = 20.0,
+        kind: str | None = None,
+        delivery_limit: int = 20,
     ) -> None:
         if not isinstance(schema, Schema):
             raise ArgumentError(
@@ -85,9 +103,12 @@ class RabbitQueue(Reader):
             raise ArgumentError("dead_letter_exchange='' would put bad messages back into their queue; name an exchange.")
         self.queue = self.name = queue
         self.schema, self.prefetch, self.dead_letter_exchange, self.stall_s = schema, prefetch, dead_letter_exchange, stall_s
-        self._url, self._access = url, access or Access()
+        self.made, self.delivery_limit = masked(self.made, url), delivery_limit
+        self._url, self._access = PrivateUrl(url), access or Access()
         self._decoder = MessageDecoder(schema, format)
-        _, self._cluster = look_at(queue, url, self._access)
+        found, self._cluster = look_at(queue, self._url, self._access, kind)
+        if found == "stream":
+            raise ArgumentError(f"{queue!r} is a stream, which keeps its messages: read it with gl.from_rabbitmq or RabbitStream.")
         self._consumer: Consumer | None = None
         self.redelivered = 0
         self._clear({})
@@ -101,12 +122,11 @@ class RabbitQueue(Reader):
         self._number = position.get(0, 0)  # of the next message
         self._cuts = Cuts({key: n for key, n in position.items() if key in (0, -1)})
         self._partial = position.get(-2), position.get(-1, 0)  # a message of which some rows were given
-        self._seen = Counter({key: n for key, n in position.items() if key <= IDENTITIES})
-        self._given: deque[tuple[int, int]] = deque((self._number - 1, key) for key in self._seen.elements())
-        self._unread = self.prefetch  # deliveries of a connection among which some may come a second time
-        self._session, self._moved_s = 0, time.monotonic()
+        self._known = Unacknowledged(position, self.prefetch)
+        self._session, self._moved_s, self._often = 0, time.monotonic(), (0, 0)
         # deliveries that are not acknowledged: the connection, the tag, and the number of the next message after it
         self._out: deque[tuple[int, int, int]] = deque()
+        self._settled, self._tag = (0, 0), 0  # what the broker has taken as acknowledged, and the last tag that it was sent
         self._acknowledged = self._number
         self._ready, self._letters = frames.empty(), list[DeadLetter]()
         self._burials: dict[int, tuple[Delivery, str, int]] = {}  # bad messages to be published, by number
@@ -134,20 +154,21 @@ class RabbitQueue(Reader):
 
     def _take(self, session: int, taken: list[Delivery]) -> pd.DataFrame:
         self._moved_s = time.monotonic()
+        assert self._consumer is not None
+        if OFFSET in (taken[0][2].headers or {}):
+            raise SourceError(f"{self.queue!r} is a stream, and is read with kind='stream'.")
         if session != self._session:
-            # all that was not acknowledged comes again, and of that the last messages given are known
-            if self._session:
-                self._seen, self._unread = Counter(key for _, key in self._given), self.prefetch
-            self._session = session
-        fresh = self._fresh(session, taken) if self._seen else taken
+            self._known.reconnect(self._consumer.alone)
+            self._session, self._tag = session, 0
+        fresh = self._known.fresh(taken, session)
+        self.redelivered += len(taken) - len(fresh)
         first = self._number
         self._number += len(fresh)
+        self._watch(taken)
         self._out.append((session, taken[-1][0], self._number))
         if not fresh:
             return self._ready
-        self._given.extend((first + i, identity_of(delivery)) for i, delivery in enumerate(fresh))
-        while len(self._given) > 2 * self.prefetch + len(fresh):
-            self._given.popleft()
+        self._known.add(first, fresh, session)
         messages = messages_of(fresh, range(first, self._number), self.queue, bool(self._decoder.envelope))
         rows, bad = self._without_given(self._decoder.block(messages, 0), fresh, first)
         for offset, reason, raw in bad:
@@ -156,22 +177,18 @@ class RabbitQueue(Reader):
                 self._burials[offset] = fresh[offset - first], reason, 0
         return rows
 
-    def _fresh(self, session: int, taken: list[Delivery]) -> list[Delivery]:
-        """Leave out what was given before, as long as the broker may deliver it again."""
-        fresh = []
-        for delivery in taken:
-            self._unread -= 1
-            key = identity_of(delivery) if self._seen else 0
-            if self._seen.get(key, 0):
-                self._seen[key] -= 1
-                self.redelivered += 1
-                if not self._seen[key]:
-                    del self._seen[key]
-            else:
-                fresh.append(delivery)
-            if self._unread <= 0:
-                self._seen.clear()
-        return fresh
+    def _watch(self, taken: list[Delivery]) -> None:
+        """Keep the message that was delivered most often, until it is acknowledged."""
+        often = max(int((properties.headers or {}).get("x-delivery-count") or 0) for _, _, properties, _, _ in taken)
+        if 2 * often >= self.delivery_limit and often > self._often[0]:
+            self._often = often, self._number
+            log.warning("rabbitmq %s: %s", self.queue, self._nearly())
+
+    def _nearly(self) -> str:
+        return (
+            f"a message was delivered {self._often[0]} times before without being acknowledged; a quorum queue drops or "
+            f"dead-letters it after its x-delivery-limit ({self.delivery_limit}, as the reader was made)"
+        )
 
     def _without_given(self, block: Block, fresh: list[Delivery], first: int) -> Block:
         """Drop the first rows of the message of which they were given."""
@@ -191,7 +208,7 @@ class RabbitQueue(Reader):
         delivery, reason, ordered = self._burials[number]
         if ordered == session or self._consumer is None:
             return
-        _, key, properties, body = delivery
+        _, key, properties, body, _ = delivery
         headers = (properties.headers or {}) | {"x-govlab-reason": reason[:1_000], "x-govlab-queue": self.queue}
         copy = pika.BasicProperties(headers=headers, delivery_mode=2, message_id=properties.message_id)
 
@@ -210,11 +227,13 @@ class RabbitQueue(Reader):
 
     def position_before(self, rows: pd.DataFrame) -> dict[int, int]:
         """Give the position from which ``rows``, the last that were read, come again."""
+        if self._consumer is not None and self._consumer.settled != self._settled:
+            self._settled = self._consumer.settled
+            self._known.settle(*self._settled)
         position = self._cuts.position({0: self._number}, self._ready, rows)
-        before = [key for number, key in self._given if number < position[0]]
         if -1 in position:
-            position[-2] = next(key for number, key in self._given if number == position[0])
-        return position | Counter(before[-self.prefetch :])
+            position[-2] = self._known.identity_at(position[0])
+        return position | self._known.before(position[0])
 
     def commit(self, position: Mapping[int, int]) -> None:
         """Acknowledge all before a position."""
@@ -222,31 +241,40 @@ class RabbitQueue(Reader):
         while self._out and self._out[0][2] <= position[0]:
             session, last, self._acknowledged = self._out.popleft()
             tag = session, last
+        if self._often[1] <= self._acknowledged:
+            self._often = 0, 0
         for number in [number for number in self._burials if number < position[0]]:
             self._bury(number, self._session)
         if tag is not None and self._consumer is not None:
+            self._tag = tag[1] if tag[0] == self._session else self._tag
             self._consumer.ack(*tag)
 
     @property
     def wants_commit(self) -> bool:
         """Whether half of what may be out is: the broker gives no more until some is acknowledged."""
-        return 2 * (self._number - self._acknowledged) >= self.prefetch
+        return bool(self._out) and 2 * (self._out[-1][1] - self._tag) >= self.prefetch
 
     def lag(self) -> dict[int, int]:
-        """Give how many messages the queue holds, and how many were read and not given."""
-        ready = self._consumer.ready if self._consumer is not None else None
-        return {} if ready is None else {0: ready + len(self._ready)}
+        """Give how many messages wait, in the queue (asked every other second) and here; empty where that is not known."""
+        consumer = self._consumer
+        if consumer is None or consumer.waiting is None or not consumer.fresh:
+            return {}
+        return {0: consumer.waiting + consumer.here + len(self._ready)}
 
     def trouble(self) -> tuple[str, str] | None:
-        """Tell what keeps the reader from reading."""
+        """Say what keeps the reader from reading, or what is lost meanwhile."""
         consumer = self._consumer
         if consumer is None:
             return None
-        if consumer.error is not None:
-            return "reconnecting", consumer.error
-        if consumer.ready and not self.wants_commit and time.monotonic() - self._moved_s > self.stall_s:
-            return "stalled", f"{consumer.ready:,} messages wait, and none came for {self.stall_s:g} s"
-        return None
+        if (found := consumer.trouble()) is not None:
+            return found
+        now = time.monotonic()
+        if consumer.waiting and not consumer.here and not self.wants_commit and now - self._moved_s > self.stall_s:
+            return "stalled", f"{consumer.waiting:,} messages wait, and none came for {self.stall_s:g} s"
+        if consumer.vanished and now - consumer.vanished_s < VANISHED_S:
+            gone = f"at least {consumer.vanished:,} messages left the queue unread"
+            return "stalled", f"{gone}: purged, expired, over its length, or fetched by another client"
+        return ("stalled", self._nearly()) if self._often[0] else None
 
     def take_dead_letters(self) -> list[DeadLetter]:
         """Hand over the records that could not be read since the last call."""

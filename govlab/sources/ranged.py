@@ -93,7 +93,9 @@ class RangedReader(Reader):
             self._ready, self._ready_keys = merge(self._lanes)
             self._cut_out()
         n = min(max_rows, len(self._ready))
-        rows, self.last_keys = frames.cut(self._ready, 0, n), self._ready_keys[:n]
+        rows = frames.cut(self._ready, 0, n)
+        # rows far ahead come last by event time; a replay does not wait for their time
+        self.last_keys = np.minimum(self._ready_keys[:n], max(lane.newest() for lane in self._lanes))
         self._ready, self._ready_keys = self._ready.iloc[n:], self._ready_keys[n:]
         return rows
 

@@ -7,6 +7,7 @@ from typing import Any
 
 _NAMES = {
     "ScriptedReader": "govlab.testing.doubles:ScriptedReader",
+    "check_alerts": "govlab.testing.alerts:check_alerts",
     "check_detector": "govlab.testing.steps:check_detector",
     "check_reader": "govlab.testing.readers:check_reader",
     "check_step": "govlab.testing.steps:check_step",

@@ -17,6 +17,7 @@ from govlab.sharded import Sharded
 from govlab.step import Detector, Step
 from govlab.testing.samples import sample_events
 
+FAR_US = 4_070_908_800_000_000  # 2099-01-01
 Given = tuple[pd.DataFrame, dict[str, pd.DataFrame]]
 
 
@@ -66,7 +67,8 @@ def check_step(step: Step, frame: pd.DataFrame | None = None, seed: int = 0, cut
 
     Checked: what comes out does not depend on the cuts (single rows, random cuts, all at once), nor on being pickled and
     resumed at any row; two runs are equal; the input is not changed; every row is accounted for; the recipe is plain and
-    makes the same step; the index says which row made a row come out; the state stays bounded.
+    makes the same step; the index says which row made a row come out; the state stays bounded; in a pipeline, a row of another
+    age goes aside and changes nothing else.
 
     Parameters
     ----------
@@ -106,6 +108,22 @@ def check_step(step: Step, frame: pd.DataFrame | None = None, seed: int = 0, cut
     _conserved(step, frame)
     _plain_recipe(step)
     _bounded(step)
+    _unmoved(step, frame)
+
+
+def _unmoved(step: Step, frame: pd.DataFrame) -> None:
+    """Hold a pipeline of the step to the same rows with and without one of 2099 in the middle."""
+    watch, middle = step if isinstance(step, Pipeline) else Pipeline(step), len(frame) // 2
+    if watch.ahead is None or len(frame) < 30:
+        return  # of fewer rows the guard cannot say which one is odd
+    odd = frame.iloc[[middle]].assign(offset=frame["offset"].max() + 1)
+    odd["time"] = frames.from_us([FAR_US]).set_axis(odd.index)
+    (expected, asides), (rows, sides) = play(watch, frame), play(watch, pd.concat([frame[:middle], odd, frame[middle:]]))
+    ahead = sides.pop("ahead", odd[:0])
+    if ahead["offset"].tolist() != odd["offset"].tolist():
+        raise CheckError(f"{step.name}: a row of 2099 must go to the side 'ahead' of a pipeline.")
+    given = rows.reset_index(drop=True), sides
+    same(step, (expected.reset_index(drop=True), asides), given, "a row of 2099 before a pipeline")
 
 
 def _conserved(step: Step, frame: pd.DataFrame) -> None:

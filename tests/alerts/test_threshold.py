@@ -31,7 +31,7 @@ def test_an_alert_has_all_the_columns_and_says_why():
     out, _ = run(Threshold(2, entity="actor"), events([1.0, 4.0], actor=["ann", "bob"], count=[5, 12_000], rate=[1.0, None]))
     assert list(ALERT_COLUMNS) == list(out.columns)
     alert = out.iloc[0]
-    assert ("bob", "score 4 is above 2, count 12,000, rate nan", "high", "0:1") == (
+    assert ("bob", "score 4 is above 2, count 12,000, rate nan", "low", "0:1") == (
         alert["entity"],
         alert["reason"],
         alert["severity"],

@@ -19,7 +19,6 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 ROOT = Path(__file__).parents[2]
-INSTALL = "apt-get update && apt-get install -y --no-install-recommends chromium fonts-dejavu-core"
 TOKEN = "for-this-test-only"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -39,18 +38,6 @@ PLOTS = """() => (window.Bokeh ? Bokeh.documents : []).filter(doc => doc.roots()
 })"""
 
 
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    """Return Debian's chromium, installed when this is root on Debian; a browser test is never skipped."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(INSTALL, shell=True, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        found = shutil.which("chromium")
-    if found is None:
-        pytest.fail(f"the browser tests need chromium; as root run: {INSTALL}")
-    return found
-
-
 @dataclass
 class Lab:
     """A running JupyterLab."""
@@ -60,11 +47,11 @@ class Lab:
 
     def end_kernels(self) -> None:
         """End all kernels; they would play on, and slow down all tests that follow."""
-        with urllib.request.urlopen(f"{self.url}/api/kernels?token={TOKEN}", timeout=30) as told:
+        with urllib.request.urlopen(f"{self.url}/api/kernels?token={TOKEN}", timeout=300) as told:
             kernels = json.load(told)
         for kernel in kernels:
             request = urllib.request.Request(f"{self.url}/api/kernels/{kernel['id']}?token={TOKEN}", method="DELETE")
-            urllib.request.urlopen(request, timeout=30).close()
+            urllib.request.urlopen(request, timeout=300).close()
 
     def address(self, notebook: Path) -> str:
         """Return where a notebook in the lab's folder opens, in a workspace of its own."""
@@ -150,7 +137,7 @@ def page(browser: Browser) -> Iterator[Page]:
     """Open a page of its own; ``page.traffic`` has what it asked for."""
     context = browser.new_context(viewport={"width": 1400, "height": 1000})
     opened = context.new_page()
-    opened.set_default_timeout(30_000)
+    opened.set_default_timeout(120_000)
     traffic = Traffic()
     context.on("request", traffic.note)
     opened.on("websocket", lambda socket: traffic.urls.append(socket.url))

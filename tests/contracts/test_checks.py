@@ -131,3 +131,21 @@ def test_an_entity_inherits_nothing_though_a_frame_was_refused_in_between(step):
         one.process(rows("b", [1.0, 9.0, 3.0]))[step.into if hasattr(step, "into") else "p"].to_numpy() for one in (running, alone)
     ]
     np.testing.assert_array_equal(*given)
+
+
+class Strictly(gl.alerts.Budget):
+    """Alerts only above the highest score of the past."""
+
+    def start(self):
+        super().start()
+        self.most = 0.0
+
+    def process(self, frame):
+        before = np.maximum.accumulate(np.append(self.most, numbers(frame, "score")))
+        self.most = before[-1]
+        return super().process(frame[numbers(frame, "score") > before[:-1]])
+
+
+def test_a_step_whose_alerts_stop_at_the_cap_of_the_scores_is_told_so():
+    with pytest.raises(CheckError, match=r"there is no alert on day 1, 2, 3.* a score that can be no higher must be enough"):
+        testing.check_alerts(Strictly(30, warm="0s"))

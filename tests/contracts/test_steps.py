@@ -26,6 +26,11 @@ def test_a_registered_step_does_not_look_ahead(room, name):
     testing.leak_check(registry.load(room, name).example())
 
 
+@pytest.mark.parametrize("name", registry.names("alerts"))
+def test_a_registered_step_of_alerts_alerts_on_every_day_though_scores_are_at_their_cap(name):
+    testing.check_alerts(registry.load("alerts", name).example())
+
+
 @cache
 def whole(room, name):
     return play(registry.load(room, name).example(), EVENTS)

@@ -53,10 +53,10 @@ def test_run_until_a_time_after_the_last_event_ends_the_stream():
 @pytest.mark.parametrize("max_rows", [1, 7, 1_000])
 def test_run_until_alert_stops_at_the_very_event_each_time(max_rows):
     frame = events()
-    frame["score"] = np.where(np.isin(np.arange(100), [0, 1, 30, 99]), 5.0, 0.0)
+    frame["score"] = np.where(np.isin(np.arange(100), [1, 2, 30, 99]), 5.0, 0.0)  # the first event waits for the second
     source, node = playing(frame, max_rows, gl.Pipeline(gl.alerts.Threshold(4.0, entity="actor")))
     seen, alerts = source.map(len).sink_to_list(), node.map(len).sink_to_list()
-    assert [at(0), at(1), at(30), at(99), None] == [source.run_until("alert") for _ in range(5)]
+    assert [at(1), at(2), at(30), at(99), None] == [source.run_until("alert") for _ in range(5)]
     assert (100, 4, "finished") == (sum(seen), sum(alerts), source.state)
 
 
@@ -98,7 +98,7 @@ def test_what_has_failed_does_not_go_on_before_it_is_wound_back():
     frame.loc[0, "value"] = -1.0
     source, _ = playing(frame)
     with pytest.raises(StepError):
-        source.step()
+        source.step(2)
     for play in (
         source.step,
         source.start,
@@ -114,7 +114,7 @@ def test_what_has_failed_does_not_go_on_before_it_is_wound_back():
 def test_in_the_background_it_runs_to_the_end_and_says_so():
     source, node = playing()
     source.start()
-    source._thread.join(30)
+    source._thread.join(300)
     assert ("finished", "finished", 100) == (source.state, node.state, source.events)
 
 
@@ -127,7 +127,7 @@ def test_in_the_background_an_exception_of_any_kind_is_kept_and_the_state_tells_
 
         source.sink(sink)
         source.start()
-        source._thread.join(30)
+        source._thread.join(300)
         assert ("failed", "by a sink") == (source.state, source.status()["last_error"])
 
 
@@ -142,11 +142,11 @@ def test_in_the_background_it_can_be_paused_from_within_and_goes_on_where_it_sto
 
     source.sink(pause_once)
     source.start()
-    assert paused.wait(30)
+    assert paused.wait(300)
     source.stop()
     assert ("paused", 7) == (source.state, source.events)
     source.resume()
-    source._thread.join(30)
+    source._thread.join(300)
     assert ("finished", 100, events()["value"].sum()) == (source.state, source.events, total(node))
 
 

@@ -130,6 +130,7 @@ def test_thresholds_chosen_on_the_labels_are_marked_in_every_output(tmp_path):
     assert "pipeline (oracle)" in report.text()
     assert "ORACLE" in report._repr_html_()
     assert "ORACLE" in report.save(tmp_path / "r.html").read_text()
+    assert "pipeline (oracle): caught" in report.save(tmp_path / "r.csv").read_text()
     told = json.loads(report.save(tmp_path / "r.JSON").read_text())
     assert told["oracle"] is True
     assert [True, False, False, False, False] == report.table["oracle"].tolist() == [one["oracle"] for one in told["table"]]
@@ -266,3 +267,30 @@ def test_point_adjustment_cannot_be_asked_for():
 def test_mistakes_say_what_to_do(call, said):
     with pytest.raises(ArgumentError, match=said):
         call()
+
+
+def test_a_report_is_written_as_its_name_says_and_runs_nothing_in_a_spreadsheet(tmp_path):
+    names = {"=1+1": LOUD, "{0} }{": LOUD}
+    report = gl.compare(names, history((615, 3)), incidents((600, 660)).assign(incident_id="=HYPERLINK(1)"))
+    assert '"\'=HYPERLINK(1)"' in report.save(tmp_path / "r.csv").read_text().splitlines()[1]
+    assert "\n=" not in report.save(tmp_path / "r.csv").read_text().replace(",", "\n").replace('"', "")
+    assert "Alerts looked at, =1+1" in report.save(tmp_path / "r.html").read_text()
+    for name in ("r.png", "r", "r.xlsx"):
+        with pytest.raises(ArgumentError, match=r"ends with \.html, \.json or \.csv"):
+            report.save(tmp_path / name)
+
+
+def test_braces_in_the_names_of_pipelines_do_not_break_the_pictures(tmp_path):
+    report = gl.compare({"{0} }{": LOUD, "{x}": LOUD}, history((615, 3)), pd.DataFrame({"id": ["e615"]}))
+    assert "Alerts looked at, {0} }{" in report.save(tmp_path / "r.html").read_text()
+
+
+@pytest.mark.parametrize("alerting", [gl.alerts.Budget(2, warm="1d"), gl.alerts.Threshold(300)])
+def test_scores_at_their_cap_are_caught_on_every_day_with_and_without_an_oracle(alerting):
+    trouble = [(d * DAY + 605 + m, 300.0) for d in range(1, 9) for m in (0, 7, 14, 21)]
+    events, known = history(*trouble, days=10), incidents(*((d * DAY + 600, d * DAY + 640) for d in range(1, 9)))
+    watch = gl.Pipeline(gl.detectors.Volume("value"), alerting)
+    for oracle in (False, True):
+        report = gl.backtest(watch, events, known, per_day=2, oracle=oracle)
+        assert (8, 8, 1.0) == (row(report)["caught"], row(report)["incidents"], row(report)["precision"])
+    assert 8 == row(report, "volume")["caught"]  # whose score is the same one

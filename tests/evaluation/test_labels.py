@@ -5,6 +5,7 @@ import pytest
 
 import govlab as gl
 from govlab.errors import ArgumentError
+from govlab.evaluation import caught, precision, with_labels
 from govlab.evaluation.labels import Labels
 from govlab.evaluation.truth import Truth
 
@@ -124,3 +125,125 @@ def test_events_that_are_not_listed_are_unknown_beside_verdicts_and_ordinary_bes
     listed = Truth.of(Labels.of(pd.DataFrame({"id": ["e1", "e2"]})), [EVENTS.iloc[:30], EVENTS.iloc[30:]])
     assert (2, 1) == (len(verdicts.labelled), len(verdicts.positives))
     assert (60, 2) == (len(listed.labelled), len(listed.positives))
+
+
+def three(**more):
+    """Give three incidents of u1, each with an alert in it."""
+    return incidents((10, 12), (20, 22), (30, 32), **more)
+
+
+ALERTS = pd.DataFrame({"start": at(11, 21, 31), "time": at(11, 21, 31), "entity": "u1"})
+
+
+@pytest.mark.parametrize(("entity", "found"), [("u1", 3), ("zzz", 0), (["u1", "u1", "zzz"], 2), (None, 3), ("platform", 3)])
+def test_one_entity_an_incident_is_understood_and_honoured(entity, found):
+    assert found == caught(ALERTS, three(entity=entity))["caught"].sum()
+
+
+def test_an_entity_that_is_no_text_is_written_as_alerts_write_it():
+    assert 3 == caught(ALERTS.assign(entity="7"), three(entity=7.0))["caught"].sum()
+    assert [("[3",)] * 3 == Labels.of(three(entity="[3")).table["entities"].tolist()  # one name, not JSON
+
+
+def test_a_backtest_says_that_no_event_names_the_entity_of_an_incident():
+    watch = gl.Pipeline(gl.detectors.Always(), gl.alerts.Threshold(0.5, entity="actor"))
+    with pytest.raises(ArgumentError, match="incident 0 is of zzz, which no event names"):
+        gl.backtest(watch, EVENTS, three(entity="zzz"))
+    with pytest.raises(ArgumentError, match="no incident is of an entity that an event names, but of zzz"):
+        gl.backtest(watch, EVENTS, three(entity="zzz"), unknown="ignore")
+
+
+@pytest.mark.parametrize(
+    ("column", "meant"),
+    [
+        ("Entity", "entity"), ("entites", "entities"), ("entitys", "entity"), ("knownat", "known_at"), ("Known At", "known_at"),
+        ("incidentid", "incident_id"), ("incident-id", "incident_id"), ("incident", "incident_id"),
+    ],
+)  # fmt: skip
+def test_a_column_of_incidents_called_nearly_as_one_that_counts_is_refused_with_what_was_meant(column, meant):
+    with pytest.raises(ArgumentError, match=f"there is a column {column!r}, which means nothing. Did you mean {meant!r}"):
+        Labels.of(three(**{column: "u1"}))
+
+
+def test_other_columns_of_incidents_are_named_in_a_warning_and_words_for_a_person_are_not():
+    with pytest.warns(UserWarning, match="the columns 'actor', 'place' are not used; used are incident_id, start, end, entities"):
+        Labels.of(three(actor="u1", place="x"))
+    with pytest.warns(UserWarning, match="the column 'actor' is not used"):
+        caught(ALERTS, three(actor="u1"))
+    assert 3 == len(Labels.of(three(kind="ring", description="words", note="x", series="y")).table)
+
+
+def test_columns_of_labelled_events_are_named_too():
+    table = pd.DataFrame({"id": ["e1"], "label": [1], "note": ["x"]})
+    with pytest.warns(UserWarning, match="the column 'who' is not used; used are id, label, known_at"):
+        Labels.of(table.assign(who="ann"))
+    with pytest.raises(ArgumentError, match=r"a column 'known-at', which means nothing\. Did you mean 'known_at'"):
+        Labels.events_of(table.assign(**{"known-at": at(9)}), "id", "label")
+    assert 1 == len(Labels.events_of(table.assign(who="ann"), "id", "label").table)  # it was said which columns count
+
+
+def test_both_entity_and_entities_are_refused():
+    with pytest.raises(ArgumentError, match="both entities and entity"):
+        Labels.of(three(entity="u1", entities="u1"))
+
+
+@pytest.mark.parametrize("kind", ["object", "string", "category"])
+def test_times_of_labels_may_be_text_with_a_zone(kind):
+    text = incidents((10, 20)).assign(
+        start=pd.Series(["2026-03-02T01:10:00+01:00"], dtype=kind), end=pd.Series(["2026-03-02 00:20:00Z"], dtype=kind)
+    )
+    pd.testing.assert_frame_equal(Labels.of(incidents((10, 20))).table, Labels.of(text).table)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("2026-03-02T00:10:00", "start is text without a time zone, such as '2026-03-02T00:10:00'"),
+        ("2026-03-02", "without a time zone"),
+        ("soon", "start cannot be read as times: 'soon' in row 0; expected ISO 8601"),
+        ("02.03.2026 10:00+01:00", "cannot be read as times"),
+        (1772409600, "start holds numbers; convert them first"),
+        (1.5, "start holds numbers"),
+        (None, "start is missing in row 0"),
+        (pd.Timestamp("2026-03-02"), "without a time zone"),
+    ],
+)
+def test_times_of_labels_that_are_none_say_so(value, said):
+    with pytest.raises(ArgumentError, match=said):
+        Labels.of(incidents((10, 20)).assign(start=[value]))
+
+
+@pytest.mark.parametrize(
+    ("labels", "events", "what"),
+    [
+        (["7"], [7, 8], "type: '7' in the labels, 7 in the events"),
+        ([7], ["7", "8"], "type: 7 in the labels, '7' in the events"),
+        (["007"], ["7"], "leading zeros: '007' in the labels, '7' in the events"),
+        (["7"], ["0007"], "leading zeros"),
+        (["007"], [7], "leading zeros: '007' in the labels, 7 in the events"),
+        (["a1 "], ["a1"], "spaces around them: 'a1 '"),
+        (["A1"], ["a1"], "capital letters: 'A1'"),
+        ([" A01"], ["a01"], "spaces, capital letters or leading zeros"),
+    ],
+)
+def test_where_no_label_is_of_an_event_it_is_said_how_the_names_differ(labels, events, what):
+    stream = gl.event_frame({"time": at(*range(len(events))), "id": events, "actor": events})
+    for unknown in ("error", "ignore"):
+        with pytest.raises(ArgumentError, match=f"do not occur.*They seem to differ in {what}"):
+            Truth.of(Labels.of(pd.DataFrame({"id": labels})), [stream], unknown)
+        with pytest.raises(ArgumentError, match=f"do not occur.*They seem to differ in {what}"):
+            with_labels(stream, pd.DataFrame({"id": labels, "known_at": at(9)}), "id", unknown=unknown)
+        if not what.startswith("type"):  # of entities the type does not matter
+            with pytest.raises(ArgumentError, match="They seem to differ in "):
+                Truth.of(Labels.of(incidents((0, 5), entity=labels)), [stream], unknown)
+
+
+def test_alerts_that_are_of_no_labelled_entity_because_of_how_it_is_written_are_warned_of():
+    with pytest.warns(UserWarning, match="no alert is of an entity that a label names.*leading zeros: '01'"):
+        assert 0 == caught(ALERTS.assign(entity="1"), three(entity="01"))["caught"].sum()
+    with pytest.warns(UserWarning, match="capital letters: 'U1' in the labels, 'u1' in the alerts"):
+        assert 0 == precision(ALERTS, {"U1": 1})["right"]
+
+
+def test_labels_of_entities_that_simply_did_not_alert_are_no_reason_to_warn():
+    assert (0, 0) == (caught(ALERTS, three(entity="u2"))["caught"].sum(), precision(ALERTS, {"u2": 1})["right"])

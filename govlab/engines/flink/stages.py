@@ -1,8 +1,8 @@
 """A pipeline cut into stages that pass messages: what is before its shards, each shard, and what comes after.
 
-Nothing here knows Flink: a stage takes a message and gives messages, and its state pickles. The head reads, runs the steps
-before the shards and deals the rows; each shard runs the sharded steps; the tail takes what the shards gave in the order of
-:class:`govlab.Sharded` and runs the rest. A pipeline without shards runs in the tail, whole.
+Nothing here knows Flink: a stage takes a message and gives messages, and its state pickles. The head reads, runs the guard on
+event time and the steps before the shards, and deals the rows; each shard runs the sharded steps; the tail takes what the shards
+gave in the order of :class:`govlab.Sharded` and runs the rest. A pipeline without shards runs in the tail, after the guard.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Cut:
     def __init__(self, step: Step) -> None:
         self.pipeline = step.fresh() if isinstance(step, Pipeline) else Pipeline(step)
         at = next((i for i, one in enumerate(self.pipeline.steps) if isinstance(one, Sharded)), None)
-        self.before = self.pipeline.steps[: at or 0]
+        self.at = at or 0  # how many steps are before the shards
         self.sharded: Sharded | None = None if at is None else self.pipeline.steps[at]  # type: ignore[assignment]
         self.part = None if self.sharded is None else self.sharded.part()
 
@@ -53,7 +53,7 @@ class Cut:
 
 
 class Head:
-    """Reads, runs the steps before the shards, and deals the rows.
+    """Reads, runs the guard and the steps before the shards, and deals the rows.
 
     Parameters
     ----------
@@ -65,8 +65,8 @@ class Head:
 
     def __init__(self, step: Step, reader: Reader) -> None:
         cut = Cut(step)
-        self.sharded, self.steps, self.fingerprint = cut.sharded, cut.before, Fingerprint()
-        self.totals = Totals(counts=[[0, 0, 0] for _ in self.steps])
+        self.sharded, self.pipeline, self.at, self.fingerprint = cut.sharded, cut.pipeline, cut.at, Fingerprint()
+        self.totals = Totals()
         self.seq, self.ended = 0, False
         self.reader, self._position, self._opened = reader, None, isinstance(reader, Fed)
 
@@ -100,11 +100,10 @@ class Head:
         letters = self.reader.take_dead_letters()
         self._position, self.ended = self.reader.position(), True
         self.reader.close()
-        for i, step in enumerate(self.steps):
-            tail = step.finish()
-            self._count(i, 0, tail)
-            if len(tail := self._steps(tail, i + 1)):
-                yield from self._deal(tail, [])
+        tail = self.pipeline.finish(None, self.at)
+        self._count()
+        if len(tail):
+            yield from self._deal(tail, [])
         end = End(self.seq, self._told(), letters)
         for number in range(self.sharded.shards if self.sharded is not None else 0):
             yield number, end
@@ -118,25 +117,18 @@ class Head:
             totals.first_us = int(times[0]) if totals.first_us == NEVER else totals.first_us
             totals.last_us, totals.newest_us = int(times[-1]), max(totals.newest_us, int(times.max()))
         self.fingerprint.take(frame)
-        return self._steps(frame, 0)
+        out = self.pipeline.process(frame, None, self.at)
+        self._count()
+        return out
 
-    def _steps(self, frame: pd.DataFrame, first: int) -> pd.DataFrame:
-        for i in range(first, len(self.steps)):
-            taken, frame = len(frame), self.steps[i].process(frame)
-            self._count(i, taken, frame)
-        return frame
-
-    def _count(self, i: int, taken: int, given: pd.DataFrame) -> None:
-        aside = 0
-        for side, rows in self.steps[i].take_sides():
-            aside += len(rows)
+    def _count(self) -> None:
+        for side, rows in self.pipeline.take_sides():
             self.totals.sides[side] = self.totals.sides.get(side, 0) + len(rows)
-        for place, n in enumerate((taken, len(given), aside)):
-            self.totals.counts[i][place] += n
 
     def _told(self) -> Totals:
+        self.totals.counts = self.pipeline.counts[: self.at]
         self.totals.taken = self.fingerprint.taken
-        self.totals.held = sum(step.held() for step in self.steps)
+        self.totals.held = self.pipeline.held()
         return copy.deepcopy(self.totals)
 
     def _deal(self, frame: pd.DataFrame, letters: list[DeadLetter]) -> Iterator[tuple[int, Any]]:
@@ -178,7 +170,7 @@ class Tail:
         self.carrier = Carrier(step)
         cut = Cut(self.carrier.pipeline)
         self.carrier.pipeline = self.pipeline = cut.pipeline
-        self.shards, self.first = cut.shards, len(cut.before)
+        self.shards, self.first = cut.shards, cut.at
         self.totals, self.finished, self.letters, self.lines = Totals(), False, 0, 0
         self._next, self._held = 0, dict[int, int]()
         self._heads: dict[int, Block | End] = {}
@@ -210,7 +202,7 @@ class Tail:
 
     def _block(self, head: Block, given: dict[int, Given]) -> pd.DataFrame:
         if head.frame is not None:
-            return self.pipeline.process(head.frame)
+            return self.pipeline.process(head.frame, 0)  # the head has the guard
         sharded = self.pipeline.steps[self.first]
         assert isinstance(sharded, Sharded)
         assert head.times is not None
@@ -223,7 +215,7 @@ class Tail:
     def _end(self, given: dict[int, Given]) -> pd.DataFrame:
         self.finished = True
         if not self.shards:
-            return self.pipeline.finish()
+            return self.pipeline.finish(0)
         sharded = self.pipeline.steps[self.first]
         assert isinstance(sharded, Sharded)
         sharded._sides += [side for _, one in sorted(given.items()) for side in one.sides]

@@ -79,16 +79,19 @@ def _own(value: Any) -> Iterator[Any]:
 def _frozen(value: Any) -> Any:
     """Take a step apart into classes and parameters: its state holds frames, which another pandas cannot unpickle."""
     if isinstance(value, Pipeline):
-        return type(value), [_frozen(step) for step in value.steps]
+        return type(value), [_frozen(step) for step in value.steps], value.ahead
     if isinstance(value, Step):
         return type(value), {f.name: _frozen(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
     return value
 
 
 def _thawed(value: Any) -> Any:
+    if isinstance(value, tuple) and len(value) == 3 and isinstance(value[0], type) and issubclass(value[0], Pipeline):
+        kind, steps, ahead = value
+        return kind(*map(_thawed, steps), ahead=ahead)
     if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], type) and issubclass(value[0], Step):
         kind, given = value
-        return kind(*map(_thawed, given)) if isinstance(given, list) else kind(**{k: _thawed(v) for k, v in given.items()})
+        return kind(**{k: _thawed(v) for k, v in given.items()})
     return value
 
 

@@ -14,6 +14,7 @@ from govlab import registry
 from govlab.engines.engine import FrameReader
 from govlab.engines.flink.stages import Cut, Head, Shard, Tail
 from govlab.engines.flink.travel import pack_step, unpack_step
+from govlab.errors import StepError
 from govlab.testing import sample_events
 
 EVENTS = sample_events(400, seed=3, entities=9, span_s=4_000)
@@ -34,9 +35,9 @@ PIPELINES = {
 }
 
 
-def staged(pipeline, max_rows, most, put_down=False, seed=None):
+def staged(pipeline, max_rows, most, put_down=False, seed=None, events=EVENTS):
     """Run the stages by hand; ``put_down`` pickles them after each turn, ``seed`` lets shards run ahead of each other."""
-    head, tail, cut = Head(pipeline, FrameReader(EVENTS)), Tail(pipeline), Cut(pipeline)
+    head, tail, cut = Head(pipeline, FrameReader(events)), Tail(pipeline), Cut(pipeline)
     shards = {i: Shard(pickle.loads(pickle.dumps(cut.part)), i) for i in range(cut.shards)}
     rows, rng = [], random.Random(seed)
     while not tail.finished:
@@ -52,12 +53,12 @@ def staged(pipeline, max_rows, most, put_down=False, seed=None):
             rows += [given for given, _, _ in tail.take(passed)]
         if put_down:
             head, shards, tail = pickle.loads(pickle.dumps((head, shards, tail)))
-            head.reader = FrameReader(EVENTS)
+            head.reader = FrameReader(events)
     return gl.frames.concat(rows), tail.summary("finished")
 
 
-def same(pipeline, rows, summary):
-    expected = pipeline.run(FrameReader(EVENTS))
+def same(pipeline, rows, summary, events=EVENTS):
+    expected = pipeline.run(FrameReader(events))
     pd.testing.assert_frame_equal(expected.rows.reset_index(drop=True), rows.reset_index(drop=True))
     left_out = {"wall_s", "cpu_s"}
     assert {k: v for k, v in expected.summary.to_dict().items() if k not in left_out} == {
@@ -79,3 +80,45 @@ def test_every_registered_step_travels_and_says_the_same_in_stages(room, name, s
     step = registry.load(room, name).example()
     pipeline = gl.Pipeline(gl.Sharded(step, by="actor", shards=3) if sharded else step)
     same(pipeline, *staged(unpack_step(pack_step(pipeline)), 60, 100, put_down=True))
+
+
+def with_ahead():
+    """Put rows of 2099 among the events: one, three in a row, and one at the end; then an outage of two days."""
+    events = EVENTS.copy()
+    events.loc[[0, 90, 200, 201, 202, 399], "time"] = pd.Timestamp("2099-01-01", tz="UTC").as_unit("us")
+    later = EVENTS.assign(time=(EVENTS["time"] + pd.Timedelta("2D")).dt.as_unit("us"), offset=EVENTS["offset"] + 400)
+    return pd.concat([events, later], ignore_index=True)
+
+
+BY_PARTITION = gl.Pipeline(gl.Sharded([*COUNT, gl.alerts.Threshold(above=1.0)], by="partition", shards=3))
+
+
+@pytest.mark.parametrize("name", [*PIPELINES, "by partition"])
+@given(st.sampled_from([7, 50, 1_000]), st.sampled_from([40, 150, 1_000]), st.booleans())
+@settings(max_examples=6, deadline=None)
+def test_rows_far_ahead_are_put_aside_once_and_counted_as_in_the_whole(name, max_rows, most, put_down):
+    pipeline, events = PIPELINES.get(name, BY_PARTITION), with_ahead()
+    events["partition"] = (events["offset"] % 3).astype("int32")
+    rows, summary = staged(pipeline, max_rows, most, put_down, events=events)
+    same(pipeline, rows, summary, events)
+    assert 6 == summary.sides["ahead"]
+
+
+class Fragile(gl.Step):
+    """Raises at a value above 40."""
+
+    def process(self, frame):
+        if (frame["value"] > 40).any():
+            raise ZeroDivisionError("boom")
+        return frame
+
+
+def test_a_step_before_the_shards_that_fails_is_named_with_its_rows():
+    times = pd.date_range("2026-03-02", periods=50, freq="1s", tz="UTC")
+    events = gl.event_frame({"time": times, "actor": "a", "value": range(50)})
+    pipeline = gl.Pipeline(Fragile(), gl.Sharded([gl.detectors.EwmaZ("value")], by="actor", shards=2))
+    message = r"step 1 of 2, .*:Fragile, raised ZeroDivisionError: boom \(on rows 0:40-49\)"
+    with pytest.raises(StepError, match=message):
+        pipeline.run(events, max_rows=10)
+    with pytest.raises(StepError, match=message):
+        list(Head(pipeline, FrameReader(events)).read(10))
