@@ -119,8 +119,7 @@ class Following(Reader):
         for number in fresh:
             self._known = {key: n for key, n in self._known.items() if partition_of(key) != number} | positions
             self._cuts.restart(number, positions)
-        gone_ = set(self._lanes) - assigned
-        for topic in gone_ | {numbers[number] for number in fresh} & set(self._lanes):
+        for topic in (set(self._lanes) - assigned) | {numbers[number] for number in fresh} & set(self._lanes):
             del self._lanes[topic]
         mine = [lane.partition for lane in self._lanes.values()]
         keep = np.isin(self._ready["partition"].to_numpy(), mine)
