@@ -13,6 +13,7 @@ import pandas as pd
 from govlab import frames
 from govlab.clock import Clock, ReplayClock
 from govlab.engines.graph import Node, flush_below, pipelines_below, roots_above, settle
+from govlab.engines.letters import Letters
 from govlab.errors import ArgumentError
 from govlab.sources.reader import DeadLetter, EndOfStream, Reader
 
@@ -38,7 +39,7 @@ class Feed(Node):
         self.events = 0
         self.event_us: int | None = None
         self.rate: list[tuple[float, int]] = []
-        self.letters: dict[tuple[int, int], DeadLetter] = {}
+        self.letters = Letters()
         self.dead, self.rewound = Node(), Node()
         self.journaled = ""  # the run of the store that has all that was given
         self.shared: Any = None  # the journal of a member of a group
@@ -93,8 +94,7 @@ class Feed(Node):
         return keys if len(rows) else np.empty(0, "int64")
 
     def _bury(self, letters: list[DeadLetter]) -> None:
-        fresh = [letter for letter in letters if (letter.partition, letter.offset) not in self.letters]
-        self.letters.update({(letter.partition, letter.offset): letter for letter in fresh})
+        fresh = self.letters.add(letters)
         for listener in self._on_letters if fresh else ():
             listener(fresh)
         if fresh and not self._quiet:

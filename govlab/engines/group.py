@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -11,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from govlab import frames
-from govlab.engines.engine import Carrier, Journal, letters_table, open_store
+from govlab.engines.engine import Carrier
 from govlab.engines.graph import Through
+from govlab.engines.journal import Journal, letters_table, open_store
 from govlab.errors import ArgumentError, TakenOverError
 from govlab.pipeline import Pipeline
 from govlab.sharded import Sharded
@@ -135,7 +135,7 @@ class GroupJournal(Journal):
             parts = [node.carrier.part(partition) for node in self._nodes]
             snapshot = self.store.snapshot(self._name(partition))
             if snapshot is not None:
-                for part, state in zip(parts, pickle.loads(snapshot.state), strict=True):
+                for part, state in zip(parts, self.opened(snapshot, self._name(partition)), strict=True):
                     part.__dict__.update(state)
                 positions |= snapshot.positions[self.names[0]]
             for node, part in zip(self._nodes, parts, strict=True):
@@ -167,19 +167,24 @@ class GroupJournal(Journal):
             letters = letters_table(letter for letter in self._letters if letter.partition == partition)
             state = self.pickled([node.carrier.parts[partition].__dict__ for node in self._nodes])
             try:
-                self.store.save(self._name(partition), mine, letters, Snapshot({self.names[0]: position}, state), epoch)
+                self.store.save(
+                    self._name(partition), mine, letters, Snapshot({self.names[0]: position}, state, writer=self._writer), epoch
+                )
                 self._saved[partition] = position
             except TakenOverError:
                 lost.append(partition)
         for partition in lost:
             self._forget(partition)
-        self._alerts, self._letters = [], []
+        self._alerts, self._letters, self._raw = [], [], 0
         self.written(began)
         return lost
 
+    def relieve(self) -> None:
+        """Leave dead letters to the next write, which is due at once where there are many."""
+
     def count_letters(self) -> int:
         """Count the dead letters of the partitions that this member has."""
-        return sum(len(self.store.dead_letters(self._name(partition))) for partition in self._epochs)
+        return sum(self.store.count_dead_letters(self._name(partition)) for partition in self._epochs)
 
     def close(self) -> None:
         """Close the store, if it was opened here."""

@@ -9,7 +9,8 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from govlab import frames
-from govlab.engines.engine import Carrier, Engine, Journal, as_reader, whole_sides
+from govlab.engines.engine import Carrier, Engine, as_reader, whole_sides
+from govlab.engines.journal import Journal
 from govlab.errors import ArgumentError
 from govlab.pipeline import Result
 from govlab.sources.reader import EndOfStream, Reader

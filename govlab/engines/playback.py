@@ -265,16 +265,19 @@ class Source(Feed):
         fix : function or mapping
             Gives the corrected bytes of a dead letter (None leaves it), or maps (partition, offset) to them.
         """
+        through = 0
         with self._lock:
-            found = [(letter, fix(letter) if callable(fix) else fix.get(where)) for where, letter in self.letters.items()]
-            corrected = [(letter, raw) for letter, raw in found if raw is not None]
-            rows, still = self.reader.redrive(corrected)
-            for letter, _ in corrected:
-                del self.letters[letter.partition, letter.offset]
-            self._bury(still)
-            if len(rows):
-                self.give(rows)
-        return len(rows)
+            for page in self.letters.pages():
+                found = [(letter, fix(letter) if callable(fix) else fix.get((letter.partition, letter.offset))) for letter in page]
+                corrected = [(letter, raw) for letter, raw in found if raw is not None]
+                rows, still = self.reader.redrive(corrected) if corrected else (frames.empty(), [])
+                for letter, _ in corrected:
+                    del self.letters[letter.partition, letter.offset]
+                self._bury(still)
+                if len(rows):
+                    self.give(rows)
+                through += len(rows)
+        return through
 
     def _repr_html_(self) -> str:
         return table(self.status())

@@ -14,9 +14,9 @@ from typing import Any
 from streamz.core import union
 from tqdm.auto import tqdm
 
-from govlab.engines.engine import Journal
 from govlab.engines.graph import Node, Through, flush_below, pipelines_below
 from govlab.engines.group import GroupJournal, shares
+from govlab.engines.journal import Journal
 from govlab.engines.playback import Source
 from govlab.errors import ArgumentError, SourceError, StoreError
 from govlab.frames import instant_us
@@ -208,7 +208,9 @@ def _journal(store: Any, sources: tuple[Source, ...], nodes: list[Through], ever
                 endings.append(node.listen(lambda rows, _: journal.add(rows)))
         for source in sources:
             source.stored = True
-            journal.add(letters=source.letters.values())
+            for page in source.letters.pages():
+                journal.add(letters=page)
+                journal.relieve()
             endings.append(source.listen_letters(lambda letters: journal.add(letters=letters)))
         yield journal
         for source in sources:
