@@ -66,7 +66,8 @@ def check_step(step: Step, frame: pd.DataFrame | None = None, seed: int = 0, cut
 
     Checked: what comes out does not depend on the cuts (single rows, random cuts, all at once), nor on being pickled and
     resumed at any row; two runs are equal; the input is not changed; every row is accounted for; the recipe is plain and
-    makes the same step; the index says which row made a row come out; the state stays bounded.
+    makes the same step; the index says which row made a row come out; the state stays bounded; ``finish()`` asked twice gives
+    nothing the second time.
 
     Parameters
     ----------
@@ -104,8 +105,24 @@ def check_step(step: Step, frame: pd.DataFrame | None = None, seed: int = 0, cut
     for at in rng.integers(1, len(frame), 3).tolist():
         same(step, whole, play(step, frame, [at], resume_at=at), f"pickling and resuming at row {at}")
     _conserved(step, frame)
+    _finished_once(step, frame)
     _plain_recipe(step)
     _bounded(step)
+
+
+def _finished_once(step: Step, frame: pd.DataFrame) -> None:
+    """Ask for the end again and again, also of a copy that was pickled in between: nothing more comes."""
+    running = step.fresh()
+    running.process(frame.reset_index(drop=True))
+    running.finish()
+    running.take_sides()
+    for again, one in (("", running), (" of an unpickled copy", pickle.loads(pickle.dumps(running)))):
+        rows, sides = one.finish(), one.take_sides()
+        if len(rows) or any(len(side) for _, side in sides) or one.held():
+            raise CheckError(
+                f"{step.name}: finish() asked again{again} gives {len(rows)} rows and {sum(len(side) for _, side in sides)} put "
+                f"aside, and holds {one.held()}; expected none, as a finished run that is resumed stays finished."
+            )
 
 
 def _conserved(step: Step, frame: pd.DataFrame) -> None:
