@@ -22,6 +22,7 @@ __all__ = ["BEGINNING", "LIVE_ROWS", "LIVE_S", "Feed"]
 log = logging.getLogger("govlab")
 LIVE_ROWS, LIVE_S = 4_096, 0.02
 ACKNOWLEDGE_S = 1.0
+BURY = 5_000  # dead letters passed on at once
 BEGINNING = np.iinfo("int64").min
 
 
@@ -72,10 +73,13 @@ class Feed(Node):
             if not self._opened:
                 self.open()
             if not len(self._pending):
-                try:
-                    self._pending = self.reader.read(self.max_rows)
-                finally:
-                    self._bury(self.reader.take_dead_letters())
+                bad = 1
+                while bad and not len(self._pending):  # a reader with many dead letters gives no rows until they are taken
+                    try:
+                        self._pending = self.reader.read(self.max_rows)
+                    finally:
+                        bad = self._bury(self.reader.take_dead_letters())
+                    bad = 0 if self.reader.waits else bad
                 self._keys = self._clock_times(self._pending)
         except EndOfStream:
             raise
@@ -93,12 +97,15 @@ class Feed(Node):
             self._seen_us = int(keys[-1])
         return keys if len(rows) else np.empty(0, "int64")
 
-    def _bury(self, letters: list[DeadLetter]) -> None:
-        fresh = self.letters.add(letters)
-        for listener in self._on_letters if fresh else ():
-            listener(fresh)
-        if fresh and not self._quiet:
-            self.dead.emit(pd.DataFrame([vars(letter) for letter in fresh]))
+    def _bury(self, letters: list[DeadLetter]) -> int:
+        """Keep dead letters, and pass them on, some at a time; gives how many there are."""
+        for i in range(0, len(letters), BURY):
+            fresh = self.letters.add(letters[i : i + BURY])
+            for listener in self._on_letters if fresh else ():
+                listener(fresh)
+            if fresh and not self._quiet and self.dead.downstreams:
+                self.dead.emit(pd.DataFrame([vars(letter) for letter in fresh]))
+        return len(letters)
 
     def listen_letters(self, listener: Callable[[list[DeadLetter]], None]) -> Callable[[], None]:
         """Call a function with the records that could not be read; gives how to end that."""

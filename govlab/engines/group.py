@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from govlab.engines.journal import Journal, letters_table, open_store
 from govlab.errors import ArgumentError, TakenOverError
 from govlab.pipeline import Pipeline
 from govlab.sharded import Sharded
-from govlab.sources.reader import Reader
+from govlab.sources.reader import DeadLetter, Reader
 from govlab.step import Step
 from govlab.stores.store import Snapshot
 from govlab.summary import Summary
@@ -179,8 +179,9 @@ class GroupJournal(Journal):
         self.written(began)
         return lost
 
-    def relieve(self) -> None:
-        """Leave dead letters to the next write, which is due at once where there are many."""
+    def bury(self, letters: Iterable[DeadLetter]) -> None:
+        """Keep dead letters for the next write, which is due at once where there are many."""
+        self.add(letters=letters)
 
     def count_letters(self) -> int:
         """Count the dead letters of the partitions that this member has."""

@@ -131,8 +131,9 @@ class Journal:
         self._finished = positions if finished else None
         self.written(began)
 
-    def relieve(self) -> None:
-        """Write dead letters ahead of the next snapshot, if many wait; when they come again they change nothing."""
+    def bury(self, letters: Iterable[DeadLetter]) -> None:
+        """Keep dead letters for the next write; many are written ahead of it, and when they come again they change nothing."""
+        self.add(letters=letters)
         if self._crowded:
             self.store.save(self.run, None, letters_table(self._letters), None, self.epoch)
             self._letters, self._raw = [], 0

@@ -10,10 +10,11 @@ from tqdm.auto import tqdm
 
 from govlab import frames
 from govlab.engines.engine import Carrier, Engine, as_reader, whole_sides
+from govlab.engines.feed import BURY
 from govlab.engines.journal import Journal
 from govlab.errors import ArgumentError
 from govlab.pipeline import Result
-from govlab.sources.reader import EndOfStream, Reader
+from govlab.sources.reader import DeadLetter, EndOfStream, Reader
 from govlab.step import Step
 
 __all__ = ["Local"]
@@ -80,10 +81,9 @@ class Local(Engine):
                     rows.append(out)
                     for side, part in aside:
                         sides.setdefault(side, []).append(part)
-                    letters = reader.take_dead_letters()
-                    dead += len(letters)
+                    dead += _bury(reader.take_dead_letters(), journal)
                     if journal:
-                        journal.add(out if carrier.pipeline.gives_alerts else None, letters)
+                        journal.add(out if carrier.pipeline.gives_alerts else None)
                         if (journal.due or reader.wants_commit) and state == "paused":
                             _save(journal, reader)
             if journal:
@@ -96,6 +96,12 @@ class Local(Engine):
                 journal.close()
         summary = carrier.summary(state, dead, time.perf_counter() - began, time.process_time() - cpu)
         return Result(frames.concat(rows), whole_sides(sides), summary)
+
+
+def _bury(letters: list[DeadLetter], journal: Journal | None) -> int:
+    for i in range(0, len(letters) if journal else 0, BURY):
+        journal.bury(letters[i : i + BURY])  # type: ignore[union-attr]
+    return len(letters)
 
 
 def _save(journal: Journal, reader: Reader, finished: bool = False) -> None:

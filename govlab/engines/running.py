@@ -209,9 +209,8 @@ def _journal(store: Any, sources: tuple[Source, ...], nodes: list[Through], ever
         for source in sources:
             source.stored = True
             for page in source.letters.pages():
-                journal.add(letters=page)
-                journal.relieve()
-            endings.append(source.listen_letters(lambda letters: journal.add(letters=letters)))
+                journal.bury(page)
+            endings.append(source.listen_letters(journal.bury))
         yield journal
         for source in sources:
             source.journaled = journal.run
