@@ -65,7 +65,7 @@ def send(server, made, bodies, partition=0):
     """Send raw bodies (None is a tombstone)."""
     producer = kafka.KafkaProducer(bootstrap_servers=server.address, max_request_size=20_000_000)
     told = [producer.send(made, body, key=b"k", partition=partition) for body in bodies]
-    offsets = [one.get(timeout=30).offset for one in told]
+    offsets = [one.get(timeout=300).offset for one in told]
     producer.close()
     return offsets
 

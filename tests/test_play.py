@@ -133,7 +133,7 @@ def test_into_a_queue_that_is_made(rabbitmq_server, file, events, kind, capsys):
     found = []
     with pika.BlockingConnection(pika.URLParameters(rabbitmq_server.address)) as connection:
         channel = connection.channel()
-        for _, properties, body in channel.consume(queue, auto_ack=True, inactivity_timeout=10):
+        for _, properties, body in channel.consume(queue, auto_ack=True, inactivity_timeout=120):
             found.append(body)
             assert json.loads(body)["event_id"] == properties.message_id
             if len(found) == len(events):

@@ -267,7 +267,7 @@ def test_a_dead_letter_that_is_told_twice_is_kept_once(tmp_path):
 
 def test_killed_at_random_moments_it_ends_with_every_row_once(tmp_path):
     command = [sys.executable, str(Path(__file__).with_name("record_driver.py")), str(tmp_path), "25", "7", "files", str(COMMUNITY)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert 0 == done.returncode, done.stderr
     assert int(done.stdout) >= 3  # the others came after its end
     whole = read_all(gl.sources.ReplayReader(COMMUNITY), 10_000)
@@ -374,7 +374,7 @@ def test_a_topic_is_recorded_and_what_comes_later_too(kafka_server, topic, event
 def test_a_topic_recorded_by_a_process_that_is_killed_again_and_again_is_there_once(kafka_server, topic, events, tmp_path):
     source = ["kafka", kafka_server.address, topic, json.dumps(events[1].recipe())]
     command = [sys.executable, str(Path(__file__).with_name("record_driver.py")), str(tmp_path), "12", "5", *source]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert 0 == done.returncode, done.stderr
     assert int(done.stdout) >= 3  # the others came after its end
     places = pd.concat(as_written(tmp_path).values())[["partition", "offset"]].value_counts()

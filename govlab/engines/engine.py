@@ -45,6 +45,7 @@ class Carrier:
         self.recipe = self.pipeline.recipe()
         self.fingerprint = Fingerprint()
         self.events = self.rows = 0
+        self.ended = False
         self.sides: dict[str, int] = {}
         self.first_us = self.last_us = self.newest_us = NEVER
 
@@ -62,8 +63,12 @@ class Carrier:
         return self.given(self.pipeline.process(frame))
 
     def finish(self) -> tuple[pd.DataFrame, list[tuple[str, pd.DataFrame]]]:
-        """Let the steps give on what they hold."""
-        return self.given(self.pipeline.finish())
+        """Let the steps emit what they hold; asked again, there is nothing more."""
+        if self.ended:
+            return frames.empty(), []
+        found = self.given(self.pipeline.finish())
+        self.ended = True
+        return found
 
     def given(self, out: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[str, pd.DataFrame]]]:
         """Count what came out of the pipeline, and take what was put aside."""

@@ -12,9 +12,11 @@ import pandas as pd
 
 from govlab import frames
 from govlab.clock import Clock, ReplayClock
-from govlab.engines.graph import Node, flush_below, pipelines_below, roots_above, settle
+from govlab.engines.graph import Node, flush_below, roots_above
+from govlab.engines.interrupts import Stride, Torn, abortable, in_turn
 from govlab.engines.letters import Letters
-from govlab.errors import ArgumentError
+from govlab.engines.through import pipelines_below, settle
+from govlab.errors import ArgumentError, SourceError
 from govlab.sources.reader import DeadLetter, EndOfStream, Reader
 
 __all__ = ["BEGINNING", "LIVE_ROWS", "LIVE_S", "Feed"]
@@ -43,10 +45,14 @@ class Feed(Node):
         self.letters = Letters()
         self.dead, self.rewound = Node(), Node()
         self.journaled = ""  # the run of the store that has all that was given
+        self.unsaved: list[pd.DataFrame] = []  # alerts of that run that an interrupt has kept from it
         self.shared: Any = None  # the journal of a member of a group
         self.stored = False  # a run with a store commits positions itself, after it has written them
         self._acknowledge_at_s, self._unacknowledged = 0.0, False
         self._pending, self._keys, self._seen_us = frames.empty(), np.empty(0, "int64"), BEGINNING
+        self._stride = Stride(max_rows)
+        self._torn: tuple[Torn, int] | None = None  # a frame that was stopped in the middle, and how many rows it has
+        self._reopen: dict[int, int] | None = None  # where to read again after a read that was stopped in the middle
         self._on_letters: list[Callable[[list[DeadLetter]], None]] = []
         self._opened = self._quiet = False
 
@@ -59,27 +65,24 @@ class Feed(Node):
     def open(self, position: Mapping[int, int] | None = None, events: int = 0, seen_us: int = BEGINNING) -> None:
         """Begin at a position; done by itself when the source first runs."""
         self.reader.open(position)
+        self._torn = self._reopen = None
         self._pending, self._keys, self._seen_us = frames.empty(), np.empty(0, "int64"), seen_us
         self.events, self.event_us, self._opened = events, None, True
+        self.forget(events)
         self.clock.stop()
 
     def position(self) -> dict[int, int]:
-        """Give how far each partition was given on."""
-        return self.reader.position_before(self._pending)
+        """Give how far each partition was emitted."""
+        return dict(self._reopen) if self._reopen is not None else self.reader.position_before(self._pending)
 
     def peek(self) -> int | None:
         """Give the clock's time of the next row; None when there is none yet; raises EndOfStream at the end."""
         try:
             if not self._opened:
                 self.open()
+            self.mend()
             if not len(self._pending):
-                bad = 1
-                while bad and not len(self._pending):  # a reader with many dead letters gives no rows until they are taken
-                    try:
-                        self._pending = self.reader.read(self.max_rows)
-                    finally:
-                        bad = self._bury(self.reader.take_dead_letters())
-                    bad = 0 if self.reader.waits else bad
+                self._pending = self._read()
                 self._keys = self._clock_times(self._pending)
         except EndOfStream:
             raise
@@ -87,6 +90,39 @@ class Feed(Node):
             self.fail(error)
             raise
         return int(self._keys[0]) if len(self._pending) else None
+
+    def _read(self) -> pd.DataFrame:
+        if self._reopen is not None:
+            self.reader.open(self._reopen)
+            self._reopen = None
+        if self.reader.waits:  # for a moment only, so nobody needs to stop it in the middle
+            try:
+                return self.reader.read(self.max_rows)
+            finally:
+                self._bury(self.reader.take_dead_letters())
+        while True:
+            before = self.reader.position()
+            try:
+                with abortable():
+                    rows = self.reader.read(self.max_rows)
+            except KeyboardInterrupt:
+                self._reopen = before
+                raise
+            except Exception:
+                self._bury(self.reader.take_dead_letters())
+                raise
+            if not self._bury(self.reader.take_dead_letters()) or len(rows):
+                return rows  # where many records are bad, there are no rows until they are taken
+
+    def mend(self) -> None:
+        """Take again, where it was stopped in the middle, a frame that did not reach all below; needs a source that is open."""
+        if self._torn is None:
+            return
+        torn, rows = self._torn
+        torn.node.restore()
+        piece = self.take(rows)
+        self._torn = None
+        self._emit_all(piece, lambda: in_turn(torn.owed))
 
     def _clock_times(self, rows: pd.DataFrame) -> np.ndarray:
         """Give the time of each row on the clock: the reader's if it has one, else the latest event time so far."""
@@ -113,27 +149,46 @@ class Feed(Node):
         return lambda: self._on_letters.remove(listener)
 
     def take(self, rows: int, before_us: int | None = None) -> pd.DataFrame:
-        """Take, of the rows at hand, at most so many, and only those whose time is before ``before_us``."""
+        """Take at most ``rows`` of the rows in memory, and only those whose time is before ``before_us``."""
         n = min(rows, len(self._pending))
         if before_us is not None:
             n = min(n, int(np.searchsorted(self._keys, before_us, side="left")))
         piece = frames.cut(self._pending, 0, n)
+        self._taken = self._keys[:n], self.event_us  # to put them back
         if n:
             self.event_us = int(self._keys[n - 1])
         self._pending, self._keys = self._pending.iloc[n:], self._keys[n:]
         return piece
 
     def give(self, piece: pd.DataFrame) -> None:
-        """Emit a frame; what goes wrong below is kept in ``error`` and raised."""
+        """Emit the rows that were just taken; what goes wrong below is kept in ``error`` and raised."""
+        self._emit_all(piece, lambda: self.emit(piece))
+
+    def _emit_all(self, piece: pd.DataFrame, work: Callable[[], Any], taken: bool = True) -> None:
+        """Let rows pass through the graph; ``taken``: they were just taken from the rows in memory, and go back if that fails."""
         self.events += len(piece)
-        self.journaled = ""  # what is given outside of a run with a store is not in the store
+        self.journaled = ""  # what is emitted outside of a run with a store is not in the store
         self.rate = [*self.rate[-50:], (time.monotonic(), self.events)]
+        began = time.perf_counter()
         try:
-            self.emit(piece)
+            work()
             settle(self)
+            self.remember(self.events, piece)
+            self._stride.took(len(piece), time.perf_counter() - began)
             self._unacknowledged = not self.stored
             if self._unacknowledged and (time.monotonic() >= self._acknowledge_at_s or self.reader.wants_commit):
                 self.acknowledge()
+        except Torn as torn:
+            self.events -= len(piece)
+            self._torn = torn, len(piece) if taken else 0
+            if taken:
+                keys, self.event_us = self._taken
+                self._pending = frames.concat([piece, self._pending]) if len(piece) else self._pending
+                self._keys = np.concatenate([keys, self._keys])
+            raise
+        except KeyboardInterrupt:
+            self.fail(SourceError("a function below was interrupted a third time, so nobody knows whether it took its frame"))
+            raise
         except Exception as error:
             self.fail(error)
             raise
@@ -160,6 +215,9 @@ class Feed(Node):
             settle(self)
             if not self.stored:
                 self.acknowledge()
+        except Torn as torn:
+            self._state, self._torn = "paused", (torn, 0)
+            raise
         except Exception as error:
             self.fail(error)
             raise
@@ -180,7 +238,7 @@ class Feed(Node):
             now = self.clock.now_us() + 1
             due = now if before_us is None else min(now, before_us)
             rows = min(rows or LIVE_ROWS, LIVE_ROWS)
-        piece = self.take(rows or self.max_rows, due)
+        piece = self.take(min(rows or self.max_rows, self._stride.rows), due)
         if len(piece):
             self.give(piece)
         return len(piece)

@@ -1,41 +1,27 @@
-"""The graph of streamz nodes behind a source: kept alive, walked in order, muted, drained."""
+"""The graph of streamz nodes behind a source: kept alive, walked in order, drained."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pandas as pd
+import streamz.sinks
 from streamz import Stream
 from streamz.core import sync, thread_state
 from streamz.orderedweakset import OrderedSet
 
-from govlab.engines.engine import Carrier
-from govlab.errors import ArgumentError, SourceError
-from govlab.step import Step
+from govlab.engines.interrupts import in_turn
 
-__all__ = [
-    "Node",
-    "Through",
-    "above",
-    "flush_below",
-    "hold_below",
-    "muted",
-    "nodes_below",
-    "pipelines_below",
-    "roots_above",
-    "settle",
-]
+__all__ = ["Node", "above", "flush_below", "hold_below", "nodes_below", "on_loop", "roots_above"]
 
-Listener = Callable[[pd.DataFrame, list[tuple[str, pd.DataFrame]]], None]
-log = logging.getLogger("govlab")
+RECENT_ROWS = 20_000
 
 
-class _Held(OrderedSet):
+class Held(OrderedSet):
     """The downstreams of a node, held; streamz holds them weakly, and a branch that nobody names would be lost."""
 
     def add(self, node: Stream) -> None:
@@ -45,11 +31,28 @@ class _Held(OrderedSet):
 
 def hold_below(node: Stream) -> None:
     """Let a node hold what hangs below it, and so on down."""
-    if not isinstance(node.downstreams, _Held):
-        held = _Held()
+    if not isinstance(node.downstreams, Held):
+        held = Held()
         for below in node.downstreams:
             held.add(below)
         node.downstreams = held
+        node._emit = partial(_deliver, node)
+
+
+def _deliver(node: Stream, x: Any, metadata: Any = None) -> list[Any]:
+    """Pass an element on to the nodes below, as ``Stream._emit`` does; if one is torn, those after it are owed the element."""
+    node.current_value, node.current_metadata = x, metadata
+    if metadata:
+        node._retain_refs(metadata, len(node.downstreams))
+    else:
+        metadata = []
+
+    def update(below: Stream) -> Any:
+        result = below.update(x, who=node, metadata=metadata)
+        node._release_refs(metadata)
+        return result
+
+    return in_turn([partial(update, below) for below in list(node.downstreams)])
 
 
 class Node(Stream):
@@ -57,103 +60,37 @@ class Node(Stream):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._recent: deque[tuple[int, pd.DataFrame]] = deque()
         hold_below(self)
 
+    def remember(self, total: int, frame: pd.DataFrame) -> None:
+        """Keep a frame that was emitted, for plots that are made late; ``total`` rows were emitted with it."""
+        self._recent.append((total, frame))
+        while total - self._recent[0][0] > RECENT_ROWS:
+            self._recent.popleft()
 
-class _Sides(dict[str, Stream]):
-    """Streams of what is put aside, by name; a name that is not there yet becomes an empty stream."""
+    def forget(self, total: int) -> None:
+        """Forget the frames after the first ``total`` rows, which are to be emitted again."""
+        while self._recent and self._recent[-1][0] > total:
+            self._recent.pop()
 
-    def __init__(self, owner: Through) -> None:
-        self.owner = owner
-
-    def __missing__(self, side: str) -> Stream:
-        self[side] = node = Node()
-        # known from below, but not among the downstreams, which get the rows themselves
-        node.upstreams.append(self.owner)
-        return node
-
-
-class Through(Node):
-    """A pipeline as a node: ``stream.through(pipeline)``.
-
-    Parameters
-    ----------
-    upstream : Stream
-        Any streamz stream whose elements are event frames.
-    pipeline : Pipeline or Step
-        A fresh copy of it runs here.
-
-    Attributes
-    ----------
-    sides : mapping of str to Stream
-        What the steps put aside: ``sides["late"]`` and so on.
-    state : str
-        ``"running"``, ``"failed"`` (then ``error`` says why) or ``"finished"``.
-    """
-
-    def __init__(self, upstream: Stream, pipeline: Step, **kwargs: Any) -> None:
-        if not isinstance(upstream, Stream):
-            raise ArgumentError(f"through: {upstream!r} is not a stream.")
-        self.carrier = Carrier(pipeline)
-        self.sides = _Sides(self)
-        self.state, self.error = "running", None
-        self.muted = False
-        self._listeners: list[Listener] = []
-        super().__init__(upstream, **kwargs)
-        for node in above(self):
-            hold_below(node)
-
-    def update(self, x: pd.DataFrame, who: Stream | None = None, metadata: Any = None) -> Any:
-        """Take a frame and emit what comes out."""
-        if self.state == "failed":
-            return self._tell()
-        return self._give(lambda: self.carrier.push(x), metadata)
-
-    def finish(self) -> None:
-        """Emit what the steps hold, once, at the end of the stream."""
-        if self.state == "running":
-            _on_loop(self, lambda: self._give(self.carrier.finish, None))
-            self.state = "finished" if self.state == "running" else self.state
-
-    def _give(self, work: Any, metadata: Any) -> list[Any]:
-        try:
-            out, sides = work()
-        except Exception as error:
-            self.state, self.error = "failed", error
-            if not self.muted:
-                log.error("the pipeline stopped: %s", error)
-            return self._tell()
-        if not self.muted:
-            for listener in self._listeners:
-                listener(out, sides)
-        results = [result for side, rows in sides for result in self.sides[side]._emit(rows)]
-        return results + (self._emit(out, metadata) if len(out) else [])
-
-    def _tell(self) -> list[Any]:
-        """Raise what went wrong; but behind a queue nobody would hear it, and the queue stand still: there ``settle`` raises it."""
-        if any(hasattr(node, "queue") for node in above(self)):
-            return []
-        raise self.error  # type: ignore[misc]
-
-    def listen(self, listener: Listener) -> Callable[[], None]:
-        """Call a function with the rows and the sides that come out, before the nodes below see them; gives how to end that."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
-
-    def put_down(self) -> dict[str, Any]:
-        """Give the state that ``take_up`` takes."""
-        return self.carrier.__dict__
-
-    def take_up(self, state: dict[str, Any]) -> None:
-        """Go on from a state; a failure is forgotten."""
-        self.carrier.__dict__.update(state)
-        self.state, self.error = "running", None
-
-    def _repr_html_(self) -> str:
-        return self.carrier.summary(self.state)._repr_html_()
+    def recent(self) -> list[pd.DataFrame]:
+        """List the frames emitted last, of about 20,000 rows."""
+        return [frame for _, frame in self._recent]
 
 
-Stream.register_api(attribute_name="through")(Through)
+class _Sinks(set[Stream]):
+    """The sinks that streamz keeps for ever; not those below our nodes, which hold them, so that both go together."""
+
+    def add(self, node: Stream) -> None:
+        if not any(isinstance(root, Node) for root in roots_above(node)):
+            super().add(node)
+
+    def remove(self, node: Stream) -> None:
+        self.discard(node)
+
+
+streamz.sinks._global_sinks = _Sinks(streamz.sinks._global_sinks)
 
 
 def nodes_below(*tops: Stream) -> list[Stream]:
@@ -171,11 +108,6 @@ def nodes_below(*tops: Stream) -> list[Stream]:
     for top in reversed(tops):
         visit(top)
     return list(reversed(order))
-
-
-def pipelines_below(*tops: Stream) -> list[Through]:
-    """List the pipelines below some nodes, in the order of the flow."""
-    return [node for node in nodes_below(*tops) if isinstance(node, Through)]
 
 
 def flush_below(*tops: Stream) -> None:
@@ -202,27 +134,7 @@ def above(node: Stream) -> list[Stream]:
     return list(found)
 
 
-@contextmanager
-def muted(top: Stream) -> Iterator[None]:
-    """Let what is emitted reach only the pipelines below, and what leads to them: nothing is shown, nobody is told."""
-    whole = [(node, node.downstreams) for node in nodes_below(top)]
-    for node, downstreams in whole:
-        node.downstreams = _Held()
-        for below in downstreams:
-            if pipelines_below(below):
-                node.downstreams.add(below)
-    try:
-        for node in pipelines_below(top):
-            node.muted = True
-        yield
-    finally:
-        for node, downstreams in whole:
-            node.downstreams = downstreams
-            if isinstance(node, Through):
-                node.muted = False
-
-
-def _on_loop(node: Stream, work: Callable[[], list[Any]]) -> None:
+def on_loop(node: Stream, work: Callable[[], list[Any]]) -> None:
     """Do something that emits, on the event loop of the graph if it has one, as ``emit`` does."""
     if node.loop is None:
         work()
@@ -236,28 +148,3 @@ def _on_loop(node: Stream, work: Callable[[], list[Any]]) -> None:
             del thread_state.asynchronous
 
     sync(node.loop, call)
-
-
-def settle(top: Stream, timeout_s: float = 60.0) -> None:
-    """Wait until all that was emitted is through the queues below (``buffer``); raise what went wrong behind one.
-
-    Raises
-    ------
-    SourceError
-        A queue does not move any more.
-    """
-    if top.loop is None:
-        return
-    nodes = nodes_below(top)
-    # a node that waits for its next element has worked off the one before
-    queues = [node.queue for node in nodes if hasattr(getattr(node, "queue", None), "_getters")]
-    end = time.monotonic() + timeout_s
-    while True:
-        for node in nodes:
-            if isinstance(node, Through) and node.state == "failed":
-                raise node.error  # type: ignore[misc]
-        if all(not queue.qsize() and queue._getters for queue in queues):
-            return
-        if time.monotonic() > end:
-            raise SourceError(f"a queue below {top.name} has not moved for {timeout_s:g} s; see the log for what stopped it.")
-        time.sleep(0.001)

@@ -11,8 +11,8 @@ import pandas as pd
 
 from govlab import frames
 from govlab.engines.engine import Carrier
-from govlab.engines.graph import Through
 from govlab.engines.journal import Journal, letters_table, open_store
+from govlab.engines.through import Through
 from govlab.errors import ArgumentError, TakenOverError
 from govlab.pipeline import Pipeline
 from govlab.sharded import Sharded
@@ -140,6 +140,8 @@ class GroupJournal(Journal):
                 positions |= snapshot.positions[self.names[0]]
             for node, part in zip(self._nodes, parts, strict=True):
                 node.carrier.parts[partition] = part
+        for node in self._nodes if fresh else ():
+            node.snapshot()  # frames since an earlier one knew other partitions
         return fresh, positions
 
     def _forget(self, partition: int) -> None:

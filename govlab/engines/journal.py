@@ -116,6 +116,10 @@ class Journal:
         self._letters += fresh
         self._raw += sum(len(letter.raw) for letter in fresh)
 
+    def unsaved(self) -> list[pd.DataFrame]:
+        """Give the alerts that are not yet written."""
+        return self._alerts
+
     def save(self, positions: list[dict[int, int]], finished: bool = False, events: Sequence[int] = ()) -> None:
         """Write now; ``positions`` are those of the readers, in their order, ``events`` how many each has given."""
         began = time.monotonic()

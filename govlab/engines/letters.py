@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 import weakref
@@ -45,9 +46,13 @@ class Letters(Mapping[tuple[int, int], DeadLetter]):
             fresh = self._add_near(letters) if self._file is None else self._add_far(letters)
             self._count += len(fresh)
             if self._file is None and (self._count > self._keep or self._bytes > self._keep_bytes):
-                near, self._near = self._near, {}
-                self._open()
-                self._add_far(near.values())
+                self._file = self._opened()
+                try:
+                    self._add_far(self._near.values())
+                except BaseException:
+                    self._file = None  # they are still in memory
+                    raise
+                self._near = {}
         return fresh
 
     def _add_near(self, letters: Iterable[DeadLetter]) -> list[DeadLetter]:
@@ -60,16 +65,17 @@ class Letters(Mapping[tuple[int, int], DeadLetter]):
                 self._bytes += len(letter.raw)
         return fresh
 
-    def _open(self) -> None:
+    def _opened(self) -> sqlite3.Connection:
         # a database without a name lies in a file without a name, of mode 0600
-        self._file = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        weakref.finalize(self, self._file.close)
-        for setting in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -4000"):
-            self._file.execute(f"PRAGMA {setting}")
-        self._file.execute(
+        file = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        weakref.finalize(self, file.close)
+        for setting in ("journal_mode = MEMORY", "synchronous = OFF", "cache_size = -4000"):
+            file.execute(f"PRAGMA {setting}")
+        file.execute(
             'CREATE TABLE letters (n INTEGER PRIMARY KEY AUTOINCREMENT, "partition" INTEGER, "offset" INTEGER, source TEXT, '
             'reason TEXT, raw BLOB, UNIQUE ("partition", "offset"))'
         )
+        return file
 
     def _add_far(self, letters: Iterable[DeadLetter]) -> list[DeadLetter]:
         assert self._file is not None
@@ -79,7 +85,12 @@ class Letters(Mapping[tuple[int, int], DeadLetter]):
             rows = ((letter, (letter.partition, letter.offset, letter.source, letter.reason, letter.raw)) for letter in letters)
             fresh = [letter for letter, row in rows if self._file.execute(put, row).rowcount]
             self._file.execute("COMMIT")
-        except sqlite3.Error as error:
+        except BaseException as error:
+            with contextlib.suppress(sqlite3.Error):  # the first error says more
+                if self._file.in_transaction:
+                    self._file.execute("ROLLBACK")
+            if not isinstance(error, sqlite3.Error):
+                raise
             raise StoreError(
                 f"{self._count:,} dead letters are too many for the memory, and the temporary file for them cannot be written: "
                 f"{error}. Make room in the temporary folder, or set TMPDIR to another."

@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 from govlab import frames
 from govlab.engines.engine import Carrier, Engine, as_reader, whole_sides
 from govlab.engines.feed import BURY
+from govlab.engines.interrupts import Stride, abortable, interruptible
 from govlab.engines.journal import Journal
 from govlab.errors import ArgumentError
 from govlab.pipeline import Result
@@ -68,15 +69,25 @@ class Local(Engine):
         dead, state = 0, "paused"
         try:
             stood = journal.load() if journal else None
-            reader.open(stood.positions[0] if stood else None)
-            with tqdm(unit=" events", unit_scale=True, disable=not progress, delay=0.5) as bar:
-                while state == "paused" and (max_events is None or carrier.events < max_events):
+            if stood and stood.finished:
+                state = "finished"  # whatever this call asks for
+            else:
+                reader.open(stood.positions[0] if stood else None)
+            stride = Stride(max_rows)
+            with (
+                tqdm(unit=" events", unit_scale=True, disable=not progress, delay=0.5) as bar,
+                interruptible() as asked,
+            ):
+                while state == "paused" and not asked and (max_events is None or carrier.events < max_events):
                     try:
-                        frame = reader.read(max_rows if max_events is None else min(max_rows, max_events - carrier.events))
-                        out, aside = carrier.push(frame)
+                        frame = reader.read(stride.rows if max_events is None else min(stride.rows, max_events - carrier.events))
+                        pushed = time.perf_counter()
+                        with abortable():
+                            out, aside = carrier.push(frame)
+                        stride.took(len(frame), time.perf_counter() - pushed)
                         bar.update(len(frame))
                     except EndOfStream:
-                        out, aside = carrier.finish() if not (stood and stood.finished) else (frames.empty(), [])
+                        out, aside = carrier.finish()
                         state = "finished"
                     rows.append(out)
                     for side, part in aside:
@@ -86,8 +97,11 @@ class Local(Engine):
                         journal.add(out if carrier.pipeline.gives_alerts else None)
                         if (journal.due or reader.wants_commit) and state == "paused":
                             _save(journal, reader)
+                if journal and asked:
+                    _save(journal, reader, state == "finished")
             if journal:
-                _save(journal, reader, state == "finished")
+                if not (stood and stood.finished):
+                    _save(journal, reader, state == "finished")
                 rows = [journal.store.alerts(journal.run)] if carrier.pipeline.gives_alerts else rows
                 dead = journal.count_letters()
         finally:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from govlab.engines.graph import pipelines_below
+from govlab.engines.through import pipelines_below
 
 if TYPE_CHECKING:
     from govlab.engines.feed import Feed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,10 +11,14 @@ import pandas as pd
 
 from govlab import frames
 from govlab.alerts.alert import name_of_entity
+from govlab.cells import Cells
 from govlab.clock import Clock
+from govlab.engines.background import play_in_background
 from govlab.engines.feed import BEGINNING, LIVE_ROWS, LIVE_S, Feed
-from govlab.engines.graph import muted, pipelines_below, roots_above
+from govlab.engines.graph import roots_above
+from govlab.engines.interrupts import interruptible
 from govlab.engines.looking import status, table
+from govlab.engines.through import muted, pipelines_below
 from govlab.engines.winding import Marks, rows_to_alert
 from govlab.errors import ArgumentError, SourceError
 from govlab.frames import instant_us
@@ -21,9 +26,17 @@ from govlab.sources.reader import DeadLetter, EndOfStream, Reader
 
 __all__ = ["Source"]
 
+log = logging.getLogger("govlab")
+_cells = Cells()  # the sources that notebook cells made
+
 
 class Source(Feed):
     """A streamz source whose elements are event frames of a reader.
+
+    An interrupt from the keyboard (Ctrl-C, the stop button) ends whatever plays it between two frames, which are cut so that
+    this takes a fraction of a second; a second one stops a step or a reader in the middle. Either way nothing is lost and
+    nothing comes twice: play on, in any way, to go on from there. A source that plays in the background stops when nobody
+    refers to it any more, or when the notebook cell that made it runs again.
 
     Parameters
     ----------
@@ -52,6 +65,15 @@ class Source(Feed):
         self._marks = Marks()
         self._lock, self._wake, self._stop = threading.RLock(), threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
+        self._rewinding: int | None = None  # the time that a seek is on its way back to
+        _cells.claim(self)
+
+    def close(self) -> None:
+        """Stop, and let go of the reader: another source has taken its place."""
+        if self._thread is not None and self._thread.is_alive():
+            log.info("%s: its cell ran again, so the earlier source stops.", self.name)
+            self.stop()
+            self.reader.close()
 
     def open(self, position: Mapping[int, int] | None = None, events: int = 0, seen_us: int = BEGINNING) -> None:
         """Begin at a position; done by itself when the source first runs."""
@@ -60,7 +82,7 @@ class Source(Feed):
             self._marks.begin(self.position())
 
     def give(self, piece: pd.DataFrame) -> None:
-        """Emit a frame; what goes wrong below is kept in ``error`` and raised."""
+        """Emit the rows that were just taken; what goes wrong below is kept in ``error`` and raised."""
         super().give(piece)
         if self._marks.due and self.event_us is not None:
             self._marks.add(self, self.event_us, self.position(), self.events)
@@ -83,25 +105,23 @@ class Source(Feed):
         self._stop.clear()
         self._wake.clear()
         self._state = "running"
-        self._thread = threading.Thread(target=self._play, name=f"govlab {self.name}", daemon=True)
-        self._thread.start()
+        self._thread = play_in_background(self, self._stop, self._wake)
         return self
 
-    def _play(self) -> None:
+    def tick(self) -> float | None:
+        """Emit the next frame that is due; returns how long to wait then, None at the end."""
         try:
-            while not self._stop.is_set():
-                with self._lock:
-                    try:
-                        given = self.advance() if self._state == "running" else 0
-                    except EndOfStream:
-                        self.end()
-                        return
-                if not given:
-                    self.clock.wait(self.idle_s() or LIVE_S, self._wake)
-                    self._wake.clear()
+            with self._lock:
+                try:
+                    given = self.advance() if self._state == "running" else 0
+                except EndOfStream:
+                    self.end()
+                    return None
+            return 0.0 if given else self.idle_s() or LIVE_S
         except BaseException as error:  # nobody above: it is kept in ``error``, and logged
             if self._state != "failed":
                 self.fail(error)
+            return None
 
     def stop(self) -> None:
         """Stop the background run, after the frame on its way."""
@@ -149,10 +169,10 @@ class Source(Feed):
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise ArgumentError(f"step: n={n!r}; expected a whole number of at least 1.")
         given = 0
-        with self._lock:
+        with self._lock, interruptible() as asked:
             self._hold()
             try:
-                while given < n:
+                while given < n and not asked:
                     given += self._next(n - given) or 0
             except EndOfStream:
                 self.end()
@@ -167,14 +187,14 @@ class Source(Feed):
             The time of the last event given; None if the end came first, or if no event comes before.
         """
         goal_us = None if isinstance(goal, str) and goal == "alert" else instant_us(goal, "run_until")
-        with self._lock:
+        with self._lock, interruptible() as asked:
             self._hold()
             try:
                 if goal_us is None:
-                    while not self._to_alert():
+                    while not asked and not self._to_alert():
                         pass
                 else:
-                    while self._next(before_us=goal_us) is not None:
+                    while not asked and self._next(before_us=goal_us) is not None:
                         pass
             except EndOfStream:
                 self.end()
@@ -186,7 +206,7 @@ class Source(Feed):
         if self.peek() is None:
             self.clock.wait(LIVE_S, threading.Event())
             return False
-        piece = self._pending.iloc[:LIVE_ROWS]
+        piece = self._pending.iloc[: min(LIVE_ROWS, self._stride.rows)]
         rows = rows_to_alert(self, piece)
         self.give(self.take(rows or len(piece)))
         return rows is not None
@@ -218,22 +238,37 @@ class Source(Feed):
                 raise SourceError(
                     f"{self.name} cannot be wound back alone: a pipeline below has another source too. Replay both as one."
                 )
-            mark = self._marks.before(self, goal_us)
-            mark.take_up(self)
-            self.open(mark.position, mark.events, mark.key_us)
-            self._state, self.error = "paused", None
-            self.rewound.emit(pd.Timestamp(goal_us, unit="us", tz="UTC"))
-            try:
-                self._quiet = True
-                with muted(self):
-                    while self._next(before_us=goal_us) is not None:
-                        pass
-            except EndOfStream:
-                pass  # the goal lies behind the end: the next step ends the stream
-            finally:
-                self._quiet = False
-            self.event_us = goal_us - 1
+            with interruptible():
+                self._rewind(goal_us)
             return pd.Timestamp(goal_us, unit="us", tz="UTC")
+
+    def _rewind(self, goal_us: int) -> None:
+        """Go back to the nearest snapshot, and on from there to a time, showing nothing; if it is interrupted, ``mend`` does it."""
+        self._rewinding = goal_us
+        mark = self._marks.before(self, goal_us)
+        mark.resume(self)
+        self.open(mark.position, mark.events, mark.key_us)
+        self._state, self.error = "paused", None
+        self.rewound.emit(pd.Timestamp(goal_us, unit="us", tz="UTC"))
+        try:
+            self._quiet = True
+            with muted(self), interruptible() as asked:
+                while self._next(before_us=goal_us) is not None:
+                    if asked:
+                        return
+        except EndOfStream:
+            pass  # the goal lies behind the end: the next step ends the stream
+        finally:
+            self._quiet = False
+        self.event_us, self._rewinding = goal_us - 1, None
+
+    def mend(self) -> None:
+        """Do what an interrupt has stopped in the middle: a seek backwards, or a frame that did not reach all below."""
+        if self._quiet:
+            return
+        if self._rewinding is not None:
+            self._rewind(self._rewinding)
+        super().mend()
 
     # -- looking -------------------------------------------------------------------------------------------------------
 
@@ -275,7 +310,8 @@ class Source(Feed):
                     del self.letters[letter.partition, letter.offset]
                 self._bury(still)
                 if len(rows):
-                    self.give(rows)
+                    with interruptible():
+                        self._emit_all(rows, lambda rows=rows: self.emit(rows), taken=False)
                 through += len(rows)
         return through
 

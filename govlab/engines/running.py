@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -14,32 +13,18 @@ from typing import Any
 from streamz.core import union
 from tqdm.auto import tqdm
 
-from govlab.engines.graph import Node, Through, flush_below, pipelines_below
+from govlab.engines.graph import Node, flush_below
 from govlab.engines.group import GroupJournal, shares
+from govlab.engines.interrupts import interruptible
 from govlab.engines.journal import Journal
 from govlab.engines.playback import Source
-from govlab.errors import ArgumentError, SourceError, StoreError
+from govlab.engines.through import Through, pipelines_below
+from govlab.errors import ArgumentError, SourceError, StoreError, TakenOverError
 from govlab.frames import instant_us
 from govlab.sources.reader import EndOfStream
 from govlab.summary import Summary
 
 __all__ = ["run"]
-
-
-@contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """Let an interrupt from the keyboard (or the stop button) wait until the frame on its way is through."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    before = signal.signal(signal.SIGINT, lambda *_: asked.set())
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if asked.is_set():
-        raise KeyboardInterrupt("interrupted between two frames; run again to go on from here")
 
 
 def run(
@@ -118,15 +103,17 @@ def _play(
     hold = None
     shown = progress or (progress is None and not os.environ.get("TQDM_DISABLE"))
     with (
-        _interruptible() as asked,
+        interruptible() as asked,
         tqdm(unit=" events", unit_scale=True, disable=not shown, delay=0 if progress else 1.0, leave=progress is True) as bar,
     ):
+        for source in live if not asked else ():
+            source.mend()  # what an earlier interrupt has left, before anything is saved
         while live and hold is None:
             done = sum(source.events for source in sources) - begun_events
             bar.update(done - bar.n)
             left = None if max_events is None else max_events - done
             late = timeout_s is not None and time.monotonic() - began > timeout_s
-            paused = asked.is_set() or any(source._state == "paused" for source in live)
+            paused = bool(asked) or any(source._state == "paused" for source in live)
             if paused or late or (left is not None and left <= 0):
                 hold = "paused"
                 break
@@ -201,8 +188,13 @@ def _journal(store: Any, sources: tuple[Source, ...], nodes: list[Through], ever
                 for source, position, events in zip(sources, stood.positions, stood.events, strict=True):
                     source.open(position, events)
                     source.mark()
-            for node in nodes if stood is not None and stood.finished else ():
-                node.state = "finished"
+                for node in nodes:
+                    node.snapshot()
+                if stood.finished:  # it stays finished, whatever this call asks for
+                    for node in nodes:
+                        node.state = "finished"
+                    for source in sources:
+                        source._state = "finished"
         for node in nodes:
             if node.carrier.pipeline.gives_alerts:
                 endings.append(node.listen(lambda rows, _: journal.add(rows)))
@@ -211,9 +203,17 @@ def _journal(store: Any, sources: tuple[Source, ...], nodes: list[Through], ever
             for page in source.letters.pages():
                 journal.bury(page)
             endings.append(source.listen_letters(journal.bury))
-        yield journal
+        for alerts in sources[0].unsaved if sources[0].journaled == journal.run and not shared else ():
+            journal.add(alerts)
+        try:
+            yield journal
+        finally:
+            for source in sources:  # also after an interrupt: the same run goes on from here, and writes what is not yet written
+                source.journaled, source.unsaved = journal.run, journal.unsaved()
+    except TakenOverError:
         for source in sources:
-            source.journaled = journal.run
+            source.journaled = ""
+        raise
     finally:
         for source in sources:
             source.stored = False

@@ -9,11 +9,11 @@ import pandas as pd
 from govlab import frames
 from govlab.clock import Clock
 from govlab.engines.engine import Engine, as_reader, whole_sides
-from govlab.engines.graph import Through
 from govlab.engines.journal import Journal
 from govlab.engines.outlets import Outlet
 from govlab.engines.playback import Source
 from govlab.engines.running import run
+from govlab.engines.through import Through
 from govlab.frames import Schema
 from govlab.pipeline import Result
 from govlab.sources.reader import Reader

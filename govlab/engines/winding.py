@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import pandas as pd
 from streamz import Stream
 
-from govlab.engines.engine import Carrier
 from govlab.engines.feed import BEGINNING
-from govlab.engines.graph import Through, muted, pipelines_below, settle
+from govlab.engines.through import muted, pipelines_below, settle
 from govlab.errors import ArgumentError
 
 __all__ = ["Mark", "Marks", "rows_to_alert"]
@@ -27,22 +26,17 @@ class Mark:
     key_us: int
     position: dict[int, int]
     events: int
-    nodes: tuple[Through, ...]
-    states: bytes
+    states: dict[object, bytes]
 
     @classmethod
     def of(cls, top: Stream, key_us: int, position: dict[int, int], events: int) -> Mark:
-        """Take down where the pipelines below a node stand."""
-        nodes = tuple(pipelines_below(top))
-        return cls(
-            key_us, position, events, nodes, pickle.dumps([node.put_down() for node in nodes], protocol=pickle.HIGHEST_PROTOCOL)
-        )
+        """Snapshot the pipelines below a node."""
+        return cls(key_us, position, events, {node.place: node.snapshot() for node in pipelines_below(top)})
 
-    def take_up(self, top: Stream) -> None:
+    def resume(self, top: Stream) -> None:
         """Put the pipelines below a node where they stood; those that hang there only since then start afresh."""
-        known = dict(zip(self.nodes, pickle.loads(self.states), strict=True)) if self.nodes else {}
         for node in pipelines_below(top):
-            node.take_up(known.get(node) or Carrier(node.carrier.pipeline).__dict__)
+            node.resume(self.states.get(node.place))
 
 
 class Marks:
@@ -62,7 +56,7 @@ class Marks:
 
     def begin(self, position: dict[int, int]) -> None:
         """Set the first mark, at which all pipelines are fresh."""
-        self._marks = [Mark(BEGINNING, position, 0, (), b"")]
+        self._marks = [Mark(BEGINNING, position, 0, {})]
 
     def add(self, top: Stream, key_us: int, position: dict[int, int], events: int) -> None:
         """Set a mark; where a step cannot be pickled there is none but the first, and going back takes longer."""
@@ -73,7 +67,7 @@ class Marks:
             self._due = math.inf
             return
         while len(self._marks) > KEEP_MARKS or (
-            len(self._marks) > 2 and sum(len(mark.states) for mark in self._marks) > KEEP_BYTES
+            len(self._marks) > 2 and sum(len(state) for mark in self._marks for state in mark.states.values()) > KEEP_BYTES
         ):
             self._marks = self._marks[:1] + self._marks[2::2]
         now = time.monotonic()
@@ -81,8 +75,8 @@ class Marks:
 
     def before(self, top: Stream, goal_us: int) -> Mark:
         """Give the last mark before a time that knows all pipelines, else the first; forget those after it."""
-        nodes = set(pipelines_below(top))
-        last = max(i for i, mark in enumerate(self._marks) if i == 0 or (mark.key_us < goal_us and nodes <= set(mark.nodes)))
+        places = {node.place for node in pipelines_below(top)}
+        last = max(i for i, mark in enumerate(self._marks) if i == 0 or (mark.key_us < goal_us and places <= set(mark.states)))
         self._marks = self._marks[: last + 1]
         return self._marks[last]
 
@@ -107,7 +101,7 @@ def rows_to_alert(top: Stream, piece: pd.DataFrame) -> int | None:
             except Exception:  # comes again, and is told of, when the rows are given
                 return True
             finally:
-                mark.take_up(top)
+                mark.resume(top)
 
     if not ends(len(piece)):
         return None

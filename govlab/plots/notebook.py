@@ -6,8 +6,8 @@ from typing import Any
 
 import holoviews as hv
 
+from govlab.cells import Cells, running_cell
 from govlab.plots import theme
-from govlab.plots.cells import Cells, running_cell
 from govlab.plots.painter import DRAWING
 from govlab.plots.refresh import Refresh, present
 from govlab.plots.standalone import scripts

@@ -8,7 +8,7 @@ from typing import Any
 
 import holoviews as hv
 
-from govlab.plots.cells import Cells
+from govlab.cells import Cells
 from govlab.plots.notebook import activate
 from govlab.plots.painter import Painter
 from govlab.plots.refresh import Refresh
@@ -64,13 +64,15 @@ class View:
         self.session.enter(self)
 
     def listen(self, stream: Any, take: Callable[[Any], None]) -> None:
-        """Feed `take` with every frame of a streamz node, or once with a frame."""
+        """Feed `take` with every frame of a streamz node, also the last ones before, or once with a frame."""
         if hasattr(stream, "columns"):
             take(stream)
             return
         if not hasattr(stream, "sink"):
             raise TypeError(f"cannot plot a {type(stream).__name__}; give a stream of frames (streamz) or a pandas frame")
         self._sinks.append(_sink(stream, self, take.__name__))
+        for frame in getattr(stream, "recent", list)():  # after the sink, so that none is missed; what comes twice is drawn once
+            take(frame)
 
     def receive(self, take: str, frame: Any) -> None:
         """Take one frame from the stream's thread."""
@@ -152,4 +154,5 @@ def _sink(stream: Any, view: View, take: str) -> Any:
             sink.destroy()
 
     sink = stream.sink(forward)
+    sink.is_view = True  # it follows a pipeline that is replaced by one of the same recipe
     return sink

@@ -60,11 +60,11 @@ class Lab:
 
     def end_kernels(self) -> None:
         """End all kernels; they would play on, and slow down all tests that follow."""
-        with urllib.request.urlopen(f"{self.url}/api/kernels?token={TOKEN}", timeout=30) as told:
+        with urllib.request.urlopen(f"{self.url}/api/kernels?token={TOKEN}", timeout=300) as told:
             kernels = json.load(told)
         for kernel in kernels:
             request = urllib.request.Request(f"{self.url}/api/kernels/{kernel['id']}?token={TOKEN}", method="DELETE")
-            urllib.request.urlopen(request, timeout=30).close()
+            urllib.request.urlopen(request, timeout=300).close()
 
     def address(self, notebook: Path) -> str:
         """Return where a notebook in the lab's folder opens, in a workspace of its own."""
@@ -150,7 +150,7 @@ def page(browser: Browser) -> Iterator[Page]:
     """Open a page of its own; ``page.traffic`` has what it asked for."""
     context = browser.new_context(viewport={"width": 1400, "height": 1000})
     opened = context.new_page()
-    opened.set_default_timeout(30_000)
+    opened.set_default_timeout(120_000)
     traffic = Traffic()
     context.on("request", traffic.note)
     opened.on("websocket", lambda socket: traffic.urls.append(socket.url))

@@ -11,7 +11,7 @@ import pytest
 @pytest.fixture(scope="module")
 def survived(tmp_path_factory):
     command = [sys.executable, str(Path(__file__).with_name("kill_driver.py")), str(tmp_path_factory.mktemp("kill")), "20", "7"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert 0 == done.returncode, done.stderr
     return json.loads(done.stdout)
 

@@ -236,7 +236,7 @@ def test_alerts_go_to_rabbitmq_with_their_ids(rabbitmq_server):
     found = []
     with pika.BlockingConnection(pika.URLParameters(rabbitmq_server.address)) as connection:
         channel = connection.channel()
-        for _, properties, body in channel.consume(queue, auto_ack=True, inactivity_timeout=10):
+        for _, properties, body in channel.consume(queue, auto_ack=True, inactivity_timeout=120):
             found.append((properties.message_id, json.loads(body)["id"]))
             if len(found) == len(expected):
                 break
@@ -251,7 +251,7 @@ def test_a_run_killed_at_random_moments_delivers_each_alert_and_one_that_comes_t
     topic, store = fresh(), str(tmp_path / "run.db")
     make_topic(topic, 2, kafka_server.address)
     command = [sys.executable, str(Path(__file__).with_name("outlet_driver.py")), store, kafka_server.address, topic, "8", "3"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     assert 0 == done.returncode, done.stderr
     assert int(done.stdout) >= 4
     kept = gl.stores.Sqlite(store)

@@ -1,5 +1,7 @@
 """A run with a store that is killed and started again ends with exactly what one that was not would have."""
 
+import signal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -298,3 +300,29 @@ def test_times_of_alerts_are_kept_to_the_microsecond():
     gl.Pipeline(gl.alerts.Threshold(5.0, score="value", entity="actor")).run(frame, store=store)
     assert [START + 1, START + 999_999] == store.alerts()["time"].astype("int64").tolist()
     store.close()
+
+
+@pytest.mark.parametrize("engine", ["local", "streams"])
+def test_a_finished_run_that_is_started_again_stays_finished_whatever_it_is_asked(folder, tmp_path, engine):
+    watch = gl.Pipeline(*WATCH.steps, gl.alerts.Merge("20s"))
+
+    def go(**options):
+        if engine == "local":
+            return watch.run(gl.sources.ReplayReader(str(folder), SCHEMA), store=tmp_path / "lab.db", **options).summary
+        source, _ = source_of(folder, watch=watch)
+        return gl.run(source, store=tmp_path / "lab.db", progress=False, **options)
+
+    whole = go()
+    for options in ({"max_events": 0}, {}, {"max_events": 5}):
+        again = go(**options)
+        assert ("finished", whole.rows, whole.fingerprint) == (again.state, again.rows, again.fingerprint)
+
+
+def test_a_run_with_a_store_that_was_interrupted_goes_on_when_its_cell_runs_again(folder, tmp_path):
+    source, _ = source_of(folder)
+    stop = source.map(lambda rows: source.events == 400 and signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        gl.run(source, store=tmp_path / "lab.db", progress=False)
+    stop.destroy()
+    done = gl.run(source, store=tmp_path / "lab.db", progress=False)
+    assert WATCH.run(gl.sources.ReplayReader(str(folder), SCHEMA, order="arrival")).summary.fingerprint == done.fingerprint

@@ -9,7 +9,7 @@ from bokeh.models import ColumnDataSource
 from streamz import Stream
 
 from govlab import plots
-from govlab.plots.cells import Cells
+from govlab.cells import Cells
 from govlab.plots.painter import Painter
 from govlab.plots.untrusted import plain
 from govlab.plots.view import Session
@@ -274,10 +274,10 @@ def test_the_painters_thread_pushes_and_ends_with_its_last_plot(monkeypatch):
     hv.renderer("bokeh").get_plot(plot)
     plot.streams[0].displays.append(type("Page", (), {"comm": True, "flush": lambda self: shown.set() or True})())
     stream.emit(events())
-    assert shown.wait(20)
+    assert shown.wait(300)
     thread = Session.current.painter._thread
     view(plot).close()
-    thread.join(20)
+    thread.join(300)
     assert not thread.is_alive()
 
 
@@ -298,3 +298,17 @@ def test_what_cannot_be_plotted_is_named(session, call):
 def test_an_argument_that_means_nothing_is_named(session, call, word):
     with pytest.raises(ValueError, match=word):
         call()
+
+
+def test_a_plot_that_is_made_late_shows_what_was_there(session):
+    import govlab as gl
+
+    source = gl.from_replay(gl.datasets.path("wiki_edits"), stop="2015-02-10")
+    alerts = source.through(gl.Pipeline(gl.alerts.Threshold(400, score="words_removed")))
+    whole = alerts.map(len).sink_to_list()
+    gl.run(source, progress=False)
+    late = plots.Timeline(source, alerts, every="6h")
+    title = hv.renderer("bokeh").get_plot(late).state.title.text
+    assert sum(whole) > 0
+    assert f"{sum(whole):,} alerts" in title
+    assert f"{source.events:,} events" in title

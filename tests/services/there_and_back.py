@@ -71,7 +71,7 @@ def by_mqtt(address, ca=None, user="guest", password="guest"):
     client.connect(host, int(port))
     client.loop_start()
     try:
-        assert done.wait(30)
+        assert done.wait(300)
     finally:
         client.disconnect()
         client.loop_stop()
@@ -95,7 +95,7 @@ def by_stomp(address, ca=None, user="guest", password="guest"):
     try:
         connection.subscribe("/queue/stomp", id="1")
         connection.send("/queue/stomp", "by stomp")
-        assert done.wait(30)
+        assert done.wait(300)
     finally:
         connection.disconnect()
     return came

@@ -34,7 +34,7 @@ def messages(url, queue, count):
     found = []
     with pika.BlockingConnection(pika.URLParameters(url)) as connection:
         channel = connection.channel()
-        for method, properties, body in channel.consume(queue, auto_ack=True, inactivity_timeout=10):
+        for method, properties, body in channel.consume(queue, auto_ack=True, inactivity_timeout=120):
             assert method is not None, f"only {len(found)} messages came"
             found.append((method.routing_key, properties, body))
             if len(found) == count:
@@ -79,7 +79,7 @@ def test_a_stream_takes_them_too(rabbitmq_server):
     with pika.BlockingConnection(pika.URLParameters(rabbitmq_server.address)) as connection:
         channel = connection.channel()
         channel.basic_qos(prefetch_count=500)
-        for method, _, body in channel.consume(queue, arguments={"x-stream-offset": "first"}, inactivity_timeout=10):
+        for method, _, body in channel.consume(queue, arguments={"x-stream-offset": "first"}, inactivity_timeout=120):
             assert method is not None
             channel.basic_ack(method.delivery_tag)
             bodies.append(body)

@@ -1,9 +1,9 @@
-"""Which plots belong to which notebook cell, so that running the cell again replaces them.
+"""Which plots and sources belong to which notebook cell, so that running the cell again replaces them.
 
-A plot listens to a stream, and a stream outlives the cell that plotted it: without this every run of a cell would leave one
-more plot behind that is fed, and drawn, for nobody. A cell owns the plots that were made while it ran; its next run closes
-them, whatever stream they listened to and however the cell has been edited. Outside a notebook nothing owns a plot: it
-lives as long as somebody holds it.
+A plot listens to a stream, and a stream outlives the cell that made it: without this every run of a cell would leave one
+more plot behind that is fed, and drawn, for nobody, or one more source that plays in the background. A cell owns what was
+made while it ran; its next run closes it, however the cell has been edited. Outside a notebook nothing owns a plot or a
+source: it lives as long as somebody holds it.
 """
 
 import weakref
@@ -36,7 +36,7 @@ def running_cell() -> tuple[Hashable, Hashable]:
 
 
 class Cells:
-    """The plots, and the displays of plots, of each cell's latest run.
+    """What each cell's latest run has made: plots and their displays, or sources.
 
     Parameters
     ----------
@@ -46,17 +46,17 @@ class Cells:
 
     def __init__(self, current: Callable[[], tuple[Hashable, Hashable]] = running_cell) -> None:
         self.current = current
-        self._plots: dict[Hashable, tuple[Hashable, list[weakref.ref[Closeable]]]] = {}
+        self._owned: dict[Hashable, tuple[Hashable, list[weakref.ref[Closeable]]]] = {}
 
-    def claim(self, plot: Closeable) -> None:
-        """Give `plot` to the running cell and close what that cell's earlier run had made."""
+    def claim(self, made: Closeable) -> None:
+        """Let the running cell own `made`, and close what that cell's earlier run had made."""
         cell, run = self.current()
         if cell is None:
             return
-        owned_run, owned = self._plots.get(cell, (None, []))
+        owned_run, owned = self._owned.get(cell, (None, []))
         if owned_run != run:
             for ref in owned:
                 if (old := ref()) is not None:
                     old.close()
             owned = []
-        self._plots[cell] = (run, [*owned, weakref.ref(plot)])
+        self._owned[cell] = (run, [*owned, weakref.ref(made)])
