@@ -121,7 +121,7 @@ def test_a_job_whose_lab_and_cluster_are_killed_is_taken_up_from_its_checkpoint(
         f"             **{SLOWLY!r}).wait(progress=False)\n"
     )
     lab = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
-    end = time.monotonic() + 90
+    end = time.monotonic() + 400
     while not list((tmp_path / "job").glob("checkpoints/*/chk-*/_metadata")):
         assert lab.poll() is None
         assert time.monotonic() < end
