@@ -19,6 +19,10 @@
 from __future__ import annotations
 
 import difflib
+import os
+import re
+import sys
+import traceback
 from collections.abc import Iterable
 
 __all__ = [
@@ -35,11 +39,45 @@ __all__ = [
     "StoreError",
     "TakenOverError",
     "did_you_mean",
+    "show_trace",
 ]
 
 
 class GovlabError(Exception):
-    """Root of the tree: catch this to catch all that govlab raises on purpose."""
+    """Root of the tree: catch this to catch all that govlab raises on purpose.
+
+    In a notebook it is shown as its message and the line of the user's own code that led to it; :func:`show_trace` has the rest.
+    """
+
+    def _render_traceback_(self) -> list[str]:
+        """Write what IPython shows in place of a trace."""
+        lines = [f"{type(self).__name__}: {self}"]
+        own = [frame for frame in traceback.extract_tb(self.__traceback__) if _is_own(frame.filename)]
+        if own:
+            where = "the cell" if "ipykernel" in own[-1].filename or own[-1].filename.startswith("<ipython") else own[-1].filename
+            lines.append(f"    in line {own[-1].lineno} of {where}: {own[-1].line}")
+        cause = self.__cause__
+        while cause is not None and cause.__cause__ is not None:
+            cause = cause.__cause__
+        inside = [f for f in traceback.extract_tb(cause.__traceback__) if _is_own(f.filename)] if cause is not None else []
+        if inside and inside[-1:] != own[-1:]:
+            lines.append(f"    raised in line {inside[-1].lineno} of {inside[-1].name}: {inside[-1].line}")
+        return [*lines, "    (the whole trace: gl.errors.show_trace())"]
+
+
+def _is_own(filename: str) -> bool:
+    """Tell whether a file is the user's: neither of govlab nor of another package."""
+    package = re.search(r"[\\/](site-packages|dist-packages|lib[\\/]python3[^\\/]*)[\\/]", filename)
+    return package is None and not os.path.abspath(filename).startswith(os.path.dirname(os.path.abspath(__file__)))
+
+
+def show_trace() -> None:
+    """Print the whole trace of the last error in a notebook."""
+    error = getattr(sys, "last_value", None)
+    if error is None:
+        print("there was no error.")
+    else:
+        print("".join(traceback.format_exception(error)), end="")
 
 
 class ArgumentError(GovlabError, ValueError):

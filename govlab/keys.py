@@ -70,6 +70,8 @@ class KeyIndex:
     ([0, 1, 0], ['b', 'a'])
     """
 
+    _whole = False  # whether the column has a dtype of whole numbers that may be missing, as ``take`` then gives
+
     def __init__(self) -> None:
         self._kind = ""
         self._state = np.array([0, 0, -1])
@@ -95,6 +97,7 @@ class KeyIndex:
                 f"the keys of column {column.name!r} were {self._kind} and are {kind} now; give the column one type (see Conform)."
             )
         self._kind = kind or self._kind
+        self._whole = pa.types.is_integer(array.type) and not isinstance(column.dtype, np.dtype)
         missing = array.is_null().to_numpy(False) if array.null_count else np.zeros(0, "bool")
         starts, data = _key_bytes(array, kind)
         hashes, out = hash_column(array), np.empty(len(array), "int64")
@@ -122,7 +125,7 @@ class KeyIndex:
     @property
     def names(self) -> list[Any]:
         """The keys, in the order of their numbers."""
-        return [None if v is None or v != v else v for v in self.take(np.arange(len(self))).tolist()]
+        return [None if v is None or v is pd.NA or v != v else v for v in self.take(np.arange(len(self))).tolist()]
 
     def take(self, numbers: np.ndarray) -> pd.Series:
         """Give the keys with these numbers as a column."""
@@ -135,6 +138,10 @@ class KeyIndex:
         at, known = self._starts[numbers[~gone]], numbers[~gone]
         values = self._arena[at[:, None] + np.arange(8)].view("int64")[:, 0]
         broken = self._starts[known + 1] - at > 8
+        if self._whole and self._kind == "numbers" and not broken.any():
+            exact = np.zeros(len(numbers), "int64")
+            exact[~gone] = values
+            return pd.Series(pd.arrays.IntegerArray(exact, gone.copy()))  # as floats, large ids would be one
         if broken.any() or (gone.any() and self._kind == "numbers"):
             whole = np.full(len(numbers), np.nan)
             whole[~gone] = np.where(broken, values.view("float64"), values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from govlab.errors import ArgumentError, SchemaError, did_you_mean
 
-__all__ = ["ENVELOPE", "IN_FILES", "Schema"]
+__all__ = ["ENVELOPE", "IN_FILES", "Schema", "time_name"]
 
 TIME = "time"
 # what a queue writes around a message: a reader takes these from there, so a sink does not write them into the message
@@ -28,9 +28,10 @@ class Schema:
     Parameters
     ----------
     fields : Mapping[str, str] or pyarrow.Schema
-        Type of each column, as pyarrow names them (``"string"``, ``"int64"``, ``"float64"``, ``"bool"``); a ``?`` at
-        the end lets the value be missing. Times are ``"timestamp"`` (ISO 8601 text, UTC unless it says otherwise)
-        or ``"epoch_s"``, ``"epoch_ms"``, ``"epoch_us"``. Columns of a file that are not named are not read.
+        Type of each column, as pyarrow names them (``"string"``, ``"int64"``, ``"float64"``, ``"bool"``); a ``?`` at the end
+        lets the value be missing (``"int64?"`` is exact: pandas' ``Int64``). Times are ``"timestamp"`` (ISO 8601 text, UTC
+        unless it says otherwise) or ``"epoch_s"``, ``"epoch_ms"``, ``"epoch_us"``; Arrow's own times are read as what they
+        are. Columns of a file that are not named are not read.
     time : str, default "time"
         The column with the event time. It is called ``time`` in the frame, whatever its name in the file.
     id : str, optional
@@ -110,17 +111,17 @@ class Schema:
     def written(self, envelope: bool = False) -> Schema:
         """Give the schema of what a sink writes from frames that were read with this one.
 
-        Names are those of the frame, times are ISO 8601 text, and a whole number that may be missing is a float, as in frames.
-        What a queue writes around a message is left out, unless ``envelope`` (a file holds it like all else).
+        Names are those of the frame, and times are ISO 8601 text. What a queue writes around a message is left out, unless
+        ``envelope`` (a file holds it like all else).
 
         Examples
         --------
         >>> Schema({"ts": "epoch_ms", "actor": "string", "count": "int64?"}, time="ts").written()
-        Schema(fields={'time': 'timestamp', 'actor': 'string', 'count': 'float64?'}, time='time', id=None, arrival=None)
+        Schema(fields={'time': 'timestamp', 'actor': 'string', 'count': 'int64?'}, time='time', id=None, arrival=None)
         """
         fields = {}
         for name, (kind, _, optional) in self._types.items():
-            base = ISO_TEXT if pa.types.is_timestamp(kind) else "float64" if optional and kind == pa.int64() else _type_name(kind)
+            base = ISO_TEXT if pa.types.is_timestamp(kind) else _type_name(kind)
             if envelope or self.frame_name(name) not in ENVELOPE:
                 fields[self.frame_name(name)] = base + "?" * optional
         roles = {role: self.frame_name(name) for role in ("id", "arrival") if (name := getattr(self, role)) is not None}
@@ -131,11 +132,11 @@ class Schema:
         """Make a schema from the types that pyarrow sees in a file; every column but the time may be missing."""
         names = arrow.names
         if time is None:
-            lower = {name.lower(): name for name in names}
-            time = next((lower[name] for name in _TIME_NAMES if name in lower), None)
+            time = time_name(names)
             if time is None:
+                shown = [*(name if name.isprintable() else repr(name) for name in names[:30]), *["..."] * (len(names) > 30)]
                 raise SchemaError(
-                    f"no column looks like the event time (columns: {', '.join(names)}; looked for "
+                    f"no column looks like the event time (columns: {', '.join(shown)}; looked for "
                     f"{', '.join(_TIME_NAMES)}). Give schema=gl.Schema({{...}}, time='the column')."
                 )
         fields = {}
@@ -154,6 +155,12 @@ class Schema:
         if arrival is None and "arrival" in fields and fields["arrival"] == ISO_TEXT + "?":
             arrival = "arrival"
         return cls(fields, time=time, arrival=arrival)
+
+
+def time_name(names: Iterable[str]) -> str | None:
+    """Give the one of some names that looks like that of the event time."""
+    lower = {name.lower(): name for name in names}
+    return next((lower[name] for name in _TIME_NAMES if name in lower), None)
 
 
 def _type_name(kind: pa.DataType) -> str:

@@ -176,3 +176,33 @@ def test_the_package_that_is_missing_is_named_with_the_command(monkeypatch):
         match=r"govlab.detectors.Absent needs the package 'no_such_package': pip install 'govlab\[absent\]'",
     ):
         registry.load("detectors", "absent")
+
+
+def test_an_error_in_a_notebook_is_its_message_and_the_users_own_line_and_the_trace_is_one_call_away(capsys):
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell.instance()
+    shell.run_cell("import govlab as gl")
+    capsys.readouterr()
+    shell.run_cell("x = 1\ngl.from_replay('nowhere.csv')")
+    shown = capsys.readouterr().out.strip().splitlines()
+    assert 3 == len(shown)
+    assert shown[0].startswith("SourceError: there is no file at 'nowhere.csv'")
+    assert "in line 2 of the cell: gl.from_replay('nowhere.csv')" in shown[1]
+    errors.show_trace()
+    trace = capsys.readouterr().out
+    assert "Traceback (most recent call last)" in trace
+    assert "sources/files.py" in trace
+    InteractiveShell.clear_instance()
+
+
+def test_an_error_of_a_step_of_ones_own_shows_the_line_that_raised():
+    import govlab as gl
+
+    class Bad(gl.Step):
+        def process(self, frame):
+            return 1 / 0
+
+    with pytest.raises(errors.StepError) as caught:
+        gl.Pipeline(Bad()).run(sample_events(5))
+    assert any("of process: return 1 / 0" in line for line in caught.value._render_traceback_())

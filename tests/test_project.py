@@ -24,6 +24,8 @@ CONTRACTS = {
     "hashing",
     "schema",
     "frames",
+    "cells",
+    "scored",
     "keys",
     "entities",
     "registry",

@@ -2,6 +2,8 @@
 
 import unicodedata
 
+import pandas as pd
+
 # Bokeh typesets text between these marks with MathJax, a program that it would also fetch for the purpose.
 _TEX = {"$$": "$ $", "\\(": "\\ (", "\\[": "\\ ["}
 
@@ -33,7 +35,7 @@ def plain(value: object, limit: int = 160) -> str:
     >>> plain("abcdef", limit=4)
     'abc…'
     """
-    if value is None or value != value:  # NaN and NaT are what differs from itself
+    if value is None or value is pd.NA or value != value:  # NaN and NaT are what differs from itself
         return ""
     text = str(value)[: 4 * limit]
     text = " ".join("".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text).split())

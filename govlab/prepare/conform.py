@@ -165,8 +165,8 @@ def _final(frame: pd.DataFrame, column: str, schema: Schema) -> pd.DataFrame:
     dtype = (
         ("boolean" if nullable else "bool")
         if pa.types.is_boolean(kind)
-        else "int64"
-        if pa.types.is_integer(kind) and not nullable
+        else ("Int64" if nullable else "int64")
+        if pa.types.is_integer(kind)
         else "float64"
     )
     return frame if frame[column].dtype == dtype else frame.assign(**{column: frame[column].astype(dtype)})

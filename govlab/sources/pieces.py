@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import fsspec
 import msgspec
 
 from govlab.frames import Schema
 from govlab.sources import files, parquet
 from govlab.sources.decode import Bad
 from govlab.sources.lanes import Block
+from govlab.sources.paths import opened, reading
 from govlab.sources.ranged import RangedReader
 
 __all__ = ["Fed", "Piece", "in_turn", "of_file"]
@@ -46,7 +46,7 @@ def of_file(path: str, partition: int, schema: Schema, column: str, rows: int) -
                 spans.append((first, i + 1, least))
                 first, held = i + 1, 0
     else:
-        with fsspec.open(path, "rb") as raw:
+        with opened(path) as raw, reading(path):
             size, step = raw.seek(0, 2), max(1, rows) * LINE
             for first in range(0, size, step):
                 raw.seek(first)
@@ -59,7 +59,7 @@ def _time_near(data: bytes, column: str, inside: bool) -> Any:
     for line in data.split(b"\n")[inside:-1]:
         try:
             return msgspec.json.decode(line).get(column)
-        except (msgspec.DecodeError, AttributeError):
+        except (ValueError, RecursionError, AttributeError):
             continue
     return None
 

@@ -14,6 +14,7 @@ __all__ = ["TIME_RANGE", "times_of"]
 # within this range a time is exact as a float64 and as nanoseconds; outside of it, it is a slip of unit or a placeholder
 _FIRST_US, _LAST_US = -8_520_336_000_000_000, 7_258_118_400_000_000
 TIME_RANGE = "between 1700 and 2200"
+_UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 _TIMES, _NAIVE = pa.timestamp("us", "UTC"), pa.timestamp("us")
 
 
@@ -25,7 +26,7 @@ def times_of(values: Any, unit: int | None) -> tuple[pa.Array, np.ndarray]:
     values : pyarrow.Array or list
         Texts, numbers or times; may hold nulls.
     unit : int or None
-        Microseconds in one unit of a number; None for text.
+        Microseconds in one unit of a number; None for text. Arrow's own times are read as what they say they are.
 
     Returns
     -------
@@ -37,9 +38,11 @@ def times_of(values: Any, unit: int | None) -> tuple[pa.Array, np.ndarray]:
     Raises
     ------
     ValueError
-        The column as a whole holds no times (numbers of which no unit is known).
+        The column as a whole holds no times (numbers of which no unit is known, durations, times of day).
     """
     array = values if isinstance(values, pa.Array) else None
+    if array is not None and (pa.types.is_timestamp(array.type) or pa.types.is_date(array.type)):
+        unit = None  # it says itself what it counts
     if unit is None:
         array = pa.array(values, pa.string()) if array is None else array
         times = _read(array)
@@ -55,7 +58,7 @@ def times_of(values: Any, unit: int | None) -> tuple[pa.Array, np.ndarray]:
             times = pa.array([_micros(value, unit) for value in values], pa.int64())
             given = np.array([value is not None for value in values], bool)
     else:
-        times, given = _scaled(array, unit), array.is_valid().to_numpy(False)
+        times, given = _scaled(_numbers(array), unit), array.is_valid().to_numpy(False)
     micros = times.cast(pa.int64())
     ends = pc.min_max(micros)
     if micros.null_count < len(micros) and not _FIRST_US <= ends["min"].as_py() <= ends["max"].as_py() < _LAST_US:
@@ -65,10 +68,13 @@ def times_of(values: Any, unit: int | None) -> tuple[pa.Array, np.ndarray]:
 
 
 def _read(array: pa.Array) -> pa.Array:
-    """Read texts, and times of other units; what cannot be read becomes null."""
+    """Read texts, and times of any unit; what cannot be read becomes null."""
     if pa.types.is_timestamp(array.type) or pa.types.is_date(array.type):
-        zone = getattr(array.type, "tz", None)
-        return pc.cast(array, options=pc.CastOptions(pa.timestamp("us", zone), allow_time_truncate=True))
+        if str(array.type).startswith("timestamp[ns"):
+            return pc.cast(array, options=pc.CastOptions(pa.timestamp("us", array.type.tz), allow_time_truncate=True))
+        # a cast of all would fail for one that is out of range
+        unit = {"date32[day]": 86_400_000_000, "date64[ms]": 1_000}.get(str(array.type)) or _UNITS[array.type.unit]
+        return _scaled(array.view(pa.int32() if pa.types.is_date32(array.type) else pa.int64()), unit)
     if not pa.types.is_string(array.type) and not pa.types.is_large_string(array.type) and not pa.types.is_null(array.type):
         raise ValueError(f"{array.type} is no time; give 'epoch_s', 'epoch_ms' or 'epoch_us' for numbers")
     for kind in (_TIMES, _NAIVE):
@@ -82,6 +88,17 @@ def _read(array: pa.Array) -> pa.Array:
         pd.Series(pc.if_else(digit, array, None).to_pylist(), dtype="object"), utc=True, errors="coerce", format="ISO8601"
     )
     return pa.array(parsed.dt.as_unit("us"), _TIMES, from_pandas=True)
+
+
+def _numbers(array: pa.Array) -> pa.Array:
+    """Give numbers, also those that are written as text; what is none becomes null."""
+    kind = array.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        number = pc.match_substring_regex(array, r"^\s*[+-]?[0-9]{1,25}(\.[0-9]*)?\s*$")
+        return pc.utf8_trim_whitespace(pc.if_else(number, array, pa.scalar(None, kind))).cast(pa.float64())
+    if not any(is_kind(kind) for is_kind in (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_null)):
+        raise ValueError(f"{kind} is no number that counts from 1970")
+    return array.cast(pa.float64(), safe=False) if pa.types.is_uint64(kind) or pa.types.is_decimal(kind) else array
 
 
 def _micros(value: float | None, unit: int) -> int | None:

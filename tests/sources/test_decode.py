@@ -181,7 +181,7 @@ def test_a_number_that_is_no_sane_time_is_a_dead_letter_and_never_wraps_around(n
 
 
 def test_a_missing_value_is_missing_where_it_may_be_and_a_dead_letter_where_it_may_not():
-    rows, bad = read("null.csv", HEADER + b"2026-03-02,a,1,,\n2026-03-02,NA,1,2,\n2026-03-02,a,null,2,\nNaN,a,1,2,\n")
+    rows, bad = read("null.csv", HEADER + b"2026-03-02,a,1,NA,\n2026-03-02,,1,2,\n2026-03-02,a,null,2,\nNaN,a,1,2,\n")
     assert ([1], True) == (rows["offset"].tolist(), bool(rows["value"].isna().all()))
     assert [(2, "'actor' is missing"), (3, "'n' is missing"), (4, "'time' is missing")] == [(offset, why) for offset, why, _ in bad]
 
