@@ -108,10 +108,10 @@ def test_letters_beyond_the_memory_are_all_in_the_source_and_in_the_store_and_ca
 
     def fix(one):
         good = f'{{"time": {1_772_409_600_000_000 + one.offset}, "actor": "bob"}}'.encode()
-        return None if one.offset % 3 else good if one.offset % 2 and one.offset != 9 else b"still bad"
+        return b"still bad" if one.offset == 9 else None if one.offset % 33 else good
 
-    assert 1_999 == source.redrive(fix)
-    assert (6_000 + 1_999, 6_000 - 1_999, b"still bad") == (sum(rows), len(source.letters), source.letters[0, 9].raw)
+    assert 182 == source.redrive(fix)
+    assert (6_000 + 182, 6_000 - 182, b"still bad") == (sum(rows), len(source.letters), source.letters[0, 9].raw)
     store.close()
 
 
