@@ -128,6 +128,11 @@ class Pipeline(Step):
         self._shape = out.iloc[:0] if last is None else self._shape
         return out
 
+    def newest_us(self, times: np.ndarray) -> int:
+        """Give the newest event time up to the rows just taken (us), without those of rows that are ahead."""
+        newest = self._guard.clock.newest if self._guard is not None and not self.parted else 0
+        return newest or int(times.max())
+
     def _put_aside(self, guard: Guard) -> None:
         for rows, reasons in guard.take_aside():
             self.divert("ahead", rows.assign(step=self.name), np.array(reasons, "object"))
@@ -157,14 +162,13 @@ class Pipeline(Step):
         """Say of each detector, also of those in shards and pipelines inside, what it scored."""
         found: list[Scored] = []
         for i, step in enumerate(self.steps):
-            parts = [step] if isinstance(step, Pipeline) else getattr(step, "_parts", [])
-            for those in zip(*(part.all_scored() for part in parts), strict=True):
-                whole = Scored(those[0].step)
-                for one in those:
-                    whole.merge(one)
-                found.append(whole)
+            found += step.all_scored() if hasattr(step, "all_scored") else []
             found += [self.scored[i]] if i in self.scored else []
         return found
+
+    def thresholds(self) -> dict[str, float]:
+        """Give the score from which on a row alerts now, for each step that has one."""
+        return {step.name: limit for step in self.steps if (limit := step.threshold()) is not None}
 
     def _failure(self, i: int, taken: pd.DataFrame, error: Exception) -> StepError:
         where = f"step {i + 1} of {len(self.steps)}, {self.steps[i].name},"

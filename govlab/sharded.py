@@ -12,6 +12,7 @@ from govlab import frames
 from govlab.errors import ArgumentError
 from govlab.hashing import hash_column
 from govlab.pipeline import Pipeline, short
+from govlab.scored import Scored
 from govlab.step import Step
 
 __all__ = ["Sharded"]
@@ -74,6 +75,7 @@ class Sharded(Step):
         self._latest = np.iinfo("int64").min
         self._waiting: list[tuple[pd.DataFrame, np.ndarray, np.ndarray]] = []
         self._shape = frames.empty()
+        self.elsewhere: dict[int, list[Scored]] = {}  # what shards that run elsewhere say that they scored
         self.bind(self._recipe_hash, self._detector_name, self._entity_column)
 
     def bind(self, recipe: str, detector: str, entity: str | None) -> tuple[str, str | None]:
@@ -162,6 +164,17 @@ class Sharded(Step):
         if len(tail):
             tail = tail.iloc[np.lexsort((np.arange(len(tail)), shard, frames.time_us(tail)))].reset_index(drop=True)
         return frames.concat([waiting, tail])
+
+    def all_scored(self) -> list[Scored]:
+        """Say of each detector in here what it scored in all shards."""
+        shards = [part.all_scored() for part in self._parts] if not self.elsewhere else list(self.elsewhere.values())
+        found: list[Scored] = []
+        for those in zip(*shards, strict=True):
+            whole = Scored(those[0].step)
+            for one in those:
+                whole.merge(one)
+            found.append(whole)
+        return found
 
     def held(self) -> int:
         """Count the rows that the shards hold or that wait for a slower shard."""

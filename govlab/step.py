@@ -10,7 +10,9 @@ The rules, which :func:`govlab.testing.check_step` checks:
   run bare (``step.process(frame)``) has no guard;
 - no wall clock, no randomness without a ``seed``, no global state, bounded memory, the input is not changed;
 - the state pickles, and a step unpickled goes on exactly;
-- the index of a frame given on holds, for each row, the index label of the row that made it come out.
+- the index of a frame given on holds, for each row, the index label of the row that made it come out;
+- ``finish()`` may be asked twice: the second time nothing comes;
+- a change of the formula or of the state raises the class's ``version``, so that no snapshot of the old one is resumed.
 """
 
 from __future__ import annotations
@@ -20,7 +22,6 @@ import dataclasses
 import hashlib
 import inspect
 import json
-import math
 import re
 import textwrap
 from collections.abc import Mapping
@@ -31,6 +32,7 @@ import numpy as np
 import pandas as pd
 
 from govlab import frames, registry
+from govlab.arguments import above, at_least, column_name, one_of, yes_or_no
 from govlab.errors import ArgumentError, StepError
 
 __all__ = ["Detector", "Step", "above", "at_least", "code_of", "column_name", "one_of", "recipe_hash", "yes_or_no"]
@@ -58,9 +60,16 @@ class Step(abc.ABC):
     """Whether the rows given on are alerts."""
     added: ClassVar[frozenset[str]] = frozenset()
     """Fields that came after 0.1.0: at their default they are left out of the recipe, so that its hash stays."""
+    version: ClassVar[int] = 1
+    """Raised when the formula or the state changes: snapshots of another version are refused, and alerts get other ids."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if "version" in vars(cls) and (type(cls.version) is not int or cls.version < 1 or not _is_class_variable(cls, "version")):
+            raise ArgumentError(
+                f"{cls.__name__}: version is that of the class's formula, written `version: ClassVar[int] = 2`; expected a whole "
+                "number of at least 1 (give a parameter of that name another one)."
+            )
         dataclasses.dataclass(eq=False)(cls)
 
     def __post_init__(self) -> None:
@@ -90,6 +99,10 @@ class Step(abc.ABC):
     def held(self) -> int:
         """Count the rows taken that are still held."""
         return 0
+
+    def threshold(self) -> float | None:
+        """Give the score from which on a row alerts now; None where there is none, or not yet."""
+        return None
 
     @classmethod
     def example(cls) -> Step:
@@ -131,7 +144,8 @@ class Step(abc.ABC):
         told = [f for f in dataclasses.fields(self) if f.init and not (f.name in self.added and getattr(self, f.name) == f.default)]  # type: ignore[arg-type]
         fields = {f.name: _plain(getattr(self, f.name)) for f in told}
         own = {} if type(self).__module__.partition(".")[0] == "govlab" else {"code": code_of(type(self))}
-        return {"step": self.name, **own, **fields}
+        version = {} if type(self).version == 1 else {"version": type(self).version}
+        return {"step": self.name, **version, **own, **fields}
 
     @staticmethod
     def from_recipe(recipe: Mapping[str, Any]) -> Step:
@@ -142,11 +156,21 @@ class Step(abc.ABC):
         >>> Step.from_recipe({"step": "ewma_z", "column": "count"}).name
         'ewma_z'
         """
-        parameters = {key: _revive(value) for key, value in recipe.items() if key not in ("step", "code")}
-        cls = registry.class_of(recipe["step"])
+        parameters = {key: _revive(value) for key, value in recipe.items() if key not in ("step", "code", "version")}
+        cls: Any = registry.class_of(recipe["step"])
+        if (wanted := recipe.get("version", 1)) != cls.version:
+            raise ArgumentError(
+                f"the recipe is of version {wanted} of the step {recipe['step']!r}, and here is version {cls.version}, which may "
+                "give other results; install the govlab that wrote it, or make the step anew."
+            )
         steps = parameters.pop("steps") if isinstance(recipe.get("steps"), list) else []
         made: Step = cls(*steps, **parameters)
         return made
+
+
+def _is_class_variable(cls: type, name: str) -> bool:
+    annotation = vars(cls).get("__annotations__", {}).get(name, ClassVar)
+    return "ClassVar" in (annotation if isinstance(annotation, str) else repr(annotation))
 
 
 def _plain(value: Any) -> Any:
@@ -265,54 +289,3 @@ def _listed(column: pd.Series) -> list[Any]:
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iufb":
         return values
     return [None if value is pd.NA or value is pd.NaT or value != value else value for value in values]
-
-
-def _number(step: Step, field: str, whole: bool) -> Any:
-    """Give a field of a step if it is a number, as one of Python, else NaN; none is taken that 64 bits cannot hold."""
-    value = getattr(step, field)
-    if isinstance(value, np.integer if whole else np.number):
-        value = value.item()
-        setattr(step, field, value)
-    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-        return math.nan
-    if isinstance(value, float) and not math.isfinite(value):
-        return math.nan
-    if isinstance(value, int) and abs(value) >= 2**63:
-        raise ArgumentError(f"{type(step).__name__}: {field}={value!r}; expected a {'whole ' * whole}number below 2**63.")
-    return value
-
-
-def at_least(step: Step, field: str, least: float) -> None:
-    """Raise an ArgumentError unless a field of a step is a finite number of at least ``least``, whole if the field is an int."""
-    whole = any(f.name == field and f.type in (int, "int") for f in dataclasses.fields(step))  # type: ignore[arg-type]
-    if not _number(step, field, whole) >= least:
-        expected = f"a {'whole ' * whole}number of at least {least}"
-        raise ArgumentError(f"{type(step).__name__}: {field}={getattr(step, field)!r}; expected {expected}.")
-
-
-def above(step: Step, field: str, low: float, most: float | None = None) -> None:
-    """Raise an ArgumentError unless a field of a step is a finite number above ``low`` and at most ``most``."""
-    value = _number(step, field, whole=False)
-    if not low < value or (most is not None and value > most):
-        bound = f" and at most {most}" if most is not None else ""
-        raise ArgumentError(f"{type(step).__name__}: {field}={getattr(step, field)!r}; expected a number above {low}{bound}.")
-
-
-def column_name(step: Step, field: str, none: bool = False) -> None:
-    """Raise an ArgumentError unless a field of a step names a column: text that is not empty, or None if there may be none."""
-    value = getattr(step, field)
-    if not (isinstance(value, str) and value) and not (none and value is None):
-        raise ArgumentError(f"{type(step).__name__}: {field}={value!r}; expected the name of a column{', or None' * none}.")
-
-
-def yes_or_no(step: Step, field: str) -> None:
-    """Raise an ArgumentError unless a field of a step is True or False."""
-    if not isinstance(getattr(step, field), bool):
-        raise ArgumentError(f"{type(step).__name__}: {field}={getattr(step, field)!r}; expected True or False.")
-
-
-def one_of(step: Step, field: str, choices: tuple[str, ...]) -> None:
-    """Raise an ArgumentError unless a field of a step is one of some words."""
-    value = getattr(step, field)
-    if value not in choices:
-        raise ArgumentError(f"{type(step).__name__}: {field}={value!r}; expected one of {', '.join(map(repr, choices))}.")

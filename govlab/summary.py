@@ -17,7 +17,7 @@ from numba import njit
 from govlab.frames import arrays
 from govlab.hashing import NULL_HASH, hash_column, hash_text, mix
 
-__all__ = ["Fingerprint", "Summary"]
+__all__ = ["Fingerprint", "Summary", "ended"]
 
 # where a row was read from is not part of what it says: the same events from a file and from a queue are equal
 _NOT_CONTENT = frozenset({"partition", "offset", "evidence", "first_offset", "last_offset"})
@@ -90,6 +90,11 @@ class Fingerprint:
         whole = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
         whole.update(self.taken.astype("<u8").tobytes() + self.given.astype("<u8").tobytes())
         return whole.hexdigest()
+
+
+def ended(state: str, events: int, dead_letters: int) -> str:
+    """Give the state of a run, which is not simply finished where it came to the end without a row."""
+    return state if state != "finished" or events else "unreadable" if dead_letters else "empty"
 
 
 def scored_text(one: Mapping[str, Any]) -> str:

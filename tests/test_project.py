@@ -18,6 +18,7 @@ PACKAGE = ROOT / "govlab"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # imports go downwards only: what stands further right may import what stands to its left, and nothing of its own column but itself
 CONTRACTS = {
+    "arguments",
     "access",
     "errors",
     "hashing",

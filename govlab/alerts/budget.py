@@ -197,6 +197,16 @@ class Budget(Step):
         self._past, self._quiet = Past(), Quiet(self._cooldown_us)
         self._spent: dict[int, int] = {}  # alerts of each of the last days
 
+    def threshold(self) -> float | None:
+        """Give the score from which on a row alerts now; None while too little of the past was seen."""
+        first, newest, _, n, _ = self._state.tolist()
+        elapsed = min(newest - first, self._memory_us)
+        if not n or elapsed < self._warm_us:
+            return None
+        allowed = max(1, int(self.per_day * (elapsed / DAY_US)))
+        limit = float(_threshold(allowed, self._top, self._count, max(0, n - self._top.size // 2), n)[0])
+        return limit if self.least is None else max(limit, float(self.least))
+
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Give alerts."""
         require(frame, [self.score, self.entity], "Budget")

@@ -101,7 +101,9 @@ class Merge(Step):
 
     def finish(self) -> pd.DataFrame:
         """Give on the groups still open."""
-        return _merged(self._rows, list(self._groups.values()))
+        rows, groups = self._rows, list(self._groups.values())
+        self.start()
+        return _merged(rows, groups)
 
 
 def _merged(rows: pd.DataFrame, groups: list[_Group]) -> pd.DataFrame:

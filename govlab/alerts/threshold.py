@@ -65,6 +65,10 @@ class Threshold(Step):
         """Forget all scores."""
         self._past = Past()
 
+    def threshold(self) -> float | None:
+        """Give the score from which on a row alerts; None where it goes by ``p``."""
+        return None if self.above is None else float(self.above)
+
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Give alerts."""
         column = self.score if self.p_below is None else "p"

@@ -11,9 +11,12 @@ import numpy as np
 import pandas as pd
 
 from govlab import frames
+from govlab.alerts.alert import name_of_entity
 from govlab.clock import Clock, ReplayClock
 from govlab.engines.graph import Node, flush_below, roots_above
 from govlab.engines.interrupts import Stride, Torn, abortable, in_turn
+from govlab.engines.letters import Letters
+from govlab.engines.looking import status, table
 from govlab.engines.through import pipelines_below, settle
 from govlab.errors import ArgumentError, SourceError
 from govlab.event_clock import AHEAD_US, FEW, EventClock
@@ -24,6 +27,7 @@ __all__ = ["BEGINNING", "LIVE_ROWS", "LIVE_S", "Feed"]
 log = logging.getLogger("govlab")
 LIVE_ROWS, LIVE_S = 4_096, 0.02
 ACKNOWLEDGE_S = 1.0
+BURY = 5_000  # dead letters passed on at once
 BEGINNING = np.iinfo("int64").min
 
 
@@ -41,7 +45,7 @@ class Feed(Node):
         self.events = 0
         self.event_us: int | None = None
         self.rate: list[tuple[float, int]] = []
-        self.letters: dict[tuple[int, int], DeadLetter] = {}
+        self.letters = Letters()
         self.dead, self.rewound = Node(), Node()
         self.journaled = ""  # the run of the store that has all that was given
         self.unsaved: list[pd.DataFrame] = []  # alerts of that run that an interrupt has kept from it
@@ -102,18 +106,19 @@ class Feed(Node):
                 return self.reader.read(self.max_rows)
             finally:
                 self._bury(self.reader.take_dead_letters())
-        before = self.reader.position()
-        try:
-            with abortable():
-                rows = self.reader.read(self.max_rows)
-        except KeyboardInterrupt:
-            self._reopen = before
-            raise
-        except Exception:
-            self._bury(self.reader.take_dead_letters())
-            raise
-        self._bury(self.reader.take_dead_letters())
-        return rows
+        while True:
+            before = self.reader.position()
+            try:
+                with abortable():
+                    rows = self.reader.read(self.max_rows)
+            except KeyboardInterrupt:
+                self._reopen = before
+                raise
+            except Exception:
+                self._bury(self.reader.take_dead_letters())
+                raise
+            if not self._bury(self.reader.take_dead_letters()) or len(rows):
+                return rows  # where many records are bad, there are no rows until they are taken
 
     def mend(self) -> None:
         """Take again, where it was stopped in the middle, a frame that did not reach all below; needs a source that is open."""
@@ -146,13 +151,15 @@ class Feed(Node):
         said = keys[keys > BEGINNING]  # what comes before the first row that has a say goes by that one
         return np.where(keys > BEGINNING, keys, said[0] if said.size else times)
 
-    def _bury(self, letters: list[DeadLetter]) -> None:
-        fresh = [letter for letter in letters if (letter.partition, letter.offset) not in self.letters]
-        self.letters.update({(letter.partition, letter.offset): letter for letter in fresh})
-        for listener in self._on_letters if fresh else ():
-            listener(fresh)
-        if fresh and not self._quiet:
-            self.dead.emit(pd.DataFrame([vars(letter) for letter in fresh]))
+    def _bury(self, letters: list[DeadLetter]) -> int:
+        """Keep dead letters, and pass them on, some at a time; gives how many there are."""
+        for i in range(0, len(letters), BURY):
+            fresh = self.letters.add(letters[i : i + BURY])
+            for listener in self._on_letters if fresh else ():
+                listener(fresh)
+            if fresh and not self._quiet and self.dead.downstreams:
+                self.dead.emit(pd.DataFrame([vars(letter) for letter in fresh]))
+        return len(letters)
 
     def listen_letters(self, listener: Callable[[list[DeadLetter]], None]) -> Callable[[], None]:
         """Call a function with the records that could not be read; gives how to end that."""
@@ -261,3 +268,26 @@ class Feed(Node):
         if self.clock.speed is None or not len(self._keys):
             return LIVE_S
         return min(LIVE_S, self.clock.until_s(int(self._keys[0])))
+
+    def status(self) -> dict[str, Any]:
+        """Give the state of the source as a dict: state, rows, rate, event time, lag, dead letters, sides, last error."""
+        return status(self)
+
+    def evidence(self, alert: Any, by: str | None = None) -> pd.DataFrame:
+        """Give the events behind an alert: those between its first and last position, of its entity if ``by`` names the column.
+
+        Parameters
+        ----------
+        alert : Series or mapping
+            A row of a frame of alerts.
+        by : str, optional
+            The column that holds the entity.
+        """
+        rows = self.reader.fetch(str(alert["evidence"]))
+        if by is not None:
+            frames.require(rows, [by], "evidence")
+            rows = rows[[name_of_entity(value) == str(alert["entity"]) for value in rows[by].tolist()]]
+        return rows.reset_index(drop=True)
+
+    def _repr_html_(self) -> str:
+        return table(self.status())

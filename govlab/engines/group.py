@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import pickle
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from govlab import frames
-from govlab.engines.engine import Carrier, Journal, letters_table, open_store
+from govlab.engines.engine import Carrier
+from govlab.engines.journal import Journal, letters_table, open_store
 from govlab.engines.through import Through
 from govlab.errors import ArgumentError, TakenOverError
 from govlab.pipeline import Pipeline
 from govlab.sources.cuts import partition_of
-from govlab.sources.reader import Reader
+from govlab.sources.reader import DeadLetter, Reader
 from govlab.step import Step
 from govlab.stores.store import Snapshot
-from govlab.summary import Summary
+from govlab.summary import Summary, ended
 
 __all__ = ["GroupJournal", "Parted", "shares"]
 
@@ -71,9 +71,9 @@ class Parted(Carrier):
         given = [self.parts[p].finish() for p in sorted(self.parts)]
         return frames.concat([frames.empty(), *(out for out, _ in given)]), [side for _, aside in given for side in aside]
 
-    def summary(self, state: str, dead_letters: int = 0, wall_s: float = 0.0, cpu_s: float = 0.0) -> Summary:
+    def summary(self, state: str, dead_letters: int = 0, *more: Any) -> Summary:
         """Say what was done so far with the partitions that this member has, also by members before it."""
-        whole = super().summary(state, dead_letters, wall_s, cpu_s)
+        whole = super().summary(state, dead_letters, *more)
         whole.sides = {}
         for one in (part.summary(state) for part in self.parts.values()):
             whole.events += one.events
@@ -81,6 +81,7 @@ class Parted(Carrier):
             whole.late += one.late
             for side, count in one.sides.items():
                 whole.sides[side] = whole.sides.get(side, 0) + count
+        whole.state = ended(state, whole.events, dead_letters)
         whole.rows = sum(part.rows for part in self.parts.values())
         taken = sum(part.pipeline.counts[0][0] for part in self.parts.values())  # by the steps, after the guard
         given = whole.rows, sum(count for side, count in whole.sides.items() if side != "ahead")
@@ -131,7 +132,7 @@ class GroupJournal(Journal):
             parts = [node.carrier.part(partition) for node in self._nodes]
             snapshot = self.store.snapshot(self._name(partition))
             if snapshot is not None:
-                for part, state in zip(parts, pickle.loads(snapshot.state), strict=True):
+                for part, state in zip(parts, self.opened(snapshot, self._name(partition)), strict=True):
                     part.__dict__.update(state)
                 positions |= snapshot.positions[self.names[0]]
             for node, part in zip(self._nodes, parts, strict=True):
@@ -165,19 +166,25 @@ class GroupJournal(Journal):
             letters = letters_table(letter for letter in self._letters if letter.partition == partition)
             state = self.pickled([node.carrier.parts[partition].__dict__ for node in self._nodes])
             try:
-                self.store.save(self._name(partition), mine, letters, Snapshot({self.names[0]: position}, state), epoch)
+                self.store.save(
+                    self._name(partition), mine, letters, Snapshot({self.names[0]: position}, state, writer=self._writer), epoch
+                )
                 self._saved[partition] = position
             except TakenOverError:
                 lost.append(partition)
         for partition in lost:
             self._forget(partition)
-        self._alerts, self._letters = [], []
+        self._alerts, self._letters, self._raw = [], [], 0
         self.written(began)
         return lost
 
+    def bury(self, letters: Iterable[DeadLetter]) -> None:
+        """Keep dead letters for the next write, which is due at once where there are many."""
+        self.add(letters=letters)
+
     def count_letters(self) -> int:
         """Count the dead letters of the partitions that this member has."""
-        return sum(len(self.store.dead_letters(self._name(partition))) for partition in self._epochs)
+        return sum(self.store.count_dead_letters(self._name(partition)) for partition in self._epochs)
 
     def close(self) -> None:
         """Close the store, if it was opened here."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import Any
 
 import pandas as pd
 from tqdm.auto import tqdm
 
 from govlab import frames
-from govlab.engines.engine import Carrier, Engine, Journal, as_reader, whole_sides
+from govlab.engines.engine import Carrier, Engine, as_reader, whole_sides
+from govlab.engines.feed import BURY
 from govlab.engines.interrupts import Stride, abortable, interruptible
+from govlab.engines.journal import Journal
 from govlab.errors import ArgumentError
 from govlab.pipeline import Result
-from govlab.sources.reader import EndOfStream, Reader
+from govlab.sources.reader import DeadLetter, EndOfStream, Reader
 from govlab.step import Step
 
 __all__ = ["Local"]
@@ -64,7 +67,7 @@ class Local(Engine):
         journal = Journal(store, [reader], [carrier]) if store is not None else None
         rows: list[pd.DataFrame] = []
         sides: dict[str, list[pd.DataFrame]] = {}
-        dead, state = 0, "paused"
+        reasons, state = Counter[str](), "paused"
         try:
             stood = journal.load() if journal else None
             if stood and stood.finished:
@@ -90,14 +93,14 @@ class Local(Engine):
                     rows.append(out)
                     for side, part in aside:
                         sides.setdefault(side, []).append(part)
-                    letters = reader.take_dead_letters()
-                    dead += len(letters)
+                    reasons.update(_bury(reader.take_dead_letters(), journal))
                     if journal:
-                        journal.add(out if carrier.pipeline.gives_alerts else None, letters)
+                        journal.add(out if carrier.pipeline.gives_alerts else None)
                         if (journal.due or reader.wants_commit) and state == "paused":
                             _save(journal, reader)
                 if journal and asked:
                     _save(journal, reader, state == "finished")
+            dead = reasons.total()
             if journal:
                 if not (stood and stood.finished):
                     _save(journal, reader, state == "finished")
@@ -107,8 +110,15 @@ class Local(Engine):
             reader.close()
             if journal:
                 journal.close()
-        summary = carrier.summary(state, dead, time.perf_counter() - began, time.process_time() - cpu)
+        summary = carrier.summary(state, dead, time.perf_counter() - began, time.process_time() - cpu, dict(reasons.most_common(5)))
         return Result(frames.concat(rows), whole_sides(sides), summary)
+
+
+def _bury(letters: list[DeadLetter], journal: Journal | None) -> list[str]:
+    """Keep dead letters, and list their reasons."""
+    for i in range(0, len(letters) if journal else 0, BURY):
+        journal.bury(letters[i : i + BURY])  # type: ignore[union-attr]
+    return [letter.reason for letter in letters]
 
 
 def _save(journal: Journal, reader: Reader, finished: bool = False) -> None:

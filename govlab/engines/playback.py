@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 
 from govlab import frames
-from govlab.alerts.alert import name_of_entity
 from govlab.cells import Cells
 from govlab.clock import Clock
 from govlab.engines import outlets  # noqa: F401 - with a source come to_kafka and to_rabbitmq
@@ -18,7 +17,6 @@ from govlab.engines.background import play_in_background
 from govlab.engines.feed import BEGINNING, LIVE_ROWS, LIVE_S, Feed
 from govlab.engines.graph import roots_above
 from govlab.engines.interrupts import interruptible
-from govlab.engines.looking import status, table
 from govlab.engines.through import muted, pipelines_below
 from govlab.engines.winding import Marks, rows_to_alert
 from govlab.errors import ArgumentError, SourceError
@@ -271,28 +269,6 @@ class Source(Feed):
             self._rewind(self._rewinding)
         super().mend()
 
-    # -- looking -------------------------------------------------------------------------------------------------------
-
-    def status(self) -> dict[str, Any]:
-        """Give the state of the source as a dict: state, rows, rate, event time, lag, dead letters, sides, last error."""
-        return status(self)
-
-    def evidence(self, alert: Any, by: str | None = None) -> pd.DataFrame:
-        """Give the events behind an alert: those between its first and last position, of its entity if ``by`` names the column.
-
-        Parameters
-        ----------
-        alert : Series or mapping
-            A row of a frame of alerts.
-        by : str, optional
-            The column that holds the entity.
-        """
-        rows = self.reader.fetch(str(alert["evidence"]))
-        if by is not None:
-            frames.require(rows, [by], "evidence")
-            rows = rows[[name_of_entity(value) == str(alert["entity"]) for value in rows[by].tolist()]]
-        return rows.reset_index(drop=True)
-
     def redrive(self, fix: Callable[[DeadLetter], bytes | None] | Mapping[tuple[int, int], bytes]) -> int:
         """Read corrected dead letters and emit their rows; gives how many came through.
 
@@ -301,17 +277,17 @@ class Source(Feed):
         fix : function or mapping
             Gives the corrected bytes of a dead letter (None leaves it), or maps (partition, offset) to them.
         """
+        through = 0
         with self._lock:
-            found = [(letter, fix(letter) if callable(fix) else fix.get(where)) for where, letter in self.letters.items()]
-            corrected = [(letter, raw) for letter, raw in found if raw is not None]
-            rows, still = self.reader.redrive(corrected)
-            for letter, _ in corrected:
-                del self.letters[letter.partition, letter.offset]
-            self._bury(still)
-            if len(rows):
-                with interruptible():
-                    self._emit_all(rows, lambda: self.emit(rows), taken=False)
-        return len(rows)
-
-    def _repr_html_(self) -> str:
-        return table(self.status())
+            for page in self.letters.pages():
+                found = [(letter, fix(letter) if callable(fix) else fix.get((letter.partition, letter.offset))) for letter in page]
+                corrected = [(letter, raw) for letter, raw in found if raw is not None]
+                rows, still = self.reader.redrive(corrected) if corrected else (frames.empty(), [])
+                for letter, _ in corrected:
+                    del self.letters[letter.partition, letter.offset]
+                self._bury(still)
+                if len(rows):
+                    with interruptible():
+                        self._emit_all(rows, lambda rows=rows: self.emit(rows), taken=False)
+                through += len(rows)
+        return through

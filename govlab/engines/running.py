@@ -6,6 +6,7 @@ import hashlib
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -13,16 +14,16 @@ from typing import Any
 from streamz.core import union
 from tqdm.auto import tqdm
 
-from govlab.engines.engine import Journal
 from govlab.engines.graph import Node, flush_below
 from govlab.engines.group import GroupJournal, shares
 from govlab.engines.interrupts import interruptible
+from govlab.engines.journal import Journal
 from govlab.engines.playback import Source
 from govlab.engines.through import Through, pipelines_below
 from govlab.errors import ArgumentError, SourceError, StoreError, TakenOverError
 from govlab.frames import instant_us
 from govlab.sources.reader import EndOfStream
-from govlab.summary import Summary
+from govlab.summary import Summary, ended
 
 __all__ = ["run"]
 
@@ -200,8 +201,9 @@ def _journal(store: Any, sources: tuple[Source, ...], nodes: list[Through], ever
                 endings.append(node.listen(lambda rows, _: journal.add(rows)))
         for source in sources:
             source.stored = True
-            journal.add(letters=source.letters.values())
-            endings.append(source.listen_letters(lambda letters: journal.add(letters=letters)))
+            for page in source.letters.pages():
+                journal.bury(page)
+            endings.append(source.listen_letters(journal.bury))
         for alerts in sources[0].unsaved if sources[0].journaled == journal.run and not shared else ():
             journal.add(alerts)
         try:
@@ -257,15 +259,22 @@ def _save(journal: Journal, sources: tuple[Source, ...], finished: bool = False)
 
 
 def _summary(sources: tuple[Source, ...], nodes: list[Through], state: str, dead: int, wall_s: float, cpu_s: float) -> Summary:
-    summaries = [node.carrier.summary(state, dead, wall_s, cpu_s) for node in nodes]
+    reasons = Counter[str]()
+    for source in sources:
+        reasons.update(source.letters.reasons())
+    common = dict(reasons.most_common(5))
+    summaries = [node.carrier.summary(state, dead, wall_s, cpu_s, common) for node in nodes]
     if len(summaries) == 1:
         return summaries[0]
-    whole = Summary(state=state, events=sum(source.events for source in sources), dead_letters=dead, wall_s=wall_s, cpu_s=cpu_s)
+    events = sum(source.events for source in sources)
+    whole = Summary(ended(state, events, dead), events, dead_letters=dead, letter_reasons=common, wall_s=wall_s, cpu_s=cpu_s)
     for one in summaries:
         whole.rows += one.rows
         whole.steps += one.steps
         whole.late += one.late
         whole.held += one.held
+        whole.scored += one.scored
+        whole.thresholds |= one.thresholds
         for side, count in one.sides.items():
             whole.sides[side] = whole.sides.get(side, 0) + count
     if not summaries:

@@ -8,7 +8,8 @@ import pandas as pd
 
 from govlab import frames
 from govlab.clock import Clock
-from govlab.engines.engine import Engine, Journal, as_reader, whole_sides
+from govlab.engines.engine import Engine, as_reader, whole_sides
+from govlab.engines.journal import Journal
 from govlab.engines.outlets import Outlet
 from govlab.engines.playback import Source
 from govlab.engines.running import run

@@ -16,6 +16,7 @@ from govlab.alerts.alert import name_of_entity
 from govlab.alerts.budget import Budget
 from govlab.alerts.threshold import Threshold
 from govlab.errors import ArgumentError
+from govlab.event_clock import AHEAD_US, EventClock
 from govlab.frames import POSITION, TIME, from_us, time_us
 from govlab.pipeline import Pipeline
 from govlab.sources.reader import EndOfStream, Reader
@@ -103,11 +104,12 @@ def play(pipeline: Step, source: Any, per_day: int, progress: bool = False, name
     alerting = whole.steps[first]
     entity = alerting._entity_column
     kept, alerts, newest, passed = [], [], NEVER, 0
+    clock = EventClock(AHEAD_US)
     for frame in tqdm(events_of(source), desc=name or None, unit=" frames", disable=not progress, delay=1, leave=False):
         # a label that becomes known is nothing that happened
         times = np.where(label_rows(frame), NEVER, time_us(frame))
-        reached = np.maximum(np.maximum.accumulate(times), newest)
-        newest = int(reached[-1])
+        reached = np.maximum(_reached(clock, times), newest)
+        newest = int(reached[-1]) if len(reached) else newest
         out = whole.process(frame, None, first)
         made = whole.process(out, first, first + 1)
         passed += len(made)
@@ -125,6 +127,13 @@ def play(pipeline: Step, source: Any, per_day: int, progress: bool = False, name
     rows = pd.concat([part for part in kept if len(part)] or kept[:1], ignore_index=True)
     windows = "start" in rows and bool((rows["start"] < rows[TIME]).any())
     return Played(_whole(alerts), rows, entity, Pipeline(*whole.steps[first:]).inside(), passed, windows=windows)
+
+
+def _reached(clock: EventClock, times: np.ndarray) -> np.ndarray:
+    """Give how far event time had come at each row; a row whose clock is ahead moves nothing."""
+    newest = np.zeros(len(times), "int64")
+    clock.take(times, newest=newest)
+    return np.maximum.accumulate(np.where(newest == 0, times, newest))
 
 
 def label_rows(frame: pd.DataFrame) -> np.ndarray:

@@ -20,6 +20,7 @@ __all__ = ["NEVER", "Block", "Lane", "Order", "merge"]
 
 Block = tuple[pd.DataFrame, list[Bad]]
 NEVER = int(np.iinfo("int64").min)
+HEAVY, LETTER = 8 << 20, 1_024  # bytes of dead letters that may wait, and of one beside its record
 
 
 class Order:
@@ -64,23 +65,27 @@ class Lane:
         self.ended = False
         self.read = self.given = 0
         self.letters: deque[tuple[int, DeadLetter]] = deque()
+        self.weight = 0  # bytes of those, about
         self.clock = EventClock(AHEAD_US)
         self._disorder = Disorder(order.ahead)
         # by arrival: the latest time of the rows whose key is final, and the times of those behind them, whose key is not
         self._peak, self._open = NEVER, np.empty(0, "int64")
 
     def load(self) -> None:
-        """Read on until a row may go, or the partition ends."""
+        """Read on until a row may go, or the partition ends, or so many records are bad that they should be taken first."""
         parts = []
-        waiting = self.keys.size - self._open.size
-        while not self.ended and waiting <= self.order.ahead:
+        waiting, bad = self.keys.size - self._open.size, 0
+        while not self.ended and waiting <= self.order.ahead and bad <= HEAVY:
             block = next(self.blocks, None) if self.blocks is not None else None
             if block is None:
                 self.ended = True
                 break
             parts.append(block)
             waiting += len(block[0])
+            bad += sum(LETTER + len(raw) for _, _, raw in block[1])
         self.add(parts)
+        for _, taken in parts:
+            taken.clear()  # whoever made the blocks may still hold the last one
 
     def add(self, parts: Sequence[Block]) -> None:
         """Put in the next rows, sorted by the clock's time if they are not; a bad record goes to the dead letters."""
@@ -105,6 +110,13 @@ class Lane:
         before = self.read + np.searchsorted(frame["offset"].to_numpy(), [offset for offset, _, _ in bad])
         for n, (offset, reason, raw) in zip(before.tolist(), bad, strict=True):
             self.letters.append((n, DeadLetter(self.name, self.partition, offset, reason, raw[:RAW_LIMIT])))
+            self.weight += LETTER + len(self.letters[-1][1].raw)
+
+    def pop_letter(self) -> DeadLetter:
+        """Hand over the first dead letter."""
+        _, letter = self.letters.popleft()
+        self.weight -= LETTER + len(letter.raw)
+        return letter
 
     def _key(self, frame: pd.DataFrame) -> np.ndarray:
         """Give the time by which rows are merged."""

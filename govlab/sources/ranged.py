@@ -12,7 +12,7 @@ import pandas as pd
 from govlab import frames
 from govlab.errors import ArgumentError
 from govlab.frames import Schema, instant_us
-from govlab.sources.lanes import Block, Lane, Order, merge
+from govlab.sources.lanes import HEAVY, Block, Lane, Order, merge
 from govlab.sources.reader import DeadLetter, EndOfStream, Reader
 
 __all__ = ["RangedReader", "spans_of"]
@@ -50,6 +50,7 @@ class RangedReader(Reader):
         self._lanes: list[Lane] = []
         self._ready, self._ready_keys = frames.empty(), np.empty(0, "int64")
         self._opened = self._ended = False
+        self._offered = False  # whether dead letters wait for whoever reads to take them
 
     @abc.abstractmethod
     def _partitions(self, position: Mapping[int, int]) -> dict[int, str]:
@@ -92,6 +93,10 @@ class RangedReader(Reader):
                 raise EndOfStream(f"{self.name} has no more rows.")
             self._ready, self._ready_keys = merge(self._lanes)
             self._cut_out()
+            if not self._offered and self._heavy():
+                self._offered = True
+                self._ready = next((lane.rows.iloc[:0] for lane in self._lanes if lane.rows is not None), self._ready)
+                break  # the dead letters are to be taken before more is read
         n = min(max_rows, len(self._ready))
         rows = frames.cut(self._ready, 0, n)
         # rows far ahead come last by event time; a replay does not wait for their time
@@ -133,12 +138,16 @@ class RangedReader(Reader):
         return {p: max(n, self._from.get(p, 0)) for p, n in given.items()}
 
     def take_dead_letters(self) -> list[DeadLetter]:
-        """Hand over the records that could not be read, of those before the rows given since the last call."""
-        given, letters = self.position(), []
+        """Hand over the records that could not be read: those before the rows given; where many wait, all that were found."""
+        given, letters, every = self.position(), [], self._ended or self._heavy()
         for lane in self._lanes:
-            while lane.letters and (self._ended or lane.letters[0][0] < given[lane.partition]):
-                letters.append(lane.letters.popleft()[1])
+            while lane.letters and (every or lane.letters[0][0] < given[lane.partition]):
+                letters.append(lane.pop_letter())
+        self._offered = False
         return letters
+
+    def _heavy(self) -> bool:
+        return sum(lane.weight for lane in self._lanes) > HEAVY
 
     def close(self) -> None:
         """Let go of files and connections."""

@@ -3,51 +3,44 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import hmac
 import json
 import os
-import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from govlab.errors import StoreError, TakenOverError
-from govlab.frames import from_us, time_us
+from govlab.errors import ArgumentError, StoreError, TakenOverError
+from govlab.frames import from_us, instant_us, time_us
+from govlab.stores.signing import sign, signed
+from govlab.stores.sqlite_file import errors_named, open_file
 from govlab.stores.store import ALERT_COLUMNS, LETTER_COLUMNS, Snapshot, Store
 
 __all__ = ["Sqlite"]
 
 _MISSING = np.iinfo("int64").min
-_TABLES = """
-CREATE TABLE IF NOT EXISTS alerts (
-    id TEXT NOT NULL, time INTEGER NOT NULL, entity TEXT, detector TEXT, score REAL, p REAL, severity TEXT, reason TEXT,
-    start INTEGER, "partition" INTEGER, "offset" INTEGER, evidence TEXT, recipe TEXT, run TEXT NOT NULL,
-    PRIMARY KEY (id, run));
-CREATE INDEX IF NOT EXISTS alerts_by_time ON alerts (run, time, id);
-CREATE TABLE IF NOT EXISTS dead_letters (
-    run TEXT, source TEXT, "partition" INTEGER, "offset" INTEGER, reason TEXT, raw BLOB,
-    PRIMARY KEY (run, source, "partition", "offset"));
-CREATE TABLE IF NOT EXISTS owners (run TEXT PRIMARY KEY, epoch INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS snapshots (run TEXT PRIMARY KEY, positions TEXT, state BLOB, finished INTEGER, mac TEXT);
-"""
+# of an alert that several runs gave, the one written last
+_LATEST = "NOT EXISTS (SELECT 1 FROM alerts AS later WHERE later.id = alerts.id AND later.rowid > alerts.rowid)"
 
 
 class Sqlite(Store):
     """Alerts, dead letters and snapshots in one SQLite file (write-ahead log); may be used from several threads.
 
     Step states are pickles, so each is signed with a key of the user's own (``GOVLAB_KEY``, else a file in the user's
-    configuration folder), and one that this user did not write is refused.
+    configuration folder), and one that this user did not write is refused. A new file can be read by its owner only.
 
     Parameters
     ----------
     path : str or Path
         The file; made if it is not there.
+
+    Raises
+    ------
+    StoreError
+        The file cannot be opened or made, or is no store: says why and what to do.
 
     Examples
     --------
@@ -60,32 +53,19 @@ class Sqlite(Store):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         self._lock = threading.RLock()
-        try:
-            self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
-            try:
-                self._db.execute("PRAGMA journal_mode=WAL")
-                self._db.execute("PRAGMA synchronous=FULL")
-                self._db.executescript(_TABLES)
-            except sqlite3.Error:
-                self._db.close()
-                raise
-        except sqlite3.Error as error:
-            raise StoreError(
-                f"cannot open the store {self.path!r}: {error}. Give the path of a SQLite file or of a new one."
-            ) from error
+        self._db = open_file(self.path)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+        with self._lock, errors_named(self.path, "write to"):
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 self._db.execute("COMMIT")
-            except BaseException as error:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                if isinstance(error, sqlite3.Error):
-                    raise StoreError(f"cannot write to the store {self.path!r}: {error}.") from error
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):  # the first error says more
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
                 raise
 
     def claim(self, run: str) -> int:
@@ -111,6 +91,7 @@ class Sqlite(Store):
                     "may write it. Stop one of them, or give each a store of its own."
                 )
             if alerts is not None and len(alerts):
+                self.writing("alerts")
                 names = [*ALERT_COLUMNS, "run"]
                 update = ", ".join(f'"{n}"=excluded."{n}"' for n in names[1:])
                 db.executemany(
@@ -119,59 +100,118 @@ class Sqlite(Store):
                     [(*row, run) for row in zip(*(_values(alerts, name) for name in ALERT_COLUMNS), strict=True)],
                 )
             if letters is not None and len(letters):
+                self.writing("letters")
                 db.executemany(
                     "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?)",
                     [(run, *row) for row in zip(*(_values(letters, name) for name in LETTER_COLUMNS), strict=True)],
                 )
             if snapshot is not None:
-                positions = json.dumps(snapshot.positions)
-                row = (
-                    run,
-                    positions,
-                    snapshot.state,
-                    int(snapshot.finished),
-                    _sign(run, positions, snapshot.state, snapshot.finished),
+                self.writing("snapshot")
+                positions, writer = json.dumps(snapshot.positions), json.dumps(dict(snapshot.writer))
+                mac = _sign(run, positions, snapshot.state, snapshot.finished, snapshot.format, writer)
+                row = (run, positions, snapshot.state, int(snapshot.finished), mac, snapshot.format, writer)
+                db.execute(
+                    "INSERT OR REPLACE INTO snapshots (run, positions, state, finished, mac, format, writer) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    row,
                 )
-                db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?)", row)
 
-    def alerts(self, run: str | None = None) -> pd.DataFrame:
+    def alerts(
+        self,
+        run: str | None = None,
+        *,
+        since: Any = None,
+        until: Any = None,
+        after: tuple[Any, str] | None = None,
+        limit: int | None = None,
+    ) -> pd.DataFrame:
         """Give the alerts of a run, or all; of one that several runs gave, what the latest of them said."""
-        which = "rowid IN (SELECT max(rowid) FROM alerts GROUP BY id)" if run is None else "run = ?"
-        table = self._read("alerts", ALERT_COLUMNS, which, run, "time, id")
+        which, values = _alerts_of(run, since, until)
+        if after is not None:
+            which, values = f"{which} AND (time, id) > (?, ?)", [*values, instant_us(after[0], "after"), after[1]]
+        table = self._read("alerts", ALERT_COLUMNS, which, values, "time, id", limit)
         for column in ("time", "start"):
             micros = np.array([_MISSING if us is None else us for us in table[column].tolist()], "int64")
             table[column] = from_us(micros)
         return table.infer_objects().astype({"score": "float64", "p": "float64"})
 
-    def dead_letters(self, run: str | None = None) -> pd.DataFrame:
+    def dead_letters(
+        self, run: str | None = None, *, after: tuple[str, int, int] | None = None, limit: int | None = None
+    ) -> pd.DataFrame:
         """Give the dead letters of a run, or all."""
-        which = "TRUE" if run is None else "run = ?"
-        return self._read("dead_letters", LETTER_COLUMNS, which, run, 'source, "partition", "offset"').infer_objects()
+        if run is None and (after is not None or limit is not None):
+            raise ArgumentError(
+                "dead_letters: give the run with after= and limit=; runs() names them, dead_letters_pages() gives all."
+            )
+        which, values = ("TRUE", []) if run is None else ("run = ?", [run])
+        if after is not None:
+            which = f'{which} AND (source, "partition", "offset") > (?, ?, ?)'
+            values = [*values, after[0], int(after[1]), int(after[2])]
+        order = 'source, "partition", "offset"'
+        return self._read("dead_letters", LETTER_COLUMNS, which, values, order, limit).infer_objects()
 
-    def _read(self, table: str, columns: tuple[str, ...], which: str, run: str | None, order: str) -> pd.DataFrame:
+    def count_alerts(self, run: str | None = None, *, since: Any = None, until: Any = None) -> int:
+        """Count the alerts of a run, or all."""
+        which, values = _alerts_of(run, since, until)
+        return self._count("alerts", which, values)
+
+    def count_dead_letters(self, run: str | None = None) -> int:
+        """Count the dead letters of a run, or all."""
+        return self._count("dead_letters", "TRUE" if run is None else "run = ?", [] if run is None else [run])
+
+    def runs(self) -> list[str]:
+        """Give the names of the runs."""
+        tables = " UNION ".join(f"SELECT run FROM {table}" for table in ("owners", "snapshots", "alerts", "dead_letters"))
+        return [row[0] for row in self._rows(f"{tables} ORDER BY run", [])]
+
+    def _read(
+        self, table: str, columns: tuple[str, ...], which: str, values: list[Any], order: str, limit: int | None
+    ) -> pd.DataFrame:
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+            raise ArgumentError(f"limit={limit!r}; expected a whole number of at least 1.")
         query = f"SELECT {', '.join(map(_quoted, columns))} FROM {table} WHERE {which} ORDER BY {order}"
-        with self._lock:
-            rows = self._db.execute(query, [] if run is None else [run]).fetchall()
+        rows = self._rows(query if limit is None else f"{query} LIMIT {limit}", values)
         return pd.DataFrame(rows, columns=list(columns), dtype="object")
+
+    def _count(self, table: str, which: str, values: list[Any]) -> int:
+        return int(self._rows(f"SELECT count(*) FROM {table} WHERE {which}", values)[0][0])
+
+    def _rows(self, query: str, values: list[Any]) -> list[tuple[Any, ...]]:
+        with self._lock, errors_named(self.path, "read"):
+            return self._db.execute(query, values).fetchall()
 
     def snapshot(self, run: str) -> Snapshot | None:
         """Give the last snapshot of a run, if this user wrote it."""
-        with self._lock:
-            row = self._db.execute("SELECT positions, state, finished, mac FROM snapshots WHERE run = ?", [run]).fetchone()
-        if row is None:
+        rows = self._rows("SELECT positions, state, finished, mac, format, writer FROM snapshots WHERE run = ?", [run])
+        if not rows:
             return None
-        positions, state, finished, mac = row
-        if not hmac.compare_digest(mac or "", _sign(run, positions, state, bool(finished))):
+        positions, state, finished, mac, form, writer = rows[0]
+        if form is None:
+            raise StoreError(
+                f"the snapshot of {run!r} in {self.path!r} was written by a govlab that did not say which versions wrote it, so it "
+                "is not opened. Its alerts and dead letters can be read. Finish the run with the govlab that began it, or begin "
+                "anew with another store."
+            )
+        if not isinstance(state, bytes) or not signed(mac, *_parts(run, positions, state, bool(finished), form, writer)):
             raise StoreError(
                 f"the snapshot of {run!r} in {self.path!r} was not written by this user, and a pickle from elsewhere is not "
                 "opened. Use another store, or set GOVLAB_KEY to the key with which it was written."
             )
         read = {source: {int(p): n for p, n in position.items()} for source, position in json.loads(positions).items()}
-        return Snapshot(read, state, bool(finished))
+        return Snapshot(read, state, bool(finished), json.loads(writer), form)
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+
+def _alerts_of(run: str | None, since: Any, until: Any) -> tuple[str, list[Any]]:
+    """Give the condition of the alerts of a run and a range of time."""
+    which, values = (_LATEST, []) if run is None else ("run = ?", [run])
+    for bound, sign_, name in ((since, ">=", "since"), (until, "<", "until")):
+        if bound is not None:
+            which, values = f"{which} AND time {sign_} ?", [*values, instant_us(bound, name)]
+    return which, values
 
 
 def _quoted(name: str) -> str:
@@ -185,22 +225,9 @@ def _values(table: pd.DataFrame, name: str) -> list[Any]:
     return [None if v is None or v is pd.NA or v != v else v for v in column.tolist()]
 
 
-def _sign(run: str, positions: str, state: bytes, finished: bool) -> str:
-    return hmac.new(_key(), f"{run}\0{positions}\0{finished}\0".encode() + state, hashlib.sha256).hexdigest()
+def _parts(run: str, positions: str, state: bytes, finished: bool, form: int, writer: str) -> tuple[str | bytes, ...]:
+    return "snapshot", run, str(positions), str(finished), str(form), str(writer), state
 
 
-def _key() -> bytes:
-    given = os.environ.get("GOVLAB_KEY")
-    if given:
-        return given.encode()
-    file = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "govlab" / "key"
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        # written aside and linked into place, so that two processes starting at once agree on one key
-        fresh = file.with_name(f"key.{os.getpid()}.{secrets.token_hex(4)}")
-        fresh.touch(mode=0o600)
-        fresh.write_bytes(secrets.token_hex(32).encode())
-        with contextlib.suppress(FileExistsError):
-            os.link(fresh, file)
-        fresh.unlink()
-    return file.read_bytes()
+def _sign(*snapshot: Any) -> str:
+    return sign(*_parts(*snapshot))

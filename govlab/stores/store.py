@@ -1,18 +1,32 @@
-"""The store: what is kept of a run."""
+"""The store: what is kept of a run.
+
+The rules, which :func:`govlab.testing.check_store` checks:
+
+- *all or nothing*: a save that is cut off anywhere, by an error or a kill, leaves nothing of itself; so positions never
+  stand before the alerts and dead letters that lead up to them;
+- *idempotent*: what is written again changes nothing;
+- *fenced*: who claims a run shuts out all who claimed it before;
+- *by page*: alerts and dead letters are given by range and page, in a fixed order, in constant memory;
+- *private*: a file that it makes can be read by its owner only;
+- every error is a :class:`govlab.errors.StoreError` that says what to do.
+"""
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
 from govlab.frames import ALERT_COLUMNS
 
-__all__ = ["ALERT_COLUMNS", "LETTER_COLUMNS", "Snapshot", "Store"]
+__all__ = ["ALERT_COLUMNS", "FORMAT", "LETTER_COLUMNS", "PARTS", "Snapshot", "Store"]
 
 LETTER_COLUMNS = ("source", "partition", "offset", "reason", "raw")
+FORMAT = 2  # of what is in a snapshot's state; 1 did not say who wrote it
+PARTS = ("alerts", "letters", "snapshot")  # of a save
 
 
 @dataclass(frozen=True)
@@ -27,11 +41,17 @@ class Snapshot:
         The pickled states of the steps.
     finished : bool
         Whether the run came to the end of its sources.
+    writer : dict of str to str
+        The versions of the packages and steps that wrote the state; no other may open it.
+    format : int
+        The version of the layout of ``state``.
     """
 
     positions: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     state: bytes = b""
     finished: bool = False
+    writer: Mapping[str, str] = field(default_factory=dict)
+    format: int = FORMAT
 
 
 class Store(abc.ABC):
@@ -69,13 +89,93 @@ class Store(abc.ABC):
             The run was claimed again since.
         """
 
-    @abc.abstractmethod
-    def alerts(self, run: str | None = None) -> pd.DataFrame:
-        """Give the alerts of a run, or all (each id once, as the latest run that gave it has it), in the order (time, id)."""
+    def writing(self, part: str) -> None:  # noqa: B027 - only the check gives it something to do
+        """Do nothing; ``save`` calls it right before it writes each of ``PARTS`` that it was given.
+
+        It is there for the check of the contract, which lets it raise at each part in turn, as a kill would there, and looks
+        what is left.
+        """
 
     @abc.abstractmethod
-    def dead_letters(self, run: str | None = None) -> pd.DataFrame:
-        """Give the dead letters of a run, or all, in the order of their positions."""
+    def alerts(
+        self,
+        run: str | None = None,
+        *,
+        since: Any = None,
+        until: Any = None,
+        after: tuple[Any, str] | None = None,
+        limit: int | None = None,
+    ) -> pd.DataFrame:
+        """Give the alerts of a run, or all (each id once, as the latest run that gave it has it), in the order (time, id).
+
+        Parameters
+        ----------
+        run : str, optional
+            Name of the run.
+        since, until : str or Timestamp, optional
+            Only those of this range of time, ``since`` included.
+        after : (time, id), optional
+            Only those behind this one, the last of the page before.
+        limit : int, optional
+            At most this many.
+        """
+
+    @abc.abstractmethod
+    def dead_letters(
+        self, run: str | None = None, *, after: tuple[str, int, int] | None = None, limit: int | None = None
+    ) -> pd.DataFrame:
+        """Give the dead letters of a run, or all, in the order of their positions.
+
+        Parameters
+        ----------
+        run : str, optional
+            Name of the run; needed with ``after`` and ``limit``, as two runs may have a dead letter at one position.
+        after : (source, partition, offset), optional
+            Only those behind this one, the last of the page before.
+        limit : int, optional
+            At most this many.
+        """
+
+    @abc.abstractmethod
+    def count_alerts(self, run: str | None = None, *, since: Any = None, until: Any = None) -> int:
+        """Count what ``alerts`` would give, without reading it."""
+
+    @abc.abstractmethod
+    def count_dead_letters(self, run: str | None = None) -> int:
+        """Count what ``dead_letters`` would give, without reading it."""
+
+    @abc.abstractmethod
+    def runs(self) -> list[str]:
+        """Give the names of the runs that were claimed or written, sorted."""
+
+    def alerts_pages(
+        self, run: str | None = None, *, since: Any = None, until: Any = None, limit: int = 10_000
+    ) -> Iterator[pd.DataFrame]:
+        """Give the alerts page by page, each of at most ``limit`` rows; only one page is in memory.
+
+        Examples
+        --------
+        >>> from govlab.stores import Sqlite
+        >>> from govlab.testing.stores import sample_alerts
+        >>> store = Sqlite(":memory:")
+        >>> store.save("run", sample_alerts(5), None, None)
+        >>> [len(page) for page in store.alerts_pages("run", limit=2)]
+        [2, 2, 1]
+        """
+        page = self.alerts(run, since=since, until=until, limit=limit)
+        while len(page):
+            yield page
+            last = page.iloc[-1]
+            page = self.alerts(run, since=since, until=until, after=(last["time"], last["id"]), limit=limit)
+
+    def dead_letters_pages(self, run: str | None = None, *, limit: int = 1_000) -> Iterator[pd.DataFrame]:
+        """Give the dead letters page by page, run after run; a page has at most ``limit`` rows of up to 64 KiB each."""
+        for one in self.runs() if run is None else [run]:
+            page = self.dead_letters(one, limit=limit)
+            while len(page):
+                yield page
+                last = page.iloc[-1]
+                page = self.dead_letters(one, after=(last["source"], last["partition"], last["offset"]), limit=limit)
 
     @abc.abstractmethod
     def snapshot(self, run: str) -> Snapshot | None:
@@ -84,7 +184,7 @@ class Store(abc.ABC):
         Raises
         ------
         StoreError
-            It was not written by this user, so it is not unpickled.
+            It was not written by this user, so it is not unpickled; or by a govlab before snapshots said what wrote them.
         """
 
     @abc.abstractmethod

@@ -67,8 +67,8 @@ def check_step(step: Step, frame: pd.DataFrame | None = None, seed: int = 0, cut
 
     Checked: what comes out does not depend on the cuts (single rows, random cuts, all at once), nor on being pickled and
     resumed at any row; two runs are equal; the input is not changed; every row is accounted for; the recipe is plain and
-    makes the same step; the index says which row made a row come out; the state stays bounded; in a pipeline, a row of another
-    age goes aside and changes nothing else.
+    makes the same step; the index says which row made a row come out; the state stays bounded; ``finish()`` asked twice gives
+    nothing the second time; in a pipeline, a row of another age goes aside and changes nothing else.
 
     Parameters
     ----------
@@ -106,6 +106,7 @@ def check_step(step: Step, frame: pd.DataFrame | None = None, seed: int = 0, cut
     for at in rng.integers(1, len(frame), 3).tolist():
         same(step, whole, play(step, frame, [at], resume_at=at), f"pickling and resuming at row {at}")
     _conserved(step, frame)
+    _finished_once(step, frame)
     _plain_recipe(step)
     _bounded(step)
     _unmoved(step, frame)
@@ -124,6 +125,21 @@ def _unmoved(step: Step, frame: pd.DataFrame) -> None:
         raise CheckError(f"{step.name}: a row of 2099 must go to the side 'ahead' of a pipeline.")
     given = rows.reset_index(drop=True), sides
     same(step, (expected.reset_index(drop=True), asides), given, "a row of 2099 before a pipeline")
+
+
+def _finished_once(step: Step, frame: pd.DataFrame) -> None:
+    """Ask for the end again and again, also of a copy that was pickled in between: nothing more comes."""
+    running = step.fresh()
+    running.process(frame.reset_index(drop=True))
+    running.finish()
+    running.take_sides()
+    for again, one in (("", running), (" of an unpickled copy", pickle.loads(pickle.dumps(running)))):
+        rows, sides = one.finish(), one.take_sides()
+        if len(rows) or any(len(side) for _, side in sides) or one.held():
+            raise CheckError(
+                f"{step.name}: finish() asked again{again} gives {len(rows)} rows and {sum(len(side) for _, side in sides)} put "
+                f"aside, and holds {one.held()}; expected none, as a finished run that is resumed stays finished."
+            )
 
 
 def _conserved(step: Step, frame: pd.DataFrame) -> None:

@@ -30,7 +30,7 @@ class Killed(BaseException):
 
 @pytest.fixture(autouse=True)
 def own_key(monkeypatch):
-    monkeypatch.setenv("GOVLAB_KEY", "mine")
+    monkeypatch.setenv("GOVLAB_KEY", "mine, and of length")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def same(expected, actual):
 def whole(folder):
     """What a run that nobody disturbs leaves behind."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GOVLAB_KEY", "mine")
+        patch.setenv("GOVLAB_KEY", "mine, and of length")
         store = Sqlite(":memory:")
         source, _ = source_of(folder)
         summary = gl.run(source, store=store, progress=False)
@@ -252,7 +252,7 @@ def test_a_store_that_fails_stops_the_run_and_the_source_can_go_on():
 def test_a_snapshot_that_another_wrote_is_not_unpickled(folder, tmp_path, monkeypatch):
     path = tmp_path / "lab.db"
     gl.run(source_of(folder)[0], store=path, max_events=100, progress=False)
-    monkeypatch.setenv("GOVLAB_KEY", "yours")
+    monkeypatch.setenv("GOVLAB_KEY", "yours, of a length")
     with pytest.raises(StoreError, match="not written by this user"):
         gl.run(source_of(folder)[0], store=path, progress=False)
 

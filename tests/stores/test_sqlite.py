@@ -140,12 +140,12 @@ def test_a_snapshot_that_was_changed_by_another_hand_is_not_opened(tmp_path, sto
 
 
 def test_a_snapshot_of_another_key_is_refused_until_that_key_is_given(store, monkeypatch):
-    monkeypatch.setenv("GOVLAB_KEY", "mine")
+    monkeypatch.setenv("GOVLAB_KEY", "mine, and of length")
     store.save("run", None, None, Snapshot({"f": {0: 12}}, b"state", True))
-    monkeypatch.setenv("GOVLAB_KEY", "yours")
+    monkeypatch.setenv("GOVLAB_KEY", "yours, of a length")
     with pytest.raises(StoreError, match="GOVLAB_KEY"):
         store.snapshot("run")
-    monkeypatch.setenv("GOVLAB_KEY", "mine")
+    monkeypatch.setenv("GOVLAB_KEY", "mine, and of length")
     assert Snapshot({"f": {0: 12}}, b"state", True) == store.snapshot("run")
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 from tqdm.auto import tqdm
 
+from govlab.engines.flink.folder import read_spec
 from govlab.engines.flink.outputs import read_lines
 from govlab.engines.flink.rest import Rest
 from govlab.errors import GovlabError, ServiceError
@@ -81,9 +82,11 @@ class Job:
 
     def __init__(self, folder: Path, process: subprocess.Popen[bytes] | None = None) -> None:
         self.folder, self._process = folder, process
-        self.told = json.loads((folder / "spec.json").read_text())
+        self.told = read_spec(folder / "spec.json")
         known = json.loads((folder / "job.json").read_text())
-        self.id: str = known["id"]
+        self.id = str(known["id"])
+        if not re.fullmatch(r"[0-9a-f]{32}", self.id):
+            raise GovlabError(f"{str(folder / 'job.json')!r} has no number of a job of Flink's; submit it again.")
         self.rest = Rest(self.told["rest"])
         self._ended: JobStatus | None = None
         self._cancelled = False

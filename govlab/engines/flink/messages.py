@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from govlab.engines.engine import NEVER
+from govlab.scored import Scored
 from govlab.sources.lanes import Block as Records
 from govlab.sources.pieces import Piece
 from govlab.sources.reader import DeadLetter
@@ -30,6 +31,7 @@ class Totals:
     counts: list[list[int]] = field(default_factory=list)
     sides: dict[str, int] = field(default_factory=dict)
     held: int = 0
+    scored: dict[int, Scored] = field(default_factory=dict)
 
 
 @dataclass
@@ -79,3 +81,4 @@ class Given:
     frame: pd.DataFrame
     sides: list[tuple[str, pd.DataFrame]]
     held: int
+    scored: list[Scored]

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import cloudpickle
 import pandas as pd
 from apache_beam.runners.worker.statesampler import StateSampler
 from pyflink.common import Types
@@ -27,12 +26,14 @@ StateSampler.__init__.__defaults__ = (4,)
 # the stages are threads that often wait for each other and for Java; each time, one that works may go on for so many seconds
 sys.setswitchinterval(0.001)
 
+from govlab.engines.flink.kept import Kept, opened  # noqa: E402
 from govlab.engines.flink.messages import TAIL, End, Fetched, Given, Rows  # noqa: E402
 from govlab.engines.flink.outputs import Outputs  # noqa: E402
 from govlab.engines.flink.stages import Cut, Head, Shard, Tail  # noqa: E402
 from govlab.engines.flink.travel import unpack_reader, unpack_step  # noqa: E402
 from govlab.sources.pieces import Fed, Piece  # noqa: E402
 from govlab.sources.reader import Reader  # noqa: E402
+from govlab.stores.writer import writer_of  # noqa: E402
 
 __all__ = ["GROUPS", "MESSAGE", "Fetches", "Heads", "Shards", "Tails", "Ticks"]
 
@@ -111,16 +112,6 @@ class Fetches(KeyedProcessFunction):  # type: ignore[misc]
         self.reader.close()
 
 
-class _ByValue:
-    """Pickles a stage together with the classes of the user's own that it has, which no worker can import."""
-
-    def __init__(self, stage: Any) -> None:
-        self.stage = stage
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return pickle.loads, (cloudpickle.dumps(self.stage, protocol=5),)
-
-
 class _Stage(KeyedProcessFunction):  # type: ignore[misc]
     """A function with one picklable state a key, which is held live and read from Flink only after a restart."""
 
@@ -131,6 +122,7 @@ class _Stage(KeyedProcessFunction):  # type: ignore[misc]
         """Get ready."""
         self.told = json.loads(self.spec)
         self.step = unpack_step(self.told["pipeline"])
+        self.writer = writer_of([self.step])
         self.state = runtime_context.get_state(ValueStateDescriptor("stage", Types.PICKLED_BYTE_ARRAY()))
         self.live: dict[int, Any] = {}
         metrics = runtime_context.get_metrics_group()
@@ -143,12 +135,12 @@ class _Stage(KeyedProcessFunction):  # type: ignore[misc]
         """Give the stage of a key: as it stands here, as it stood at the checkpoint, or a new one."""
         if key not in self.live:
             found = self.state.value()
-            self.live[key] = self.fresh(key) if found is None else self.taken_up(found)
+            self.live[key] = self.fresh(key) if found is None else self.taken_up(opened(found, self.writer))
         return self.live[key]
 
     def keep(self, stage: Any) -> None:
         """Let Flink have a stage; it pickles it at the end of a bundle."""
-        self.state.update(_ByValue(stage) if "pickle" in self.told["pipeline"] else stage)
+        self.state.update(Kept(stage, self.writer, "pickle" in self.told["pipeline"]))
 
     def fresh(self, key: int) -> Any:
         """Make a stage."""

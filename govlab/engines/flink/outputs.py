@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from govlab import frames, registry
 from govlab.access import Access
-from govlab.engines.engine import letters_table, open_store
+from govlab.engines.journal import letters_table, open_store
 from govlab.errors import GovlabError
 from govlab.sources.reader import DeadLetter
 from govlab.summary import Summary

@@ -16,6 +16,7 @@ from pyflink.datastream.connectors.file_system import FileSink, OutputFileConfig
 from pyflink.datastream.connectors.number_seq import NumberSequenceSource
 from pyflink.java_gateway import get_gateway
 
+from govlab.engines.flink.folder import read_spec
 from govlab.engines.flink.operators import GROUPS, MESSAGE, Fetches, Heads, Shards, Tails, Ticks
 
 BUNDLE = 16  # elements are whole frames: what is under way must fit into memory
@@ -23,7 +24,7 @@ BUNDLE = 16  # elements are whole frames: what is under way must fit into memory
 
 def main(*places: str) -> None:
     """Build the jobs that files describe as one, start it, and write its number beside the first file."""
-    specs = [Path(place).read_text() for place in places]
+    specs = [json.dumps(read_spec(Path(place))) for place in places]  # signed, or not read
     told, first = json.loads(specs[0]), Path(places[0])
     configuration = Configuration()
     for name, value in told["settings"].items():

@@ -9,10 +9,12 @@ from pathlib import Path
 from pyflink.common import Configuration
 from pyflink.table import EnvironmentSettings, TableEnvironment
 
+from govlab.engines.flink.folder import read_spec
+
 
 def main(place: str) -> None:
     """Make the tables that a file describes, run its query, and write columns and rows beside it."""
-    told, folder = json.loads(Path(place).read_text()), Path(place).parent
+    told, folder = read_spec(Path(place)), Path(place).parent
     configuration = Configuration()
     for name, value in told["settings"].items():
         configuration.set_string(name, str(value))

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from govlab.engines.flink.folder import make_folder, read_spec, write_spec
 from govlab.engines.flink.job import cause_of
 from govlab.engines.flink.settings import reach, settings_of
 from govlab.engines.flink.submitting import reader_of
@@ -81,12 +82,12 @@ def sql(
     if not tables:
         raise ArgumentError('sql: name the tables of the query, as in sql("SELECT ... FROM events", events="logs/*.parquet").')
     place = Path(folder or tempfile.mkdtemp(prefix="govlab-flink-sql-")).expanduser().resolve()
-    place.mkdir(parents=True, exist_ok=True)
+    make_folder(place)
     readers = {name: reader_of(of, place, 65_536) for name, of in tables.items() if not _is_statement(of)}
     asked = [query, time, {name: readers[name].origin if name in readers else of for name, of in tables.items()}]
     mark = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
     done = place / "query.json"
-    if not (done.exists() and json.loads(done.read_text())["mark"] == mark and (place / "rows.ndjson").exists()):
+    if not (done.exists() and read_spec(done)["mark"] == mark and (place / "rows.ndjson").exists()):
         statements = [_table(name, readers[name], place) if name in readers else of for name, of in tables.items()]
         # a query runs to its end or not at all: batches, without checkpoints
         configured, rest = settings_of(place, cluster, parallelism, "10min", False, settings or {})
@@ -94,7 +95,7 @@ def sql(
         configured |= {"parallelism.default": parallelism, "table.local-time-zone": "UTC", "jobmanager.scheduler": "default"}
         if configured["execution.target"] == "remote":
             reach(rest)
-        done.write_text(json.dumps({"query": query, "time": time, "tables": statements, "settings": configured, "mark": mark}))
+        write_spec(done, {"query": query, "time": time, "tables": statements, "settings": configured, "mark": mark})
         _run(place)
     schema = _schema(json.loads((place / "columns.json").read_text()), time)
     return from_replay(str(place / "rows.ndjson"), schema)

@@ -112,12 +112,13 @@ class Head:
     def _through(self, frame: pd.DataFrame) -> pd.DataFrame:
         totals = self.totals
         totals.events += len(frame)
+        self.fingerprint.take(frame)
+        out = self.pipeline.process(frame, None, self.at)
         if len(frame):
             times = frames.time_us(frame)
             totals.first_us = int(times[0]) if totals.first_us == NEVER else totals.first_us
-            totals.last_us, totals.newest_us = int(times[-1]), max(totals.newest_us, int(times.max()))
-        self.fingerprint.take(frame)
-        out = self.pipeline.process(frame, None, self.at)
+            totals.newest_us = max(totals.newest_us, self.pipeline.newest_us(times))
+            totals.last_us = min(int(times[-1]), totals.newest_us)
         self._count()
         return out
 
@@ -129,6 +130,7 @@ class Head:
         self.totals.counts = self.pipeline.counts[: self.at]
         self.totals.taken = self.fingerprint.taken
         self.totals.held = self.pipeline.held()
+        self.totals.scored = {i: one for i, one in self.pipeline.scored.items() if i < self.at}
         return copy.deepcopy(self.totals)
 
     def _deal(self, frame: pd.DataFrame, letters: list[DeadLetter]) -> Iterator[tuple[int, Any]]:
@@ -154,7 +156,7 @@ class Shard:
     def take(self, message: Rows | End) -> Given:
         """Take rows, or the end."""
         given = self.part.finish() if isinstance(message, End) else self.part.process(message.frame)
-        return Given(message.seq, self.number, given, self.part.take_sides(), self.part.held())
+        return Given(message.seq, self.number, given, self.part.take_sides(), self.part.held(), self.part.all_scored())
 
 
 class Tail:
@@ -192,6 +194,8 @@ class Tail:
             self.totals = head.totals
             self.letters += len(head.letters)
             self._held |= {number: one.held for number, one in given.items()}
+            if self.shards:
+                self.pipeline.steps[self.first].elsewhere |= {number: one.scored for number, one in given.items()}  # type: ignore[attr-defined]
             out = self._end(given) if isinstance(head, End) else self._block(head, given)
             yield (*self.carrier.given(out), head.letters)
 
@@ -231,6 +235,7 @@ class Tail:
         carrier, totals = self.carrier, self.totals
         carrier.events, carrier.first_us, carrier.last_us = totals.events, totals.first_us, totals.last_us
         carrier.newest_us = totals.newest_us
+        self.pipeline.scored |= totals.scored
         if totals.taken is not None:
             carrier.fingerprint.taken = totals.taken
         told = carrier.summary(state, self.letters)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import math
 import os
 import subprocess
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 from govlab import frames
 from govlab.access import Access
 from govlab.engines.engine import Engine, as_reader
+from govlab.engines.flink.folder import make_folder, no_secrets, read_spec, write_spec
 from govlab.engines.flink.job import ENDED, Job, cause_of
 from govlab.engines.flink.settings import reach, settings_of
 from govlab.engines.flink.stages import Cut
@@ -32,7 +32,10 @@ from govlab.sources.files import format_of
 from govlab.sources.ranged import RangedReader
 from govlab.sources.reader import Reader
 from govlab.sources.replay import ReplayReader
-from govlab.step import Step
+from govlab.step import Step, recipe_hash
+from govlab.stores.writer import refuse_other, without_versions, writer_of
+
+CLUSTERS = ("python", "pandas", "numpy")  # whose versions are those of the cluster's environment, which its states name
 
 __all__ = ["Flink", "attach", "described", "reader_of", "submit"]
 
@@ -91,13 +94,15 @@ def submit(
         The pipeline or the source cannot travel: says which step, and why.
     ServiceError
         Flink cannot be installed or started, or no cluster answers.
+    StoreError
+        The folder has a job of another user, or of other versions of govlab, its packages or its steps.
     """
     if isinstance(parallelism, bool) or not isinstance(parallelism, int) or parallelism < 1:
         raise ArgumentError(f"submit: parallelism={parallelism!r}; expected a whole number of at least 1.")
     if not isinstance(pipeline, Step):
         raise ArgumentError(f"submit: {pipeline!r} is not a pipeline or a step.")
     place = Path(folder or tempfile.mkdtemp(prefix="govlab-flink-")).expanduser().resolve()
-    place.mkdir(parents=True, exist_ok=True)
+    make_folder(place)
     whole = pipeline if isinstance(pipeline, Pipeline) else Pipeline(pipeline)
     reader = reader_of(source, place, max_rows)
     if getattr(reader, "group", None):
@@ -105,7 +110,8 @@ def submit(
     spec = described(whole, reader, place, parallelism, max_rows, into, access, name)
     known = place / "spec.json"
     if known.exists():
-        before = json.loads(known.read_text())
+        before = read_spec(known)
+        refuse_other(before["writer"], spec["writer"], f"the job of {place}", "begin anew with another folder")
         spec |= {name: before[name] for name in ("pieces", "lanes", "ticks", "max_rows")}  # as its checkpoints have them
         if before["run"] != spec["run"]:
             raise ArgumentError(f"submit: {place} is the folder of another job (other events or another pipeline); choose another.")
@@ -113,7 +119,8 @@ def submit(
     spec["settings"], spec["rest"] = settings_of(place, cluster, parallelism, checkpoint_every, spec["live"], settings or {})
     if spec["settings"]["execution.target"] == "remote":
         reach(spec["rest"])
-    known.write_text(json.dumps(spec, indent=1))
+    no_secrets(spec)
+    write_spec(known, spec)
     return _start(place, spec)
 
 
@@ -135,8 +142,10 @@ def described(
     packed = pack_step(whole)
     ranged = isinstance(reader, RangedReader)
     lanes, pieces = (reader.pieces(max_rows) if isinstance(reader, RangedReader) else None) or (None, None)
-    run = hashlib.sha256(f"{reader.origin}\n{packed['hash']}".encode()).hexdigest()[:16]
-    return {
+    # without versions, so that a job of another version of a step is found in its folder, and refused
+    anonymous = recipe_hash(without_versions(packed["recipe"]))
+    run = hashlib.sha256(f"{reader.origin}\n{anonymous}".encode()).hexdigest()[:16]
+    spec = {
         "name": name or f"govlab {reader.name}",
         "pipeline": packed,
         "source": pack_reader(reader),
@@ -152,7 +161,10 @@ def described(
         "run": run,
         "into": [{"to": to, "access": dataclasses.asdict(access or Access())} for to in places],
         "results": f"file://{place}/results",
+        "writer": {name: v for name, v in writer_of([whole]).items() if name not in CLUSTERS},
     }
+    no_secrets(spec)
+    return spec
 
 
 def reader_of(source: Any, place: Path, max_rows: int) -> Reader:

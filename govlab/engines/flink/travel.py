@@ -18,8 +18,9 @@ from typing import Any
 import cloudpickle
 
 import govlab
+from govlab import registry
 from govlab.access import Access
-from govlab.errors import ArgumentError, GovlabError, StepError
+from govlab.errors import ArgumentError, GovlabError, StepError, did_you_mean
 from govlab.pipeline import Pipeline
 from govlab.schema import Schema
 from govlab.sources.reader import Reader
@@ -112,7 +113,7 @@ def _own_modules(recipe: Any) -> list[Any]:
 
 
 def unpack_step(packed: Mapping[str, Any]) -> Step:
-    """Make the pipeline again.
+    """Make the pipeline again. What is packed must be signed (see :mod:`govlab.engines.flink.folder`): it may hold code.
 
     Raises
     ------
@@ -136,13 +137,30 @@ def unpack_step(packed: Mapping[str, Any]) -> Step:
 
 
 def pack_reader(reader: Reader) -> dict[str, Any]:
-    """Write what makes a reader anew. Passwords travel as the names of where they are, as :class:`govlab.Access` has them."""
+    """Write what makes a reader anew. Passwords travel as the names of where they are, as :class:`govlab.Access` has them.
+
+    Raises
+    ------
+    ArgumentError
+        It is not one of the registered sources.
+    """
     made = inspect.signature(type(reader)).bind(*reader.made[0], **reader.made[1])
     given = dict(made.arguments)
     for name in made.signature.parameters:
         if name in ("schema", "paths"):  # as found or guessed here
             given[name] = getattr(reader, name)
-    return {"reader": f"{type(reader).__module__}:{type(reader).__qualname__}", "given": {k: _plain(v) for k, v in given.items()}}
+    return {"reader": _reader_name(reader), "given": {k: _plain(v) for k, v in given.items()}}
+
+
+def _reader_name(reader: Reader) -> str:
+    target = f"{type(reader).__module__}:{type(reader).__qualname__}"
+    for name, (known, _) in registry.table("sources").items():
+        if known == target:
+            return name
+    raise ArgumentError(
+        f"submit: {target} is not in the table of sources ({', '.join(registry.names('sources'))}), and a cluster makes no other "
+        "readers: write its events to files or a queue first."
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -158,10 +176,23 @@ def _plain(value: Any) -> Any:
 
 
 def unpack_reader(packed: Mapping[str, Any]) -> Reader:
-    """Make the reader again."""
-    module, _, name = packed["reader"].partition(":")
-    made: Reader = getattr(importlib.import_module(module), name)(**{k: _revived(v) for k, v in packed["given"].items()})
+    """Make the reader again.
+
+    Raises
+    ------
+    GovlabError
+        It is not one of the registered sources: nothing else is imported by its name.
+    """
+    kind = _reader_kind(packed["reader"])
+    made: Reader = kind(**{k: _revived(v) for k, v in packed["given"].items()})
     return made
+
+
+def _reader_kind(name: str) -> type[Reader]:
+    if name not in registry.names("sources"):
+        raise GovlabError(f"there is no source {name!r} in the table of sources. {did_you_mean(name, registry.names('sources'))}")
+    kind: type[Reader] = registry.load("sources", name)
+    return kind
 
 
 def _revived(value: Any) -> Any:

@@ -15,6 +15,7 @@ import pytest
 import govlab as gl
 from govlab import registry, services
 from govlab.engines import flink
+from govlab.engines.flink.folder import write_spec
 from govlab.engines.flink.outputs import read_lines
 from govlab.engines.flink.settings import reach, settings_of
 from govlab.engines.flink.submitting import described
@@ -79,7 +80,7 @@ def test_every_registered_step_says_the_same_on_flink(shards, max_rows, tmp_path
         reader = ReplayReader(events, order="arrival")
         spec = described(pipeline, reader, place, parallelism=2, max_rows=max_rows)
         spec["settings"], spec["rest"] = settings_of(place, None, 2, "1s", False, {"taskmanager.memory.managed.size": "512mb"})
-        (place / "spec.json").write_text(json.dumps(spec))
+        write_spec(place / "spec.json", spec)
         jobs[place] = pipeline.run(reader)
     specs = [place / "spec.json" for place in jobs]  # as one job, they share its start
     command = [flink_environment.environment(), "-m", "govlab.engines.flink.program", *specs]
@@ -120,7 +121,7 @@ def test_a_job_whose_lab_and_cluster_are_killed_is_taken_up_from_its_checkpoint(
         f"             **{SLOWLY!r}).wait(progress=False)\n"
     )
     lab = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
-    end = time.monotonic() + 90
+    end = time.monotonic() + 400
     while not list((tmp_path / "job").glob("checkpoints/*/chk-*/_metadata")):
         assert lab.poll() is None
         assert time.monotonic() < end
