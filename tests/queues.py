@@ -86,6 +86,11 @@ def bodies(frame):
     return json_bodies(frame)
 
 
+def offsets(reader):
+    """The part of a position that says how far each partition was read."""
+    return {partition: offset for partition, offset in reader.position().items() if partition >= 0}
+
+
 def drain(reader, n=None, max_rows=500):
     """Read to the end, or so many rows of a live reader; the reader stays open."""
     parts, read = [frames.empty()], 0

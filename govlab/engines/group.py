@@ -15,6 +15,7 @@ from govlab.engines.journal import Journal, letters_table, open_store
 from govlab.engines.through import Through
 from govlab.errors import ArgumentError, TakenOverError
 from govlab.pipeline import Pipeline
+from govlab.sources.cuts import partition_of
 from govlab.sources.reader import DeadLetter, Reader
 from govlab.step import Step
 from govlab.stores.store import Snapshot
@@ -158,7 +159,7 @@ class GroupJournal(Journal):
         began = time.monotonic()
         alerts, lost = frames.concat(self._alerts) if self._alerts else None, []
         for partition, epoch in list(self._epochs.items()):
-            position = {key: n for key, n in positions.items() if key in (partition, -1 - partition)}
+            position = {key: n for key, n in positions.items() if partition_of(key) == partition}
             if position == self._saved.get(partition) or not position:
                 continue
             mine = None if alerts is None else alerts[alerts["partition"] == partition]

@@ -61,7 +61,7 @@ def from_kafka(
     bootstrap : str
         ``"host:port"``, several with commas.
     schema : Schema, optional
-        Guessed from the first messages where it is not given. Fields ``message_key``, ``message_time``,
+        Guessed from the oldest and newest messages where it is not given. Fields ``message_key``, ``message_time``,
         ``message_headers`` and ``message_topic`` are taken from the record around the message.
     group : str, optional
         Live: join this consumer group, and commit to it what is through (with a store: what is stored).

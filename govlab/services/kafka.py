@@ -85,7 +85,8 @@ class Kafka(Server):
         write_private(settings, "\n".join([(files("kafka") / "server.properties").read_text(), *self._lines(), ""]))
         if (self.folder / "data" / "meta.properties").exists():
             return
-        identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # the first byte is 0, as an identity that begins with "-" would be taken for an option
+        identity = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
         tool = ["kafka.tools.StorageTool", "format", "-t", identity, "-c", str(settings), "--standalone"]
         done = subprocess.run([*self._run("128m"), *tool], capture_output=True, text=True, check=False)
         if done.returncode:

@@ -9,9 +9,21 @@ import pandas as pd
 
 from govlab.sources.lanes import Block
 
-__all__ = ["Cuts"]
+__all__ = ["Cuts", "partition_of"]
 
+SPAN = 2**40
 At = dict[int, tuple[int, int]]  # partition -> (offset of its last message, rows of it given)
+
+
+def partition_of(key: int) -> int:
+    """Give the partition to which an entry of a position belongs: entries beside that of the partition itself are negative.
+
+    Examples
+    --------
+    >>> partition_of(3), partition_of(-1 - 3), partition_of(-1 - 2**41 - 3)
+    (3, 3, 3)
+    """
+    return key if key >= 0 else (-1 - key) % SPAN
 
 
 class Cuts:
@@ -30,7 +42,7 @@ class Cuts:
     """
 
     def __init__(self, position: Mapping[int, int]) -> None:
-        self._given: At = {-1 - key: (position[-1 - key], n) for key, n in position.items() if key < 0}
+        self._given: At = {-1 - key: (position[-1 - key], n) for key, n in position.items() if -SPAN < key < 0}
         self._skip: At = dict(self._given)
         self._before: At = dict(self._given)
         self._partition = self._offset = np.empty(0, "int64")

@@ -15,12 +15,15 @@ from govlab import frames
 from govlab.access import Access
 from govlab.errors import ArgumentError, did_you_mean
 from govlab.frames import Schema, instant_us
-from govlab.sources.infer import infer_messages
+from govlab.sources.cuts import partition_of
 from govlab.sources.kafka_clients import CLIENTS
 from govlab.sources.kafka_following import Following
-from govlab.sources.kafka_lookup import Lookup
+from govlab.sources.kafka_lookup import Lookup, number_of
+from govlab.sources.kafka_members import alone_in_group, crowded
+from govlab.sources.kafka_sampling import Unread, guessed
+from govlab.sources.kafka_watch import OPEN_S
 from govlab.sources.lanes import merge
-from govlab.sources.messages import MessageDecoder
+from govlab.sources.messages import MessageDecoder, Messages
 from govlab.sources.reader import DeadLetter
 
 __all__ = ["KafkaReader", "Topics", "topics_of"]
@@ -38,6 +41,20 @@ class KafkaReader(Following):
     is read; tombstones are left out and counted. Memory: what was fetched (at most 50 MB), and 200,000 rows a partition.
     Back-pressure: a broker is not asked for more than is read. A broker that goes away is waited for (``trouble``).
 
+    What holds for both clients, with and without a group:
+
+    - Committed records only: those of an aborted transaction do not exist, those of an open one are waited for, and
+      ``trouble`` says at which offset it blocks.
+    - The next record is the one expected. A gap in the offsets is innocent only where the log still begins before it, and the
+      topic is compacted or holds transactions, which another client has confirmed; else records at the position are gone,
+      which is an error.
+    - Partitions that are added, and topics that come to match a pattern, are read from their first record, whatever ``start``
+      says, within 30 s; in the lag they are at once. A topic that is deleted before its end, or made anew under its name
+      (Kafka gives each an id, which is part of the position), is an error.
+    - ``lag`` and the ends are asked of the broker, never remembered; a time-out is an error or unknown, never a number.
+    - A client that fails 10 times in a row at one position, though the broker answers, ends with an error.
+    - Fields that a guessed schema leaves out are named in ``left_out`` and in the log, those of later messages too.
+
     Parameters
     ----------
     topics : str, list of str, or compiled pattern
@@ -45,7 +62,7 @@ class KafkaReader(Following):
     bootstrap : str
         ``"host:port"``, several with commas.
     schema : Schema, optional
-        Guessed from the first messages where it is not given.
+        Guessed from the oldest and the newest messages where it is not given (with ``start="latest"`` mainly the newest).
     group : str, optional
         Join this consumer group: its members share the partitions. Without one, all partitions are read.
     start : {"committed", "earliest", "latest"}, str or Timestamp, optional
@@ -88,16 +105,23 @@ class KafkaReader(Following):
         self._start = start if start in ("committed", "earliest", "latest") else instant_us(start, "start")
         self.bootstrap, self.group, self.client_name = bootstrap, group, client
         self.access, self.stall_s = access or Access(), stall_s
+        self._unread: Unread | None = None  # a schema that was given leaves out what it leaves out
         self.name = self.topics.pattern if isinstance(self.topics, re.Pattern) else ", ".join(self.topics)
         self._alone = isinstance(self.topics, list) and len(self.topics) == 1
         lookup = Lookup(bootstrap, self.access)
         try:
-            self._cluster, found = lookup.cluster(), lookup.partitions(self.topics)
-            self.schema = schema or infer_messages(lookup.sample(found), self.name)
+            self._cluster, there = lookup.cluster(), lookup.topics(self.topics)
+            self.left_out: dict[str, str] = {}
+            if schema is None:
+                newest = self._start == "latest"
+                schema, self.left_out = guessed(lookup, there.partitions, self.name, client, self.access, newest)
+                self._unread = Unread(schema, self.left_out, self.name)
         finally:
             lookup.close()
+        self.schema = schema
         self._decoder = MessageDecoder(self.schema, format)
         super().__init__()
+        self._changes.meet(there, {})
 
     @property
     def origin(self) -> str:
@@ -118,7 +142,7 @@ class KafkaReader(Following):
         return rows
 
     def position(self) -> dict[int, int]:
-        """Give, for each partition, the offset of the next message to give, and under -1 - partition its rows given."""
+        """Give, for each partition, the offset of the next message to give, under -1 - partition its rows given, and the topic."""
         return self.position_before(self._ready.iloc[:0])
 
     def position_before(self, rows: pd.DataFrame) -> dict[int, int]:
@@ -127,8 +151,8 @@ class KafkaReader(Following):
         for lane in self._lanes.values():
             if lane.rows is not None and len(lane.rows):
                 following[lane.partition] = int(lane.rows["offset"].iloc[0])
-        elsewhere = {key: n for key, n in self._known.items() if max(key, -1 - key) not in following}
-        return elsewhere | self._cuts.position(following, self._ready, rows)
+        elsewhere = {key: n for key, n in self._known.items() if partition_of(key) not in following}
+        return elsewhere | self._cuts.position(following, self._ready, rows) | self._changes.position(list(self._lanes))
 
     def commit(self, position: Mapping[int, int]) -> None:
         """Tell the group how far all is stored; where that fails it is said later again."""
@@ -146,20 +170,50 @@ class KafkaReader(Following):
             self.last_error = f"{type(error).__name__}: {error}"
 
     def lag(self) -> dict[int, int]:
-        """Give, for each partition, how many records are there that were not yet given on."""
-        at = self.position()
-        return {lane.partition: max(0, lane.end - at[lane.partition]) for lane in self._lanes.values()}
+        """Give, for each partition, how many records are there that were not yet given on; empty where the broker cannot be asked.
+
+        The broker is asked, now or a second ago. Records of open transactions count, and those of new partitions.
+        """
+        view = self._watch.view(1.0) if self._watch is not None else None
+        if view is None:
+            return {}
+        at, lanes = self.position(), dict(self._lanes)
+        lag = {lane.partition: max(0, view.ends[t] - at[lane.partition]) for t, lane in lanes.items() if t in view.ends}
+        if self.group is None or lanes:
+            new = set(view.ends) - set(lanes) - (self._dealt | set(self._there) if self.group is not None else set())
+            lag |= {number_of(topic, self._alone): view.ends[topic] for topic in new}
+        return lag
 
     def trouble(self) -> tuple[str, str] | None:
-        """Tell what keeps the reader from reading: (``"reconnecting"`` or ``"stalled"``, why); None when all is well."""
-        now, watch = time.monotonic(), self._watch
-        if watch is not None and watch.unreachable_since is not None:
-            return "reconnecting", f"{self.bootstrap} has not answered for {now - watch.unreachable_since:.0f} s"
+        """Say what keeps the reader from reading all there is: a state, and why; None when all is well.
+
+        The states: ``"reconnecting"`` (the broker does not answer, or the client is made anew), ``"stalled"``, ``"waiting"``
+        (for a transaction to end, or for partitions that other members of the group have), ``"sharing"`` (another source
+        of this very process is in the group and has partitions).
+        """
+        watch, lanes = self._watch, dict(self._lanes)
+        if watch is None:
+            return None
+        if (silent_s := watch.silent_s()) is not None:
+            return "reconnecting", f"{self.bootstrap} has not answered for {silent_s:.0f} s{watch.error and f' ({watch.error})'}"
         if self._stalled:
             return "stalled", "; ".join(self._stalled)
-        if watch is not None and self._client is None:
+        if self._client is None:
             return "reconnecting", self.last_error
-        return None
+        now, view = time.monotonic(), watch.latest
+        for topic, (offset, since_s) in view.blocked.items() if view is not None else ():
+            if topic in lanes and lanes[topic].next >= offset and now - since_s > OPEN_S:
+                return "waiting", (
+                    f"{topic[0]}, partition {topic[1]}: an open transaction holds back all from offset {offset:,} on, for "
+                    f"{now - since_s:.0f} s"
+                )
+        if self.group is not None and not lanes:
+            return alone_in_group(self, view.members if view is not None else (), now - self._lonely_s)
+        return crowded(self)
+
+    def _notice(self, messages: Messages, partition: int) -> None:
+        if self._unread is not None:
+            self._unread.see(messages, partition)
 
     def take_dead_letters(self) -> list[DeadLetter]:
         """Hand over the records that could not be read, of those that the position has passed."""
@@ -176,9 +230,9 @@ class KafkaReader(Following):
 
     def fetch(self, evidence: str) -> pd.DataFrame:
         """Read again the rows of an alert's evidence, ``partition:first-last`` ranges."""
-        from govlab.sources.kafka_range import read_again
+        from govlab.sources.kafka_evidence import read_again
 
-        return read_again(self.topics, self._alone, self.bootstrap, self.access, self._decoder, evidence)
+        return read_again(self, self._changes, self._decoder, evidence)
 
 
 def topics_of(topics: Topics) -> list[str] | re.Pattern[str]:

@@ -1,33 +1,48 @@
-"""What a Kafka broker knows of its topics: partitions, offsets, times; asked aside from the consumer, for all clients."""
+"""What a Kafka broker knows of its topics: ids, partitions, offsets, times; asked aside from the consumer, for all clients."""
 
 from __future__ import annotations
 
 import logging
 import re
 import ssl
-import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import kafka
+from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
+from kafka.protocol.consumer import IsolationLevel
 
 from govlab.access import Access, reach
 from govlab.errors import SourceError
 from govlab.hashing import hash_text
-from govlab.sources.kafka_clients import Topic
+from govlab.sources.kafka_client import Topic
 
-__all__ = ["Lookup", "Watch", "number_of"]
+__all__ = ["Described", "Lookup", "UnansweredError", "number_of"]
 
-log = logging.getLogger("govlab")
 TIMEOUT_MS = 10_000
+UNKNOWN, NO_LEADER = 3, 5  # error codes of a topic
+FIRST, LAST = -2, -1  # instead of a time
 
 
 def number_of(topic: Topic, alone: bool) -> int:
     """Give the number of a partition in frames: Kafka's own where one topic is read, else with a hash of the topic."""
     name, partition = topic
     return partition if alone else int(hash_text(name) % 2**19) << 11 | partition
+
+
+class UnansweredError(SourceError):
+    """The broker could not be asked, now; it may answer later."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """Topics as they are now: the id of each (0 where the broker gives none), and their partitions."""
+
+    ids: Mapping[str, int]
+    partitions: tuple[Topic, ...]
 
 
 class _Heard(logging.Handler):
@@ -51,18 +66,16 @@ class Lookup:
     """
 
     def __init__(self, bootstrap: str, access: Access) -> None:
-        reach(bootstrap, 5.0, SourceError)
-        self.bootstrap, self.access = bootstrap, access
+        reach(bootstrap, 5.0, UnansweredError)
+        self.bootstrap = bootstrap
         heard, logger = _Heard(), logging.getLogger("kafka")
         logger.addHandler(heard)
         try:
-            self._consumer = kafka.KafkaConsumer(
+            self._admin = kafka.KafkaAdminClient(
                 bootstrap_servers=bootstrap.split(","),
-                group_id=None,
-                enable_auto_commit=False,
                 bootstrap_timeout_ms=TIMEOUT_MS,
+                request_timeout_ms=TIMEOUT_MS,
                 reconnect_backoff_max_ms=1_000,
-                metrics_enabled=False,
                 **access.kafka_python(),
             )
         except (KafkaError, ssl.SSLError) as error:
@@ -79,116 +92,87 @@ class Lookup:
     def _ask(self, question: Any, *arguments: Any) -> Any:
         try:
             return question(*arguments)
-        except KafkaError as error:
-            raise SourceError(f"{self.bootstrap} does not answer ({type(error).__name__}).") from error
+        except (KafkaError, OSError) as error:
+            raise UnansweredError(f"{self.bootstrap} does not answer ({type(error).__name__}: {error}).") from error
 
     def cluster(self) -> str:
         """Give the name that the cluster has given itself."""
-        admin = kafka.KafkaAdminClient(
-            bootstrap_servers=self.bootstrap.split(","), bootstrap_timeout_ms=TIMEOUT_MS, **self.access.kafka_python()
-        )
-        try:
-            return str(self._ask(admin.describe_cluster)["cluster_id"])
-        finally:
-            admin.close()
+        return str(self._ask(self._admin.describe_cluster)["cluster_id"])
 
-    def partitions(self, topics: list[str] | re.Pattern[str]) -> list[Topic]:
-        """List the partitions of topics, or of those whose names match.
+    def describe(self, topics: list[str] | re.Pattern[str]) -> Described:
+        """Give what there is of some topics, or of those whose names match; what is not there is left out."""
+        by_pattern = isinstance(topics, re.Pattern)
+        ids: dict[str, int] = {}
+        partitions: list[Topic] = []
+        for topic in self._ask(self._admin.describe_topics, None if by_pattern else topics):
+            name = topic["name"]
+            if by_pattern and (topic["is_internal"] or not topics.match(name)):
+                continue
+            if topic["error_code"] not in (0, UNKNOWN, NO_LEADER):
+                raise SourceError(f"{self.bootstrap} does not describe the topic {name!r} (error {topic['error_code']}).")
+            if topic["error_code"] == 0 and topic["partitions"]:
+                # half of the bits: a number that every store can hold
+                ids[name] = int(str(topic["topic_id"] or "0").replace("-", ""), 16) >> 66
+                partitions += [(name, one["partition_index"]) for one in topic["partitions"]]
+        return Described(ids, tuple(sorted(partitions)))
+
+    def topics(self, topics: list[str] | re.Pattern[str]) -> Described:
+        """Give what there is of topics, all of which must be there.
 
         Raises
         ------
         SourceError
-            A topic is not there.
+            A topic is not there, or none matches.
         """
+        until = time.monotonic() + 2.0  # one that was made just now takes a moment to be there
+        while True:
+            found = self.describe(topics)
+            missing = [] if isinstance(topics, re.Pattern) else [name for name in topics if name not in found.ids]
+            if found.ids and not missing:
+                return found
+            if time.monotonic() > until:
+                break
+            time.sleep(0.1)
+        there = ", ".join(sorted(name for name in self._ask(self._admin.list_topics) if not name.startswith("__"))[:20]) or "none"
         if isinstance(topics, re.Pattern):
-            there = sorted(self._ask(self._consumer.topics))
-            found = [name for name in there if topics.match(name)]
-            if not found:
-                raise SourceError(
-                    f"no topic at {self.bootstrap} matches {topics.pattern!r}. There are: {', '.join(there) or 'none'}."
-                )
-            topics = found
-        else:
-            there = self._ask(self._consumer.topics)
-        pairs: list[Topic] = []
-        for topic in topics:
-            numbers = self._ask(self._consumer.partitions_for_topic, topic) if topic in there else None
-            if not numbers:
-                known = ", ".join(sorted(name for name in there if not name.startswith("__"))[:20])
-                raise SourceError(f"there is no topic {topic!r} at {self.bootstrap}. There are: {known or 'none'}.")
-            pairs += [(topic, number) for number in sorted(numbers)]
-        return pairs
+            raise SourceError(f"no topic at {self.bootstrap} matches {topics.pattern!r}. There are: {there}.")
+        raise SourceError(f"there is no topic {missing[0]!r} at {self.bootstrap}. There are: {there}.")
 
-    def ends(self, topics: Iterable[Topic], first: bool = False) -> dict[Topic, int]:
-        """Give the end offsets, or with ``first`` those of the first records that are still there."""
-        pairs = [kafka.TopicPartition(*topic) for topic in topics]
-        ask = self._consumer.beginning_offsets if first else self._consumer.end_offsets
-        found = self._ask(ask, pairs, TIMEOUT_MS) if pairs else {}
-        return {(tp.topic, tp.partition): offset for tp, offset in found.items()}
+    def _offsets(self, topics: Iterable[Topic], moment: int, committed: bool = False) -> dict[Topic, int]:
+        level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
+        asked = {kafka.TopicPartition(*topic): moment for topic in topics}
+        found = self._ask(self._admin.list_partition_offsets, asked, level) if asked else {}
+        return {(tp.topic, tp.partition): one.offset for tp, one in found.items()}
+
+    def firsts(self, topics: Iterable[Topic]) -> dict[Topic, int]:
+        """Give the offsets of the first records that are still there."""
+        return self._offsets(topics, FIRST)
+
+    def ends(self, topics: Iterable[Topic]) -> dict[Topic, int]:
+        """Give the end offsets, records of open transactions included."""
+        return self._offsets(topics, LAST)
+
+    def stable(self, topics: Iterable[Topic]) -> dict[Topic, int]:
+        """Give the offsets up to which records can be read: the ends, or where the first open transaction begins."""
+        return self._offsets(topics, LAST, committed=True)
 
     def at(self, topics: Iterable[Topic], moment_us: int) -> dict[Topic, int]:
         """Give the first offsets whose records were written at or after a moment; the end where there is none."""
         topics = list(topics)
-        asked = {kafka.TopicPartition(*topic): max(0, -(-moment_us // 1000)) for topic in topics}
-        found = self._ask(self._consumer.offsets_for_times, asked, TIMEOUT_MS)
-        offsets = {(tp.topic, tp.partition): at.offset for tp, at in found.items() if at is not None}
-        late = self.ends(topic for topic in topics if topic not in offsets)
-        return offsets | late
+        found = self._offsets(topics, max(0, -(-moment_us // 1000)))
+        return found | self.ends(topic for topic in topics if found[topic] < 0)
 
-    def sample(self, topics: Iterable[Topic], most: int = 1_000) -> list[bytes]:
-        """Give some of the first messages that are there, to guess a schema from."""
-        firsts, lasts = self.ends(topics, first=True), self.ends(topics)
-        filled = {topic: first for topic, first in firsts.items() if lasts[topic] > first}
-        bodies: list[bytes] = []
-        self._consumer.assign([kafka.TopicPartition(*topic) for topic in filled])
-        for topic, first in filled.items():
-            self._consumer.seek(kafka.TopicPartition(*topic), first)
-        end = time.monotonic() + TIMEOUT_MS / 1000
-        while filled and len(bodies) < most and time.monotonic() < end:
-            records = self._ask(self._consumer.poll, 200, most)
-            if not records and bodies:
-                break
-            bodies += [record.value for part in records.values() for record in part if record.value is not None]
-        self._consumer.assign([])
-        return bodies[:most]
+    def settings(self, topic: str) -> dict[str, str]:
+        """Give the settings of a topic; empty where we are not allowed to see them."""
+        asked = [ConfigResource(ConfigResourceType.TOPIC, topic, None)]
+        found = self._ask(lambda: self._admin.describe_configs(asked, config_filter="all"))
+        return {name: str(one["value"]) for name, one in found.get("topic", {}).get(topic, {}).items()}
+
+    def members(self, group: str) -> list[str]:
+        """Name the members of a group, as far as the broker says."""
+        found = self._ask(self._admin.describe_groups, [group]).get(group, {})
+        return [f"{one['client_id']} at {str(one['client_host']).lstrip('/')}" for one in found.get("members", ())]
 
     def close(self) -> None:
         """Let go of the connection."""
-        self._consumer.close()
-
-
-class Watch:
-    """Asks for the end offsets every two seconds, on a thread and a connection of its own, so that a silent stall is seen."""
-
-    def __init__(self, bootstrap: str, access: Access, every_s: float = 2.0) -> None:
-        self.ends: dict[Topic, int] = {}
-        self.topics: set[Topic] = set()
-        self.unreachable_since: float | None = None
-        self._bootstrap, self._access, self._every_s = bootstrap, access, every_s
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"govlab watch {bootstrap}", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        lookup: Lookup | None = None
-        while not self._stop.wait(self._every_s if self.ends else 0.1):
-            try:
-                lookup = lookup or Lookup(self._bootstrap, self._access)
-                self.ends = self.ends | lookup.ends(self.topics)
-                if self.unreachable_since is not None:
-                    log.warning("%s answers again", self._bootstrap)
-                self.unreachable_since = None
-            except Exception as error:  # whatever it is, the broker cannot be asked
-                if self.unreachable_since is None:
-                    self.unreachable_since = time.monotonic()
-                    log.warning("%s", error)
-                if lookup is not None:
-                    lookup.close()
-                    lookup = None
-        if lookup is not None:
-            lookup.close()
-
-    def close(self) -> None:
-        """End the thread; it may take a while where the broker does not answer, so it is not waited for long."""
-        self._stop.set()
-        self._thread.join(3.0)
+        self._admin.close()

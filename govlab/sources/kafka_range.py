@@ -15,25 +15,29 @@ from typing import Any
 
 import pandas as pd
 
-from govlab import frames
 from govlab.access import Access
 from govlab.errors import ArgumentError, SourceError, did_you_mean
 from govlab.frames import Schema, duration_us
-from govlab.sources.infer import infer_messages
 from govlab.sources.kafka import Topics, topics_of
-from govlab.sources.kafka_clients import CLIENTS, Client, Topic
-from govlab.sources.kafka_lookup import Lookup, number_of
+from govlab.sources.kafka_changes import Changes
+from govlab.sources.kafka_client import Client, OutOfRangeError, Topic
+from govlab.sources.kafka_clients import CLIENTS
+from govlab.sources.kafka_evidence import read_again
+from govlab.sources.kafka_gaps import Gaps, first_gap, gone
+from govlab.sources.kafka_lookup import Lookup, UnansweredError, number_of
+from govlab.sources.kafka_sampling import guessed
+from govlab.sources.kafka_stretch import settled
 from govlab.sources.lanes import Block
 from govlab.sources.messages import MessageDecoder, Messages
 from govlab.sources.pieces import Piece, in_turn
-from govlab.sources.ranged import RangedReader, spans_of
-from govlab.sources.reader import DeadLetter
+from govlab.sources.ranged import RangedReader
+from govlab.sources.reader import DeadLetter, EndOfStream
 
-__all__ = ["KafkaRange", "read_again"]
+__all__ = ["KafkaRange"]
 
 log = logging.getLogger("govlab")
 BLOCK, MAX_WAITING, PATIENCE_S = 16_384, 200_000, 60.0
-_END = -(2**40)  # under _END - partition, a position holds the end offset of the stretch
+_END = -1 - 2**40  # under _END - partition, a position holds the end offset
 
 
 class KafkaRange(RangedReader):
@@ -54,7 +58,8 @@ class KafkaRange(RangedReader):
     order, look_ahead
         As of :class:`govlab.sources.ReplayReader`.
     slack : str, default "1h"
-        How far the time at which a record was written may be from the time of its event.
+        How far the time at which a record was written may be from the time of its event. Kafka finds records by the time of
+        writing only: samples of each partition are looked at, and where one is further from its event, all offsets are read.
     """
 
     sticky = True
@@ -79,10 +84,12 @@ class KafkaRange(RangedReader):
         self.bootstrap, self.client_name, self.access = bootstrap, client, access or Access()
         self.name = self.topics.pattern if isinstance(self.topics, re.Pattern) else ", ".join(self.topics)
         self._alone = isinstance(self.topics, list) and len(self.topics) == 1
+        self.left_out: dict[str, str] = {}
         lookup = Lookup(bootstrap, self.access)
         try:
-            self._cluster, found = lookup.cluster(), lookup.partitions(self.topics)
-            schema = schema or infer_messages(lookup.sample(found), self.name)
+            self._cluster, there = lookup.cluster(), lookup.topics(self.topics)
+            if schema is None:
+                schema, self.left_out = guessed(lookup, there.partitions, self.name, client, self.access)
         finally:
             lookup.close()
         ends = None if start == "earliest" else start, None if stop == "now" else stop
@@ -90,6 +97,9 @@ class KafkaRange(RangedReader):
         self._slack_us = duration_us(slack, "slack", zero=True)
         self._decoder = MessageDecoder(self.schema, format)
         self.tombstones = 0
+        self._gaps = Gaps(client, bootstrap, self.access)
+        self._changes = Changes(self._alone)
+        self._changes.meet(there, {})
         self._client: Client | None = None
         self._topics: dict[int, Topic] = {}
         self._stretch: dict[Topic, tuple[int, int]] = {}
@@ -104,33 +114,51 @@ class KafkaRange(RangedReader):
     def _partitions(self, position: Mapping[int, int]) -> dict[int, str]:
         lookup = Lookup(self.bootstrap, self.access)
         try:
-            topics = lookup.partitions(self.topics)
-            firsts, ends = lookup.ends(topics, first=True), lookup.ends(topics)
-            begin = firsts if self.start_us is None else lookup.at(topics, self.start_us - self._slack_us)
-            end = ends if self.stop_us is None else lookup.at(topics, self.stop_us + self._slack_us)
+            there = lookup.topics(self.topics)
+            self._changes = Changes(self._alone)
+            self._changes.meet(there, position)
+            topics = there.partitions
+            firsts, ends = lookup.firsts(topics), lookup.ends(topics)
+            rule = (self.start_us, self.stop_us), self._slack_us, self._decoder, self.client_name, self.access
+            stretches = {} if position else settled(lookup, topics, *rule)
         finally:
             lookup.close()
         self._topics = {number_of(topic, self._alone): topic for topic in topics}
+        self._changes.complete(position)
         self._stretch = {}
         for number, topic in self._topics.items():
-            stretch = position.get(-1 - number, begin[topic]), position.get(_END - number, end[topic])
-            if position and -1 - number not in position:
-                stretch = (0, 0)  # a partition that was not there when the stretch was settled
+            # a partition that was not there when the range was settled is none of it
+            rest = ends[topic] if -1 - number in position else 0
+            stretch = stretches.get(topic) or (position.get(-1 - number, 0), position.get(_END - number, rest))
             if stretch[0] < min(firsts[topic], stretch[1]):
                 raise SourceError(
                     f"{topic[0]}, partition {topic[1]}: the run began at offset {stretch[0]:,}, but the records before "
                     f"{firsts[topic]:,} are gone (retention?). Begin anew with another store."
                 )
+            if stretch[1] > ends[topic]:
+                raise gone(topic, stretch[1], firsts[topic], ends[topic])
             self._stretch[topic] = stretch
         self._at = {topic: first for topic, (first, last) in self._stretch.items() if last > first}
         self._waiting: dict[Topic, deque[Messages]] = {topic: deque() for topic in self._at}
         self._rewind: set[Topic] = set()
+        self._checked = False
         return {number: topic[0] for number, topic in self._topics.items()}
 
+    def read(self, max_rows: int) -> pd.DataFrame:
+        """Give the next rows; at the end, sees that the topics are still those that it began with."""
+        try:
+            return super().read(max_rows)
+        except EndOfStream:
+            if not self._checked:
+                self._changes.meet(self._gaps.asked().topics(self.topics), {})
+                self._checked = True
+            raise
+
     def position(self) -> dict[int, int]:
-        """Give the rows given of each partition, and what the stretch is."""
+        """Give the rows given of each partition, what the stretch is, and of which topics."""
         ends = {-1 - n: self._stretch[topic][0] for n, topic in self._topics.items()}
-        return super().position() | ends | {_END - n: self._stretch[topic][1] for n, topic in self._topics.items()}
+        ends |= {_END - n: self._stretch[topic][1] for n, topic in self._topics.items()}
+        return super().position() | ends | self._changes.position(self._topics.values())
 
     def _blocks(self, partition: int) -> Generator[Block, None, None]:
         topic = self._topics[partition]
@@ -179,9 +207,7 @@ class KafkaRange(RangedReader):
         """Give the next messages of a partition, about a block of them; those of others that come along wait."""
         end = self._stretch[topic][1]
         whole = self._fill(topic, BLOCK, end)
-        if not whole.offsets:
-            return None
-        return whole if whole.offsets[-1] < end else whole.before(end)
+        return whole.before(end) if whole.offsets else None
 
     def _fill(self, topic: Topic, rows: int, end: int) -> Messages:
         mine = self._waiting[topic]
@@ -192,12 +218,17 @@ class KafkaRange(RangedReader):
                 self._poll(topic)
                 if self._at[topic] > before:
                     patience = time.monotonic() + PATIENCE_S
-            except Exception as error:
+            except OutOfRangeError as error:
                 self._let_go()
-                if time.monotonic() > patience:
-                    raise SourceError(f"{self.name}: {type(error).__name__}: {error}") from error
+                self._gaps.bounds({one: at for one, at in self._at.items() if at < self._stretch[one][1]})
                 log.warning("%s: the client is made anew: %s", self.name, error)
-                time.sleep(0.5)
+            except UnansweredError as error:
+                self._again(error, patience)
+            except SourceError:
+                self._let_go()
+                raise
+            except Exception as error:
+                self._again(error, patience)
             if time.monotonic() > patience:
                 raise SourceError(
                     f"{topic[0]}, partition {topic[1]}: nothing came for {PATIENCE_S:g} s after offset {self._at[topic]:,}, of "
@@ -206,6 +237,14 @@ class KafkaRange(RangedReader):
         whole = Messages.joined(list(mine)) if mine else Messages()
         mine.clear()
         return whole
+
+    def _again(self, error: Exception, patience: float) -> None:
+        """Let go of a client that failed, to make another, as long as there is patience."""
+        self._let_go()
+        if time.monotonic() > patience:
+            raise SourceError(f"{self.name}: {type(error).__name__}: {error}") from error
+        log.warning("%s: the client is made anew: %s", self.name, error)
+        time.sleep(0.5)
 
     def _poll(self, topic: Topic) -> None:
         if self._client is None:
@@ -218,17 +257,24 @@ class KafkaRange(RangedReader):
             self._rewind.discard(topic)
         fetched = self._client.poll(BLOCK, 0.2)
         for other, messages in fetched.items():
-            if other in self._rewind or messages.offsets[0] < self._at[other]:
-                continue  # from before a seek
-            if self._at[other] >= self._stretch[other][1]:
+            if other in self._rewind or self._at[other] >= self._stretch[other][1]:
                 continue
             if other != topic and sum(len(part.offsets) for part in self._waiting[other]) > MAX_WAITING:
                 self._rewind.add(other)  # it is far ahead: fetched again when its turn comes
                 continue
-            self._waiting[other].append(messages)
-            self._at[other] = messages.offsets[-1] + 1
+            messages = messages.since(self._at[other])  # what is before it is from before a seek
+            gap = first_gap(messages, self._at[other]) if messages.offsets else None
+            if gap is not None and not self._gaps.innocent(other, *gap):
+                self._rewind.add(other)
+                messages = messages.before(gap[1])
+            if messages.offsets:
+                self._waiting[other].append(messages)
+                self._at[other] = messages.offsets[-1] + 1
         if topic not in fetched and (at := self._client.position(topic)) is not None and at > self._at[topic]:
-            self._at[topic] = at  # markers of transactions, or what compaction took
+            if self._gaps.innocent(topic, self._at[topic], at):
+                self._at[topic] = at  # markers of transactions, or what compaction took
+            else:
+                self._rewind.add(topic)
 
     def _let_go(self) -> None:
         client, self._client = self._client, None
@@ -244,38 +290,10 @@ class KafkaRange(RangedReader):
 
     def fetch(self, evidence: str) -> pd.DataFrame:
         """Read again the rows of an alert's evidence, ``partition:first-last`` ranges."""
-        return read_again(self.topics, self._alone, self.bootstrap, self.access, self._decoder, evidence)
+        return read_again(self, self._changes, self._decoder, evidence)
 
     def close(self) -> None:
         """Let go of what waits and of the connection."""
         super().close()
         self._let_go()
-
-
-def read_again(
-    topics: list[str] | re.Pattern[str], alone: bool, bootstrap: str, access: Access, decoder: MessageDecoder, evidence: str
-) -> pd.DataFrame:
-    """Read the rows at ``partition:first-last`` ranges."""
-    lookup = Lookup(bootstrap, access)
-    try:
-        known = {number_of(topic, alone): topic for topic in lookup.partitions(topics)}
-    finally:
-        lookup.close()
-    client = CLIENTS["kafka-python"](bootstrap, access, None, bool(decoder.envelope), lambda topics: {})
-    parts = [frames.empty()]
-    try:
-        for number, first, last in spans_of(evidence):
-            if number not in known:
-                raise SourceError(f"evidence {evidence!r}: there is no partition {number}.")
-            client.assign({known[number]: first})
-            at, end = first, time.monotonic() + PATIENCE_S
-            while at <= last and time.monotonic() < end:
-                messages = client.poll(BLOCK, 0.2).get(known[number])
-                if messages is None:
-                    at = max(at, client.position(known[number]) or 0)
-                    continue
-                at = messages.offsets[-1] + 1
-                parts.append(decoder.block(messages.before(last + 1).without_tombstones()[0], number)[0])
-    finally:
-        client.close()
-    return frames.concat(parts)
+        self._gaps.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -61,6 +61,11 @@ class Messages:
         """Give the messages before an offset."""
         return self if not self.offsets or self.offsets[-1] < offset else self.some(range(bisect_left(self.offsets, offset)))
 
+    def since(self, offset: int) -> Messages:
+        """Give the messages at an offset and after it."""
+        n = len(self.offsets)
+        return self if not n or self.offsets[0] >= offset else self.some(range(bisect_left(self.offsets, offset), n))
+
     def without_tombstones(self) -> tuple[Messages, int]:
         """Leave out the messages without a body; gives how many there were."""
         kept = [i for i, body in enumerate(self.bodies) if body is not None]
@@ -81,7 +86,8 @@ class MessageDecoder:
     """Reads messages: JSON (one object each), ndjson (one object a line), or Arrow IPC streams.
 
     A field of the schema that is called ``message_key``, ``message_time`` (type ``epoch_ms``), ``message_headers`` (JSON
-    text) or ``message_topic`` is taken from the message's envelope, not from its body. A message that cannot be read, or
+    text; a header that stands there more than once has a list of its values) or ``message_topic`` is taken from the
+    message's envelope, not from its body. A message that cannot be read, or
     the lines of it that cannot, are bad records with its offset. Nothing is ever unpickled.
 
     Parameters
@@ -169,7 +175,7 @@ class MessageDecoder:
             elif name == "message_key":
                 columns[name] = [_text(messages.keys[i]) for i in rows]
             else:
-                columns[name] = [json.dumps({k: _text(v) for k, v in dict(messages.headers[i] or {}).items()}) for i in rows]
+                columns[name] = [_headers(messages.headers[i]) for i in rows]
         return columns
 
     def _arrow(self, messages: Messages, partition: int) -> tuple[pd.DataFrame, list[Bad]]:
@@ -202,6 +208,14 @@ class MessageDecoder:
         kind = self.schema.arrow_type(name)
         # a number that counts from 1970 is told apart from a time by its unit, which the schema names
         return pa.int64() if pa.types.is_timestamp(kind) and self.schema.epoch(name) else kind
+
+
+def _headers(headers: Any) -> str:
+    """Write headers as JSON: a name that stands there more than once has a list of its values, in their order."""
+    values: dict[str, list[str | None]] = {}
+    for name, value in headers.items() if isinstance(headers, Mapping) else headers or ():
+        values.setdefault(name, []).append(_text(value))
+    return json.dumps({name: of[0] if len(of) == 1 else of for name, of in values.items()})
 
 
 def _text(value: Any) -> str | None:

@@ -52,6 +52,10 @@ class Reader(abc.ABC):
     """Gives event frames, from one thread at a time.
 
     A subclass says in its docstring what delivery it guarantees, in which order rows come, and what a bad record does.
+
+    No answer rests on silence or speed: ends, lag and positions are asked of the origin, and a time-out is an error, never data.
+    Whatever makes the next record another than the expected one is an error that names both, unless the origin itself explains
+    the gap. A live reader that does not read all there is says so in ``trouble``.
     """
 
     name: str = "reader"
@@ -108,7 +112,10 @@ class Reader(abc.ABC):
         return {}
 
     def trouble(self) -> tuple[str, str] | None:
-        """Tell what keeps a live reader from reading: (``"reconnecting"`` or ``"stalled"``, why); None when all is well."""
+        """Say what keeps a live reader from reading all there is: a state and why; None when all is well.
+
+        The states: ``"reconnecting"``, ``"stalled"``, ``"waiting"`` (for others), ``"sharing"`` (with others of this process).
+        """
         return None
 
     def take_dead_letters(self) -> list[DeadLetter]:

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from queues import SCHEMA, bodies, drain, events, fill, name, same, send, settle, topic
+from queues import SCHEMA, bodies, drain, events, fill, name, offsets, same, send, settle, topic
 
 import govlab as gl
 from govlab import frames
@@ -106,7 +106,7 @@ def test_what_cannot_be_read_is_a_dead_letter_and_what_was_deleted_is_counted(ka
     letters = settle(reader, reader.take_dead_letters(), 3)
     assert [1, 3, 5, 6] == rows["offset"].tolist()
     assert [(made, 0, 0), (made, 0, 4), (made, 0, 8)] == [(one.source, one.partition, one.offset) for one in letters]
-    assert (2, {0: 9}) == (reader.tombstones, reader.position())
+    assert (2, {0: 9}) == (reader.tombstones, offsets(reader))
     again, still = reader.redrive([(letters[0], good[0]), (letters[1], b"??")])
     assert ([0], [4]) == (again["offset"].tolist(), [one.offset for one in still])
     reader.close()
@@ -159,7 +159,7 @@ def test_a_group_goes_on_where_it_committed_and_commits_only_what_it_is_told(kaf
     first.close()
     second = live(kafka_server, filled, group=group)
     assert 2_000 == len(drain(second, 2_000))
-    assert sum(second.position().values()) == 3_000
+    assert sum(offsets(second).values()) == 3_000
     second.close()
 
 
@@ -270,5 +270,5 @@ def test_a_partition_that_stands_still_is_reported_and_read_again(kafka_server, 
     assert "partition 1: 15 records wait" in reader.last_error
     while reader.trouble() is not None:
         reader.read(1)
-    assert {0: 20, 1: 20} == reader.position()
+    assert {0: 20, 1: 20} == offsets(reader)
     reader.close()

@@ -191,9 +191,9 @@ def _ticks(reader: Reader, max_rows: int) -> int:
         reader.open()
         position = reader.position()
         reader.close()
-        # beside the rows given, a stretch keeps where it begins and ends
+        # beside the rows given, a stretch keeps where it begins and ends, and which topic it is of
         ends = sorted(position.items())
-        rows = sum(abs(v) for k, v in ends if k < 0)
+        rows = sum(abs(v) for k, v in ends if -(2**41) <= k < 0)
     return 1 + math.ceil(rows / max_rows)
 
 
