@@ -168,7 +168,7 @@ class Pipeline(Step):
 
     def thresholds(self) -> dict[str, float]:
         """Give the score from which on a row alerts now, for each step that has one."""
-        return {step.name: limit for step in self.steps if (limit := step.threshold()) is not None}
+        return {step.name: limit for step in self.steps if (limit := step.alerts_from()) is not None}
 
     def _failure(self, i: int, taken: pd.DataFrame, error: Exception) -> StepError:
         where = f"step {i + 1} of {len(self.steps)}, {self.steps[i].name},"

@@ -100,7 +100,7 @@ class Step(abc.ABC):
         """Count the rows taken that are still held."""
         return 0
 
-    def threshold(self) -> float | None:
+    def alerts_from(self) -> float | None:
         """Give the score from which on a row alerts now; None where there is none, or not yet."""
         return None
 

@@ -197,7 +197,7 @@ class Budget(Step):
         self._past, self._quiet = Past(), Quiet(self._cooldown_us)
         self._spent: dict[int, int] = {}  # alerts of each of the last days
 
-    def threshold(self) -> float | None:
+    def alerts_from(self) -> float | None:
         """Give the score from which on a row alerts now; None while too little of the past was seen."""
         first, newest, _, n, _ = self._state.tolist()
         elapsed = min(newest - first, self._memory_us)

@@ -65,7 +65,7 @@ class Threshold(Step):
         """Forget all scores."""
         self._past = Past()
 
-    def threshold(self) -> float | None:
+    def alerts_from(self) -> float | None:
         """Give the score from which on a row alerts; None where it goes by ``p``."""
         return None if self.above is None else float(self.above)
 

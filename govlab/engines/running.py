@@ -180,7 +180,7 @@ def _journal(store: Any, sources: tuple[Source, ...], nodes: list[Through], ever
     endings = []
     try:
         _whole(journal, sources, nodes)
-        if not any(source.events for source in sources):
+        if not any(source.events or source._torn for source in sources):
             for source in sources:
                 if not source.reader.waits:
                     source.open()  # with fresh pipelines: a mark of the beginning, to which one can seek
