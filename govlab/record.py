@@ -25,8 +25,6 @@ from govlab.sources.reader import DeadLetter, EndOfStream, Reader
 
 __all__ = ["record", "run"]
 
-QUIET_S = 1.0
-
 
 def record(
     reader: Reader,
@@ -111,7 +109,7 @@ class _Waiting:
     def __init__(self, folder: Folder, every_s: float, every_rows: int) -> None:
         self.folder, self.every_s, self.every_rows = folder, every_s, every_rows
         self.full = False  # the row at which to stop has come
-        self.came, self.came_s = 0, time.monotonic()
+        self.came = 0
         self._event_time = ""
         self._clear()
 
@@ -141,7 +139,7 @@ class _Waiting:
         self.came = len(rows)
         if self.came:
             self.parts.append(rows)
-            self.rows, self.came_s = self.rows + self.came, time.monotonic()
+            self.rows += self.came
             self._event_time = f"{rows[TIME].iloc[-1]:%Y-%m-%d %H:%M:%S}"
         elif not reader.waits:
             time.sleep(0.02)
@@ -153,8 +151,9 @@ class _Waiting:
         return f"{trouble[0]}: {trouble[1]}" if trouble else self._event_time
 
     def quiet(self, reader: Reader) -> bool:
-        """Tell whether nothing waits to be read, as far as that is known, and nothing has come for a while."""
-        return not any(reader.lag().values()) and not reader.trouble() and time.monotonic() - self.came_s > QUIET_S
+        """Tell whether nothing waits to be read, as the origin says that was asked; where it cannot say, nobody knows."""
+        lag = reader.lag()
+        return bool(lag) and not any(lag.values()) and not reader.trouble()
 
     def write(self, reader: Reader, finished: bool) -> None:
         """Write it, and tell the origin."""

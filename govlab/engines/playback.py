@@ -52,7 +52,7 @@ class Source(Feed):
     ----------
     state : str
         ``"idle"``, ``"running"``, ``"paused"``, ``"failed"`` (then ``error`` says why) or ``"finished"``; while it runs but
-        cannot read, ``"reconnecting"`` or ``"stalled"``.
+        cannot read, ``"reconnecting"``, ``"stalled"``, ``"waiting"`` or ``"sharing"``, see :meth:`govlab.sources.Reader.trouble`.
     dead : Stream
         Records that could not be read, as frames.
     rewound : Stream
