@@ -17,7 +17,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from govlab import frames
-from govlab.addresses import Address, access_of, reader_of
+from govlab.addresses import Address, access_of, queue_reader
 from govlab.errors import ArgumentError
 from govlab.frames import TIME, Schema, duration_us, instant_us, time_us
 from govlab.recording import Folder, Recording, locked
@@ -184,7 +184,7 @@ def run(options: argparse.Namespace) -> int:
     schema = None if options.schema is None else _schema(options.schema)
     if schema is None and there is not None and there.schema is not None:
         schema = Schema(**there.schema)  # that with which it began
-    reader = reader_of(
+    reader = queue_reader(
         address, access_of(options, address), schema=schema, format=options.format, start=options.start,
         group=options.group, client=options.client,
     )  # fmt: skip

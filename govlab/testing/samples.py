@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from govlab.frames import event_frame, from_us
+from govlab.sources.frames import whole
 
 START_US = 1_772_409_600_000_000  # 2026-03-02T00:00:00Z, a Monday
 
@@ -59,3 +62,8 @@ def sample_events(rows: int = 400, seed: int = 0, entities: int = 12, span_s: fl
     # an id that came before may as well be that of a label
     frame["label"] = np.where(again, (rng.random(rows) < 0.3).astype("float64"), np.nan)
     return event_frame(frame)
+
+
+def sampled(frame: Any) -> pd.DataFrame:
+    """Give what a check is to run on: an event frame as it is, the events of another source, or without one the samples."""
+    return sample_events() if frame is None else frame if isinstance(frame, pd.DataFrame) else whole(frame)

@@ -6,16 +6,18 @@ import itertools
 import json
 import pickle
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from govlab import frames
+from govlab.arguments import fitting
 from govlab.errors import CheckError, SchemaError, StepError
 from govlab.pipeline import Pipeline
 from govlab.sharded import Sharded
 from govlab.step import Detector, Step
-from govlab.testing.samples import sample_events
+from govlab.testing.samples import sample_events, sampled
 
 FAR_US = 4_070_908_800_000_000  # 2099-01-01
 Given = tuple[pd.DataFrame, dict[str, pd.DataFrame]]
@@ -62,7 +64,8 @@ def same(step: Step, expected: Given, actual: Given, what: str) -> None:
         raise CheckError(f"{step.name}: {what} changes what comes out: {error}") from error
 
 
-def check_step(step: Step, frame: pd.DataFrame | None = None, seed: int = 0, cuts: Sequence[int] | None = None) -> None:
+@fitting
+def check_step(step: Step, frame: Any = None, seed: int = 0, cuts: Sequence[int] | None = None) -> None:
     """Check the contract of a step on a frame.
 
     Checked: what comes out does not depend on the cuts (single rows, random cuts, all at once), nor on being pickled and
@@ -74,8 +77,8 @@ def check_step(step: Step, frame: pd.DataFrame | None = None, seed: int = 0, cut
     ----------
     step : Step
         With small bounds (``max_entities``), so that the bounds are reached.
-    frame : DataFrame, optional
-        By default :func:`sample_events`.
+    frame : DataFrame or source, optional
+        An event frame, or what :func:`govlab.sources.frames.reader_of` takes; by default :func:`sample_events`.
     seed : int
         For the random cuts.
     cuts : list of int, optional
@@ -86,7 +89,7 @@ def check_step(step: Step, frame: pd.DataFrame | None = None, seed: int = 0, cut
     CheckError
         Says which rule was broken.
     """
-    frame = sample_events() if frame is None else frame
+    frame = sampled(frame)
     rng = np.random.default_rng(seed)
     before = frame.copy(deep=True)
     whole = play(step, frame)
@@ -193,7 +196,8 @@ def _with(frame: pd.DataFrame, columns: Sequence[str], wild: float) -> pd.DataFr
     return frame.assign(**{c: frame[c].astype("float64").where(frame.index != len(frame) // 4, wild) for c in columns})
 
 
-def check_detector(detector: Detector, frame: pd.DataFrame | None = None, seed: int = 0) -> None:
+@fitting
+def check_detector(detector: Detector, frame: Any = None, seed: int = 0) -> None:
     """Check the contract of a detector: that of a step, and that its score is one.
 
     Checked besides: rows are given on whole with a float64 ``score``; NaN until warm; no infinite score, also for a constant
@@ -204,8 +208,8 @@ def check_detector(detector: Detector, frame: pd.DataFrame | None = None, seed: 
     CheckError
         Says which rule was broken.
     """
+    frame = sampled(frame)
     check_step(detector, frame, seed)
-    frame = sample_events() if frame is None else frame
     rows, _ = play(detector, frame)
     if len(rows) != len(frame) or rows["score"].dtype != "float64":
         raise CheckError(f"{detector.name}: must give on every row, with a float64 score.")
