@@ -227,7 +227,7 @@ class Pipeline(Step):
         Parameters
         ----------
         source : path, table, iterable of them, Reader or Source
-            What to run over, as of :func:`govlab.sources.frames.reader_of`.
+            What to run over, as of :func:`govlab.sources.reader_of`.
         **options
             As of :meth:`govlab.engines.local.Local.run`.
         """

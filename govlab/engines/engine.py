@@ -25,7 +25,7 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def run(self, pipeline: Step, source: Any, **options: Any) -> Result:
-        """Run over what :func:`govlab.sources.frames.reader_of` takes; the same rows give the same result on every engine."""
+        """Run over what :func:`govlab.sources.reader_of` takes; the same rows give the same result on every engine."""
 
 
 class Carrier:

@@ -26,7 +26,7 @@ def as_sources(given: tuple[Any, ...], made: ExitStack) -> tuple[Source, ...]:
     for one in given:
         if isinstance(one, Step):
             raise ArgumentError(
-                f"run: a {type(one).__name__} is no source; watch.run(source) runs a pipeline, or source.through(watch) puts it "
+                f"run: {type(one).__name__} is no source: watch.run(source) runs a pipeline, or source.through(watch) puts it "
                 "below a source, and then gl.run(source) runs it."
             )
     if len(set(map(id, given))) < len(given):

@@ -53,7 +53,7 @@ class Local(Engine):
         pipeline : Step
             A pipeline or a step; a fresh copy is run.
         source : path, table, iterable of them, Reader or Source
-            What to run over, as of :func:`govlab.sources.frames.reader_of`: files by their paths, tables at hand (pandas, polars,
+            What to run over, as of :func:`govlab.sources.reader_of`: files by their paths, tables at hand (pandas, polars,
             pyarrow), a reader, or the events of a source such as ``gl.from_replay(...)`` from their start; the source itself
             is not moved.
         max_rows : int

@@ -46,7 +46,7 @@ def run(
     ----------
     *sources : Source
         Several are merged on one clock: rows go by the clock's time, ties by the order of the sources. What is no source yet
-        (a path, a table, a reader, see :func:`govlab.sources.frames.reader_of`) is made one. Nothing is below it, so no
+        (a path, a table, a reader, see :func:`govlab.sources.reader_of`) is made one. Nothing is below it, so no
         pipeline runs on it: its events are read to the end, and the summary says how many there are and what cannot be read.
     until : str or Timestamp, optional
         Hold before the first event at or after this time; run again to go on.

@@ -26,7 +26,7 @@ __all__ = ["Outlet", "Source", "Streams", "Through", "from_reader", "from_replay
 
 @fitting
 def from_reader(reader: Any, speed: float | None = None, max_rows: int = 16_384, clock: Clock | None = None) -> Source:
-    """Make a streamz source of any reader, or of whatever :func:`govlab.sources.frames.reader_of` makes one of.
+    """Make a streamz source of any reader, or of whatever :func:`govlab.sources.reader_of` makes one of.
 
     The other parameters are those of :class:`govlab.engines.playback.Source`.
     """

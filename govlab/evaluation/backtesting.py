@@ -46,7 +46,7 @@ def backtest(
     pipeline : Pipeline or Step
         A fresh copy runs. One that ends with scores gets ``gl.alerts.Budget(per_day)``, whose threshold comes from the past.
     source : path, table, list of them, Reader or Source
-        The events, as of :func:`govlab.sources.frames.reader_of`. They are read more than once, so they must have an end, and
+        The events, as of :func:`govlab.sources.reader_of`. They are read more than once, so they must have an end, and
         a generator is refused; a source such as ``gl.from_replay(...)`` stays where it is.
     labels : DataFrame or Labels
         Incidents (``start``, ``end``, optionally ``incident_id``, ``entities`` or ``entity``, ``known_at``), or verdicts on

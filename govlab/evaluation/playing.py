@@ -63,7 +63,7 @@ class Played:
 
 
 def history_of(source: Any) -> Reader:
-    """Make a reader that can be read from the start more than once, of whatever :func:`govlab.sources.frames.reader_of` takes."""
+    """Make a reader that can be read from the start more than once, of whatever :func:`govlab.sources.reader_of` takes."""
     reader = reader_of(source)
     if isinstance(reader, FrameReader) and reader.once:
         raise ArgumentError(
@@ -73,7 +73,7 @@ def history_of(source: Any) -> Reader:
 
 
 def events_of(source: Any, max_rows: int = 16_384) -> Iterator[pd.DataFrame]:
-    """Give the frames of a source that ends, from its start: of whatever :func:`govlab.sources.frames.reader_of` takes."""
+    """Give the frames of a source that ends, from its start: of whatever :func:`govlab.sources.reader_of` takes."""
     reader = reader_of(source)
     reader.open(None)
     try:

@@ -70,7 +70,7 @@ def reader_of(source: Any) -> Reader:
     >>> reader_of([{"time": "2026-03-02"}])
     Traceback (most recent call last):
     ...
-    govlab.errors.ArgumentError: cannot read events from a list that holds a dict: give a path, ...
+    govlab.errors.ArgumentError: list of dict cannot be read as events: give a path, ...
     """
     if isinstance(source, Reader):
         return source
@@ -82,18 +82,18 @@ def reader_of(source: Any) -> Reader:
         return played.another()
     if isinstance(source, Mapping):
         raise ArgumentError(
-            f"cannot read events from a {_kind(source)}: make a table of it with gl.event_frame(...), or give {ACCEPTED}."
+            f"{_kind(source)} cannot be read as events: make a table of it with gl.event_frame(...), or give {ACCEPTED}."
         )
     if isinstance(source, Collection) and not isinstance(source, bytes | bytearray | memoryview):
         if len(source) and all(map(_is_path, source)):
             return _files(*source)
         for one in source:
             if not _is_table(one):
-                raise ArgumentError(f"cannot read events from a {_kind(source)} that holds a {_kind(one)}: give {ACCEPTED}.")
+                raise ArgumentError(f"{_kind(source)} of {_kind(one)} cannot be read as events: give {ACCEPTED}.")
         return FrameReader(source)
     if isinstance(source, Iterable) and not isinstance(source, bytes | bytearray | memoryview):
         return FrameReader(source)
-    raise ArgumentError(f"cannot read events from a {_kind(source)}: give {ACCEPTED}.")
+    raise ArgumentError(f"{_kind(source)} cannot be read as events: give {ACCEPTED}.")
 
 
 def whole(source: Any, max_rows: int = 16_384) -> pd.DataFrame:
@@ -134,7 +134,7 @@ def _is_table(thing: Any) -> bool:
 
 
 def _kind(thing: Any) -> str:
-    return type(thing).__name__
+    return f"the class {thing.__name__}" if isinstance(thing, type) else type(thing).__name__
 
 
 def _files(*paths: Any) -> Reader:
@@ -151,11 +151,13 @@ def _frame(table: Any) -> pd.DataFrame:
     if isinstance(table, pd.DataFrame):
         return table
     if not _is_table(table):
-        raise ArgumentError(f"the frames of a source hold a {_kind(table)}; expected tables only (pandas, polars or pyarrow).")
+        raise ArgumentError(
+            f"an iterable gives {_kind(table)}, which is no table (pandas, polars or pyarrow); several paths are given as a list."
+        )
     try:
         rows = pa.RecordBatchReader.from_stream(table).read_all()
     except (pa.ArrowException, TypeError, ValueError) as error:
-        raise ArgumentError(f"a {_kind(table)} is no table with columns ({error}); give {ACCEPTED}.") from error
+        raise ArgumentError(f"{_kind(table)} has no columns ({error}): give {ACCEPTED}.") from error
     columns = [
         column.to_pandas(types_mapper=_MASKED.get if column.null_count else None, ignore_metadata=True) for column in rows.columns
     ]

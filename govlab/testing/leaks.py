@@ -42,7 +42,7 @@ def leak_check(
     step : Step or callable
         A step or a pipeline; with ``labels``, what makes one of a table of labels.
     frame : DataFrame or source, optional
-        An event frame, or what :func:`govlab.sources.frames.reader_of` takes; by default :func:`sample_events`.
+        An event frame, or what :func:`govlab.sources.reader_of` takes; by default :func:`sample_events`.
     seed : int
         For the moments and the shuffling.
     labels : DataFrame, optional

@@ -78,7 +78,7 @@ def check_step(step: Step, frame: Any = None, seed: int = 0, cuts: Sequence[int]
     step : Step
         With small bounds (``max_entities``), so that the bounds are reached.
     frame : DataFrame or source, optional
-        An event frame, or what :func:`govlab.sources.frames.reader_of` takes; by default :func:`sample_events`.
+        An event frame, or what :func:`govlab.sources.reader_of` takes; by default :func:`sample_events`.
     seed : int
         For the random cuts.
     cuts : list of int, optional

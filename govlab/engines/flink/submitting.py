@@ -62,7 +62,7 @@ def submit(
     pipeline : Pipeline or Step
         What runs. Steps in :class:`govlab.Sharded` are spread over the cluster; all else runs in one task each before and after.
     source : path, table, iterable of them, Reader or Source
-        As of :func:`govlab.sources.frames.reader_of`: files, a range of a topic, or a live topic (without a group: the positions
+        As of :func:`govlab.sources.reader_of`: files, a range of a topic, or a live topic (without a group: the positions
         are in Flink's checkpoints), which all tasks must reach under the same name; tables at hand are written into the folder.
     into : str, list of str, optional
         Where alerts go besides the files of the job: the path of a SQLite store, ``kafka://host:port/topic``.
