@@ -180,16 +180,16 @@ def test_a_reader_names_the_nearest_argument_before_it_asks_a_server(name):
 
 
 def test_options_that_a_function_hands_on_are_named_where_they_are_taken():
-    with pytest.raises(CallError, match="run has no argument 'max_row'. Did you mean 'max_rows'?"):
+    with pytest.raises(CallError, match=r"run has no argument 'max_row'\. Did you mean 'max_rows'\?"):
         gl.Pipeline(gl.detectors.Always()).run(sample_events(3), max_row=2)
-    with pytest.raises(CallError, match="Pipeline has no argument 'ahed'. Did you mean 'ahead'?"):
+    with pytest.raises(CallError, match=r"Pipeline has no argument 'ahed'\. Did you mean 'ahead'\?"):
         gl.Pipeline(gl.detectors.Always(), ahed="1h")
 
 
 def test_an_argument_that_is_missing_or_given_twice_is_named_with_all():
-    with pytest.raises(CallError, match="backtest: missing a required argument: 'labels'. There are: pipeline, source, labels"):
+    with pytest.raises(CallError, match=r"backtest: missing a required argument: 'labels'\. There are: pipeline, source, labels"):
         gl.backtest(gl.detectors.Always(), sample_events(3))
-    with pytest.raises(CallError, match="EwmaZ: multiple values for argument 'column'. There are: column, by"):
+    with pytest.raises(CallError, match=r"EwmaZ: multiple values for argument 'column'\. There are: column, by"):
         gl.detectors.EwmaZ("value", column="count")
 
 

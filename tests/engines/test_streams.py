@@ -236,8 +236,8 @@ def test_what_is_no_source_yet_is_read_by_run_and_the_summary_counts_it(tmp_path
     events().drop(columns=["partition", "offset"]).to_json(path, orient="records", lines=True, date_format="iso", date_unit="us")
     with path.open("a") as file:
         file.write("no record\n")
-    for given in (path, str(path), gl.sources.ReplayReader(path)):
-        done = gl.run(given, progress=False)
+    for what in (path, str(path), gl.sources.ReplayReader(path)):
+        done = gl.run(what, progress=False)
         assert ("finished", 100, 0, 1) == (done.state, done.events, done.rows, done.dead_letters)
     source = gl.from_replay(path)
     assert ("finished", 200) == (gl.run(source, events(), progress=False).state, gl.run(path, events(), progress=False).events)

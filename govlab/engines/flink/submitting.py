@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import numpy as np
 import pyarrow.parquet as pq
 
 from govlab import frames
@@ -27,6 +28,7 @@ from govlab.engines.flink.travel import absolute, pack_reader, pack_step
 from govlab.engines.playback import Source
 from govlab.errors import ArgumentError, GovlabError, ServiceError
 from govlab.pipeline import Pipeline, Result
+from govlab.schema import Schema
 from govlab.services import flink_environment
 from govlab.sources.files import format_of
 from govlab.sources.frames import FrameReader, reader_of, whole
@@ -177,8 +179,14 @@ def travelling(source: Any, place: Path, max_rows: int) -> Reader:
     if not isinstance(reader, FrameReader):
         return reader
     path = place / "source.parquet"
-    whole(reader).drop(columns=list(frames.POSITION)).to_parquet(path, index=False, row_group_size=max_rows)
-    return ReplayReader(path, order="arrival")
+    rows = whole(reader).drop(columns=list(frames.POSITION))
+    rows.to_parquet(path, index=False, row_group_size=max_rows)
+    written = ReplayReader(path, order="arrival")
+    # a guess makes text of whole numbers that a float64 cannot hold; here they are known to be numbers
+    known = written.schema.recipe()
+    kinds = {name: "int64" if isinstance(kind, np.dtype) else "int64?" for name, kind in rows.dtypes.items() if kind.kind == "i"}
+    fields = known["fields"] | {name: kind for name, kind in kinds.items() if name in known["fields"]}
+    return written if fields == known["fields"] else ReplayReader(path, Schema(**known | {"fields": fields}), order="arrival")
 
 
 def _ticks(reader: Reader, max_rows: int) -> int:
