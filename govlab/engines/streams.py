@@ -25,7 +25,7 @@ __all__ = ["Outlet", "Source", "Streams", "Through", "from_reader", "from_replay
 
 
 @fitting
-def from_reader(reader: Any, speed: float | None = None, max_rows: int = 16_384, clock: Clock | None = None) -> Source:
+def from_reader(reader: Any, speed: float | None = None, max_rows: int = 65_536, clock: Clock | None = None) -> Source:
     """Make a streamz source of any reader, or of whatever :func:`govlab.sources.reader_of` makes one of.
 
     The other parameters are those of :class:`govlab.engines.playback.Source`.
@@ -41,7 +41,7 @@ def from_replay(
     speed: float | None = None,
     start: Any = None,
     stop: Any = None,
-    max_rows: int = 16_384,
+    max_rows: int = 65_536,
     look_ahead: int = 65_536,
     clock: Clock | None = None,
 ) -> Source:
@@ -93,7 +93,7 @@ class Streams(Engine):
         source: Any,
         *,
         speed: float | None = None,
-        max_rows: int = 16_384,
+        max_rows: int = 65_536,
         clock: Clock | None = None,
         store: Any = None,
     ) -> Result:  # type: ignore[override]
