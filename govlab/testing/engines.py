@@ -48,9 +48,18 @@ class Letters(FrameReader):
 
     name = "letters"
 
-    def __init__(self, frame: pd.DataFrame, bad: tuple[int, ...] = (), breaks_at: int | None = None) -> None:
+    wants_commit = True  # so that it is saved, and committed, after each frame
+
+    def __init__(
+        self,
+        frame: pd.DataFrame,
+        bad: tuple[int, ...] = (),
+        breaks_at: int | None = None,
+        stored: Callable[[], dict[int, int]] | None = None,
+    ) -> None:
         super().__init__(frame)
-        self.bad, self.breaks_at, self._taken = bad, breaks_at, 0
+        self.bad, self.breaks_at, self.stored, self._taken = bad, breaks_at, stored, 0
+        self.committed: list[dict[int, int]] = []
 
     def open(self, position: Mapping[int, int] | None = None) -> None:
         """Begin, after the number of rows that a position says were given."""
@@ -64,6 +73,12 @@ class Letters(FrameReader):
                 raise SourceError("broken off")
             max_rows = min(max_rows, self.breaks_at - self._given)
         return super().read(max_rows)
+
+    def commit(self, position: Mapping[int, int]) -> None:
+        """See that the store is there already."""
+        self.committed.append(dict(position))
+        if self.stored is not None and self.stored() != dict(position):
+            raise CheckError(f"broken: commit follows the store: {dict(position)} was committed, and stored was {self.stored()}.")
 
     def take_dead_letters(self) -> list[DeadLetter]:
         """Hand over those before the rows given since the last call."""
@@ -89,8 +104,8 @@ def check_engine(run: Run, max_rows: tuple[int, ...] = (1, 97, 100_000)) -> None
 
     Checked, against the pipeline's own ``process`` on all rows at once: the rows, the sides, the summary and its fingerprint,
     whatever the frames; a step that fails ends the run with a StepError that names the step and its rows; a source that fails
-    ends it with its own error; dead letters are counted and stored; a run that broke off goes on from the store and tells
-    each alert once; a finished run stays finished.
+    ends it with its own error; dead letters are counted and stored; a reader that wants a commit gets one, after the store has
+    the position; a run that broke off goes on from the store and gives each alert once; a finished run stays finished.
 
     Parameters
     ----------
@@ -185,9 +200,12 @@ def _fails(run: Run, frame: pd.DataFrame) -> None:
 def _resumes(run: Run, frame: pd.DataFrame, bad: tuple[int, ...], expected: Result, path: Path) -> None:
     """Break a run off at several rows, and go on each time."""
     for at in (0, 1, 120, 397):
+        reader = Letters(frame, bad, at, lambda: _stored(path))
         try:
-            run(watched(), Letters(frame, bad, at), max_rows=50, store=path)
+            run(watched(), reader, max_rows=50, store=path)
         except SourceError:
+            if at > 1 and not reader.committed:
+                raise CheckError("broken: a reader that wants a commit gets one.") from None
             continue
         raise CheckError("broken: a source that fails ends the run with an error, and is not taken for its end.")
     for what in ("after it broke off four times", "a finished run stays finished"):
@@ -199,6 +217,14 @@ def _resumes(run: Run, frame: pd.DataFrame, bad: tuple[int, ...], expected: Resu
         _equal(_sorted(expected.rows), _sorted(alerts), f"the alerts in the store ({what})")
         if letters["offset"].tolist() != list(bad):
             raise CheckError(f"broken: each dead letter is stored once ({what}): {letters['offset'].tolist()}, not {list(bad)}.")
+
+
+def _stored(path: Path) -> dict[int, int]:
+    """Give the position in a store that holds one run."""
+    store = Sqlite(path)
+    snapshots = [store.snapshot(one) for one in store.runs()]
+    store.close()
+    return {key: n for snapshot in snapshots if snapshot is not None for at in snapshot.positions.values() for key, n in at.items()}
 
 
 def _mended(run: Run, frame: pd.DataFrame, path: Path) -> None:

@@ -142,7 +142,7 @@ class _Live:
         return frames.concat(parts)
 
     def count(self, reader: Reader, rows: pd.DataFrame) -> None:
-        self.got.update(rows["event_id"].tolist())
+        self.got.update(rows["event_id"].tolist() if len(rows) else [])
         self.letters += reader.take_dead_letters()
         if twice := [one for one, n in self.got.items() if n > 1]:
             raise CheckError(f"{reader.name}: rows come twice, such as {twice[:3]}.")
