@@ -202,6 +202,7 @@ class _Live:
 
     def counts(self) -> None:
         """Ask for the lag before rows are read, while they are, and after."""
+        self.put(1)
         reader = self.open()
         self.settle(reader)
         self.put(20)

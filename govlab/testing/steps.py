@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from govlab.pipeline import Pipeline
 from govlab.sharded import Sharded
 from govlab.step import Detector, Step
 from govlab.testing.samples import sample_events
+from govlab.testing.scores import Odd, check_scores
 
 FAR_US = 4_070_908_800_000_000  # 2099-01-01
 Given = tuple[pd.DataFrame, dict[str, pd.DataFrame]]
@@ -193,11 +194,19 @@ def _with(frame: pd.DataFrame, columns: Sequence[str], wild: float) -> pd.DataFr
     return frame.assign(**{c: frame[c].astype("float64").where(frame.index != len(frame) // 4, wild) for c in columns})
 
 
-def check_detector(detector: Detector, frame: pd.DataFrame | None = None, seed: int = 0) -> None:
+def check_detector(
+    detector: Detector,
+    frame: pd.DataFrame | None = None,
+    seed: int = 0,
+    odd: Odd | None = None,
+    exempt: Mapping[str, str] | None = None,
+) -> None:
     """Check the contract of a detector: that of a step, and that its score is one.
 
     Checked besides: rows are given on whole with a float64 ``score``; NaN until warm; no infinite score, also for a constant
-    and for values a million times larger; a missing or a wild value does no harm for long; a missing column is named in the error.
+    and for values a million times larger; a missing or a wild value does no harm for long; a missing column is named in the error;
+    a row is scored before it is learned, and what is odd scores high: see :func:`govlab.testing.scores.check_scores`, which has
+    ``odd`` and ``exempt``.
 
     Raises
     ------
@@ -205,7 +214,7 @@ def check_detector(detector: Detector, frame: pd.DataFrame | None = None, seed: 
         Says which rule was broken.
     """
     check_step(detector, frame, seed)
-    frame = sample_events() if frame is None else frame
+    given, frame = frame, sample_events() if frame is None else frame
     rows, _ = play(detector, frame)
     if len(rows) != len(frame) or rows["score"].dtype != "float64":
         raise CheckError(f"{detector.name}: must give on every row, with a float64 score.")
@@ -233,3 +242,4 @@ def check_detector(detector: Detector, frame: pd.DataFrame | None = None, seed: 
                 raise CheckError(f"{detector.name}: the error for a missing column must name it: {error}") from error
         else:
             raise CheckError(f"{detector.name}: a missing column {column!r} must be an error.")
+    check_scores(detector, given, odd, exempt)
