@@ -118,12 +118,12 @@ class _Live:
             raise CheckError(f"{reader.name}: read({max_rows}) gave {len(rows)} rows.")
         return rows
 
-    def until(self, happened: Callable[[], bool], what: str) -> None:
+    def until(self, happened: Callable[[], bool], what: Callable[[], str]) -> None:
         """Ask again and again; what does not happen in time is an error."""
         end = time.monotonic() + self.patience_s
         while not happened():
             if time.monotonic() > end:
-                raise CheckError(f"{what} (not within {self.patience_s:g} s).")
+                raise CheckError(f"{what()} (not within {self.patience_s:g} s).")
             time.sleep(0.002)
 
     def take(self, reader: Reader, n: int, max_rows: int = 5) -> pd.DataFrame:
@@ -137,8 +137,7 @@ class _Live:
                 self.count(reader, rows)
             return sum(map(len, parts)) == n
 
-        missing = f"{reader.name}: rows are lost: {n} that were written and not read must come"
-        self.until(read, missing)
+        self.until(read, lambda: f"{reader.name}: rows are lost: {n} that were written and not read must come")
         return frames.concat(parts)
 
     def count(self, reader: Reader, rows: pd.DataFrame) -> None:
@@ -147,28 +146,27 @@ class _Live:
         if twice := [one for one, n in self.got.items() if n > 1]:
             raise CheckError(f"{reader.name}: rows come twice, such as {twice[:3]}.")
 
-    def lag_is(self, reader: Reader, n: int) -> None:
-        heard: list[dict[int, int]] = []
+    def lag_is(self, reader: Reader, n: int, reading: bool = False) -> None:
+        """Wait until the lag is known to be ``n``; while nothing is read, or until all is."""
+        heard: list[dict[int, int]] = [{}]
 
         def asked() -> bool:
-            heard[:] = [reader.lag()]
+            if reading:
+                self.count(reader, self.read(reader, 100))
+            heard[0] = reader.lag()
             return bool(heard[0]) and sum(heard[0].values()) == n
 
-        try:
-            self.until(asked, "")
-        except CheckError as error:
-            raise CheckError(
-                f"{reader.name}: lag() is asked of the origin: {n} rows wait, and it says {heard[0]} after {self.patience_s:g} s."
-            ) from error
+        self.until(asked, lambda: f"{reader.name}: lag() is asked of the origin: {n} rows wait, and it says {heard[0]}")
 
     def settle(self, reader: Reader) -> None:
-        """See that all is read: no lag, nothing more, nothing lost, no trouble."""
+        """See that all is read: no lag, nothing more, nothing lost, no trouble. Reads on, as who joins a group has to."""
         self.take(reader, self.sent - self.got.total())
-        self.lag_is(reader, 0)
-        self.count(reader, self.read(reader, 100))
+        self.lag_is(reader, 0, reading=True)
         if lost := {f"e{i}" for i in range(self.sent)} - set(self.got):
             raise CheckError(f"{reader.name}: rows are lost, such as {sorted(lost)[:3]}.")
-        self.until(lambda: reader.trouble() is None, f"{reader.name}: trouble() must be None when all is well: {reader.trouble()}")
+        self.until(
+            lambda: reader.trouble() is None, lambda: f"{reader.name}: trouble() must be None when all is well: {reader.trouble()}"
+        )
 
     def leave(self, reader: Reader) -> None:
         self.position = reader.position()
@@ -240,7 +238,7 @@ class _Live:
             found[:] = [self.read(reader, most)]
             return len(found[0]) > 0
 
-        self.until(came, f"{reader.name}: rows are lost: those that were written and not read must come")
+        self.until(came, lambda: f"{reader.name}: rows are lost: those that were written and not read must come")
         return found[0]
 
     def buries(self, corrected: bytes | None) -> None:
@@ -265,7 +263,7 @@ class _Live:
             self.count(reader, self.read(reader, 5))
             return {letter.raw for letter in early + self.letters} >= set(bad)
 
-        self.until(buried, f"{reader.name}: dead letters are lost: each record that cannot be read is one")
+        self.until(buried, lambda: f"{reader.name}: dead letters are lost: each record that cannot be read is one")
         self.settle(reader)
         once(reader, self.letters)
         found = {letter.raw for letter in early + self.letters}
