@@ -72,7 +72,7 @@ def planted(detector: Detector, frame: pd.DataFrame, size: float, rows: int = 1)
     named = [c for c in (getattr(detector, "column", None), *(getattr(detector, "columns", None) or ())) if isinstance(c, str)]
     numbers = [c for c in frame.select_dtypes("number").columns if c not in frames.POSITION]
     columns = [c for c in named if c in numbers] or numbers
-    side = -1.0 if getattr(detector, "tail", None) == "low" else 1.0
+    side = -1.0 if getattr(detector, "tail", None) in ("lower", "low") else 1.0
     last = np.arange(len(frame)) >= len(frame) - rows
     far = {c: frame[c].astype("float64").mask(last, frame[c].mean() + side * size * frame[c].std()) for c in columns}
     return frame.assign(**far)
