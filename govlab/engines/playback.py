@@ -59,7 +59,7 @@ class Source(Feed):
         Emits the time (Timestamp) to which the replay was wound back.
     """
 
-    def __init__(self, reader: Reader, speed: float | None = None, max_rows: int = 16_384, clock: Clock | None = None) -> None:
+    def __init__(self, reader: Reader, speed: float | None = None, max_rows: int = 65_536, clock: Clock | None = None) -> None:
         super().__init__(reader, speed, max_rows, clock)
         self._marks = Marks()
         self._lock, self._wake, self._stop = threading.RLock(), threading.Event(), threading.Event()
