@@ -21,7 +21,13 @@ __all__ = ["Carrier", "Engine", "FrameReader", "whole_sides"]
 
 
 class Engine(abc.ABC):
-    """Carries the frames of a source through a fresh copy of a pipeline, to the end."""
+    """Carries the frames of a source through a fresh copy of a pipeline, to the end.
+
+    The rules, which :func:`govlab.testing.check_engine` checks: rows, sides and summary are those of the pipeline's own
+    ``process`` on all rows at once; a step that fails is a StepError with its name and rows, and what a reader raises is passed
+    on; a reader's ``commit`` follows the store; a run that broke off goes on from the store with each alert once; a finished
+    run stays finished.
+    """
 
     @abc.abstractmethod
     def run(self, pipeline: Step, source: Any, **options: Any) -> Result:

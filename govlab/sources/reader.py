@@ -60,6 +60,20 @@ class Reader(abc.ABC):
 
     The arguments of a reader make another of the same (``another``), which reads beside it and changes nothing for it. Where it
     would, as another consumer of a queue takes messages away, ``consumes`` is true, and there is no other.
+
+    The rules, which :func:`govlab.testing.check_reader` and :func:`govlab.testing.check_live_reader` check:
+
+    - the rows do not depend on how many are asked for at a time, nor on when ``commit`` is called;
+    - opening at ``position()`` goes on with the next row, at ``position_before(rows)`` with the first of ``rows``: nothing is
+      lost, and nothing comes twice;
+    - nothing is acknowledged that was not committed; what was committed does not come again where the origin remembers it;
+    - the rows of a partition come in the order in which they were written, each once;
+    - a bad record is a dead letter once, with its position and reason; one after a position comes again when a reader is
+      opened there, so none is lost;
+    - ``lag`` counts rows that were not read yet, though nobody reads, and is 0 once all are given on; ``trouble`` is None then;
+    - a source that ends says so again and again; one that is live never does;
+    - ``fetch`` gives the rows that were read; ``redrive`` gives a corrected record at its position and the bad one back;
+    - ``close`` may be asked twice.
     """
 
     name: str = "reader"

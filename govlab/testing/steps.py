@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from govlab.pipeline import Pipeline
 from govlab.sharded import Sharded
 from govlab.step import Detector, Step
 from govlab.testing.samples import sample_events, sampled
+from govlab.testing.scores import Odd, check_scores
 
 FAR_US = 4_070_908_800_000_000  # 2099-01-01
 Given = tuple[pd.DataFrame, dict[str, pd.DataFrame]]
@@ -197,18 +198,26 @@ def _with(frame: pd.DataFrame, columns: Sequence[str], wild: float) -> pd.DataFr
 
 
 @fitting
-def check_detector(detector: Detector, frame: Any = None, seed: int = 0) -> None:
+def check_detector(
+    detector: Detector,
+    frame: Any = None,
+    seed: int = 0,
+    odd: Odd | None = None,
+    exempt: Mapping[str, str] | None = None,
+) -> None:
     """Check the contract of a detector: that of a step, and that its score is one.
 
     Checked besides: rows are given on whole with a float64 ``score``; NaN until warm; no infinite score, also for a constant
-    and for values a million times larger; a missing or a wild value does no harm for long; a missing column is named in the error.
+    and for values a million times larger; a missing or a wild value does no harm for long; a missing column is named in the error;
+    a row is scored before it is learned, and what is odd scores high: see :func:`govlab.testing.scores.check_scores`, which has
+    ``odd`` and ``exempt``.
 
     Raises
     ------
     CheckError
         Says which rule was broken.
     """
-    frame = sampled(frame)
+    given, frame = frame, sampled(frame)
     check_step(detector, frame, seed)
     rows, _ = play(detector, frame)
     if len(rows) != len(frame) or rows["score"].dtype != "float64":
@@ -237,3 +246,4 @@ def check_detector(detector: Detector, frame: Any = None, seed: int = 0) -> None
                 raise CheckError(f"{detector.name}: the error for a missing column must name it: {error}") from error
         else:
             raise CheckError(f"{detector.name}: a missing column {column!r} must be an error.")
+    check_scores(detector, given, odd, exempt)
