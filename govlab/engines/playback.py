@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -58,6 +58,11 @@ class Source(Feed):
     rewound : Stream
         Emits the time (Timestamp) to which the replay was wound back.
     """
+
+    shown: ClassVar[tuple[str, ...]] = (
+        "clock", "dead", "error", "event_us", "events", "evidence", "letters", "pause", "position", "reader", "redrive", "resume",
+        "rewound", "run_until", "seek", "start", "state", "status", "step", "stop",
+    )  # fmt: skip
 
     def __init__(self, reader: Reader, speed: float | None = None, max_rows: int = 16_384, clock: Clock | None = None) -> None:
         super().__init__(reader, speed, max_rows, clock)
