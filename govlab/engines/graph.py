@@ -30,6 +30,10 @@ STREAMZ = (
     "partition", "rate_limit", "sink", "sink_to_list", "sliding_window", "starmap", "timed_window", "to_dataframe", "union",
     "upstreams", "visualize", "zip", "zip_latest",
 )  # fmt: skip
+PLAYING = (  # and of a source
+    "clock", "dead", "error", "event_us", "events", "evidence", "letters", "pause", "position", "reader", "redrive", "resume",
+    "rewound", "run_until", "seek", "start", "state", "status", "step", "stop",
+)  # fmt: skip
 
 
 class Held(OrderedSet):

@@ -38,7 +38,7 @@ class Local(Engine):
         pipeline: Step,
         source: Any,
         *,
-        max_rows: int = 16_384,
+        max_rows: int = 65_536,
         max_events: int | None = None,
         store: Any = None,
         progress: bool = False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import pandas as pd
 
@@ -15,7 +15,7 @@ from govlab.clock import Clock
 from govlab.engines import outlets  # noqa: F401 - with a source come to_kafka and to_rabbitmq
 from govlab.engines.background import play_in_background
 from govlab.engines.feed import BEGINNING, LIVE_ROWS, LIVE_S, Feed
-from govlab.engines.graph import roots_above
+from govlab.engines.graph import PLAYING, roots_above
 from govlab.engines.interrupts import interruptible
 from govlab.engines.through import muted, pipelines_below
 from govlab.engines.winding import Marks, rows_to_alert
@@ -59,12 +59,9 @@ class Source(Feed):
         Emits the time (Timestamp) to which the replay was wound back.
     """
 
-    shown: ClassVar[tuple[str, ...]] = (
-        "clock", "dead", "error", "event_us", "events", "evidence", "letters", "pause", "position", "reader", "redrive", "resume",
-        "rewound", "run_until", "seek", "start", "state", "status", "step", "stop",
-    )  # fmt: skip
+    shown = PLAYING
 
-    def __init__(self, reader: Reader, speed: float | None = None, max_rows: int = 16_384, clock: Clock | None = None) -> None:
+    def __init__(self, reader: Reader, speed: float | None = None, max_rows: int = 65_536, clock: Clock | None = None) -> None:
         super().__init__(reader, speed, max_rows, clock)
         self._marks = Marks()
         self._lock, self._wake, self._stop = threading.RLock(), threading.Event(), threading.Event()

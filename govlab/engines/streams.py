@@ -23,7 +23,7 @@ from govlab.step import Step
 __all__ = ["Outlet", "Source", "Streams", "Through", "from_reader", "from_replay", "run"]
 
 
-def from_reader(reader: Reader, speed: float | None = None, max_rows: int = 16_384, clock: Clock | None = None) -> Source:
+def from_reader(reader: Reader, speed: float | None = None, max_rows: int = 65_536, clock: Clock | None = None) -> Source:
     """Make a streamz source of any reader; see :class:`govlab.engines.playback.Source`."""
     return Source(reader, speed, max_rows, clock)
 
@@ -35,7 +35,7 @@ def from_replay(
     speed: float | None = None,
     start: Any = None,
     stop: Any = None,
-    max_rows: int = 16_384,
+    max_rows: int = 65_536,
     look_ahead: int = 65_536,
     clock: Clock | None = None,
 ) -> Source:
@@ -86,7 +86,7 @@ class Streams(Engine):
         source: Any,
         *,
         speed: float | None = None,
-        max_rows: int = 16_384,
+        max_rows: int = 65_536,
         clock: Clock | None = None,
         store: Any = None,
     ) -> Result:  # type: ignore[override]
