@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def run_demo(report: Path, store: str | None = None, progress: bool = True) -> d
     }
 
 
-def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
+def _plain(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
     return table.astype("object").where(table.notna(), None).to_dict("records")
 
 

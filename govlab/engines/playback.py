@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -290,6 +291,6 @@ class Source(Feed):
                 self._bury(still)
                 if len(rows):
                     with interruptible():
-                        self._emit_all(rows, lambda rows=rows: self.emit(rows), taken=False)
+                        self._emit_all(rows, partial(self.emit, rows), taken=False)
                 through += len(rows)
         return through

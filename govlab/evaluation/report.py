@@ -292,8 +292,10 @@ def _plain(row: pd.Series) -> dict[str, Any]:
 def _value(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_value(one) for one in value]
-    if isinstance(value, pd.Timestamp) or value is pd.NaT:
-        return None if value is pd.NaT else value.isoformat()
+    if value is pd.NaT:
+        return None
+    if isinstance(value, pd.Timestamp):
+        return value.isoformat()
     plain = value.item() if isinstance(value, np.generic) else value
     if not isinstance(plain, str | int | float | bool | None):
         return str(plain)
