@@ -1,7 +1,7 @@
 """The tables of what there is: each room lists its own, ``name -> (module:Class, how to install)``.
 
-A name is snake_case (``ewma_z``), its class is CamelCase (``EwmaZ``). Adding a detector is one file and one line in the
-table of its room; the contract checks, the README and the comparison notebook read the tables.
+A name is snake_case (``ewma_z``), its class is CamelCase (``EwmaZ``). Adding a detector is one file, one line in the table of
+its room, and its import under ``TYPE_CHECKING`` there; the contract checks, the README and the comparison notebook read the tables.
 """
 
 from __future__ import annotations
