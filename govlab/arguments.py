@@ -39,7 +39,7 @@ def _number(step: Step, field: str, whole: bool) -> Any:
 
 def at_least(step: Step, field: str, least: float) -> None:
     """Raise an ArgumentError unless a field of a step is a finite number of at least ``least``, whole if the field is an int."""
-    whole = any(f.name == field and f.type in (int, "int") for f in dataclasses.fields(step))  # type: ignore[arg-type]
+    whole = any(f.name == field and f.type in (int, "int") for f in dataclasses.fields(step))
     if not _number(step, field, whole) >= least:
         expected = f"a {'whole ' * whole}number of at least {least}"
         raise ArgumentError(f"{type(step).__name__}: {field}={getattr(step, field)!r}; expected {expected}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +91,13 @@ def run_demo(report: Path, store: str | None = None, progress: bool = True) -> d
     }
 
 
-def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
+def _plain(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
     return table.astype("object").where(table.notna(), None).to_dict("records")
 
 
-def _play(paths: str, watch: gl.Pipeline, store: str | None, progress: bool) -> tuple[gl.Summary, pd.DataFrame, list[pd.DataFrame]]:
+def _play(
+    paths: Path, watch: gl.Pipeline, store: str | None, progress: bool
+) -> tuple[gl.Summary, pd.DataFrame, list[pd.DataFrame]]:
     source = gl.from_replay(paths)
     seen = source.sink_to_list()
     alerts = source.through(watch).sink_to_list()
@@ -126,7 +129,7 @@ def _edits(store: str | None, progress: bool) -> tuple[gl.Summary, pd.DataFrame,
 def _metric(store: str | None, progress: bool) -> tuple[gl.Summary, pd.DataFrame, pd.DataFrame, Any]:
     path = gl.datasets.path(METRIC)
     summary, alerts, seen = _play(path, metric_watch(), store, progress)
-    incidents = gl.datasets.load("nab").labels
+    incidents: Any = gl.datasets.load("nab").labels
     incidents = incidents[incidents["series"].str.contains(METRIC.partition("/")[2])]
     rows = []
     found = {"conformal_knn": alerts}

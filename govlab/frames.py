@@ -123,7 +123,7 @@ def time_us(frame: pd.DataFrame, column: str = TIME) -> np.ndarray:
     return readable(array.as_unit("us").asi8, "int64")
 
 
-def from_us(values: np.ndarray) -> pd.Series:
+def from_us(values: np.ndarray | Sequence[int]) -> pd.Series:
     """Give int64 microseconds since 1970 as a time column."""
     return pd.Series(np.asarray(values, "int64").view("datetime64[us]")).dt.tz_localize("UTC")
 

@@ -240,10 +240,10 @@ def short(step: Step) -> str:
     if hasattr(step, "steps"):  # a pipeline, or shards
         return repr(step).replace("\n", "\n    ")
     texts: list[str] = []
-    for f in fields(step):  # type: ignore[arg-type]
+    for f in fields(step):
         value = getattr(step, f.name)
         if not f.init or value == f.default:
             continue
-        first = not texts and f is fields(step)[0]  # type: ignore[arg-type]
+        first = not texts and f is fields(step)[0]
         texts.append(repr(value) if first else f"{f.name}={value!r}")
     return f"{type(step).__name__}({', '.join(texts)})"

@@ -1,7 +1,7 @@
 """The tables of what there is: each room lists its own, ``name -> (module:Class, how to install)``.
 
-A name is snake_case (``ewma_z``), its class is CamelCase (``EwmaZ``). Adding a detector is one file and one line in the
-table of its room; the contract checks, the README and the comparison notebook read the tables.
+A name is snake_case (``ewma_z``), its class is CamelCase (``EwmaZ``). Adding a detector is one file, one line in the table of
+its room, and its import under ``TYPE_CHECKING`` there; the contract checks, the README and the comparison notebook read the tables.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def load(room: str, name: str) -> Any:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("govlab"):
             raise
-        raise MissingExtraError(f"govlab.{room}.{camel(name)} needs the package {error.name!r}: {how}") from error
+        raise MissingExtraError(f"govlab.{room}.{attribute} needs the package {error.name!r}: {how}") from error
 
 
 def extra(package: str, how: str) -> Any:
@@ -101,21 +101,34 @@ def name_of(cls: type) -> str:
 
 
 def lazy_room(
-    room: str, entries: Table, more: Mapping[str, str] | None = None
-) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Make ``__getattr__`` and ``__dir__`` for a room, so that nothing heavy is loaded before it is used.
+    package: str, entries: Table | None = None, more: Mapping[str, str] | None = None
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """Make ``__getattr__``, ``__dir__`` and ``__all__`` of a package, so that nothing heavy is loaded before it is used.
 
-    ``more`` names what is not in the table, as ``attribute -> module:attribute``.
+    Type checkers and editors do not run this: the package imports the same names under ``TYPE_CHECKING``, and a test holds
+    the two to each other.
+
+    Parameters
+    ----------
+    package : str
+        The ``__name__`` of the package.
+    entries : mapping, optional
+        Its table; each class goes by its own name.
+    more : mapping of str to str, optional
+        What is in no table: ``attribute -> module:attribute``, or ``attribute -> module``.
     """
-    classes = {camel(name): name for name in entries}
-    others = dict(more or {})
+    room = package.rpartition(".")[2]
+    listed = {target.partition(":")[2]: name for name, (target, _) in (entries or {}).items()}
+    others = more or {}
+    public = sorted([*listed, *others])
 
     def get(attribute: str) -> Any:
-        if attribute in classes:
-            return load(room, classes[attribute])
-        if attribute in others:
-            module, _, inner = others[attribute].partition(":")
-            return getattr(importlib.import_module(module), inner)
-        raise AttributeError(f"govlab.{room} has no {attribute!r}. {did_you_mean(attribute, [*classes, *others])}")
+        if attribute in listed:
+            return load(room, listed[attribute])
+        if attribute not in others:
+            raise AttributeError(f"{package} has no {attribute!r}. {did_you_mean(attribute, public)}")
+        module, _, inner = others[attribute].partition(":")
+        found = importlib.import_module(module)
+        return getattr(found, inner) if inner else found
 
-    return get, lambda: sorted([*classes, *others])
+    return get, lambda: public, public

@@ -26,7 +26,7 @@ import re
 import textwrap
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, ClassVar, Self, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 
 import numpy as np
 import pandas as pd
@@ -53,6 +53,9 @@ class Step(abc.ABC):
     >>> Loud(above=3).recipe()["above"]
     3
     """
+
+    if TYPE_CHECKING:
+        __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
     absorbs: ClassVar[bool] = False
     """Whether the rows given on are other rows than those taken (windows, alerts)."""
@@ -81,7 +84,7 @@ class Step(abc.ABC):
     def __post_init__(self) -> None:
         self.absorbed = 0
         self._sides: list[tuple[str, pd.DataFrame]] = []
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+        for field in dataclasses.fields(self):
             if isinstance(getattr(self, field.name), timedelta):  # text, so that the recipe can be written down
                 setattr(self, field.name, str(pd.Timedelta(getattr(self, field.name))))
         self.bind("", "", None)
@@ -113,12 +116,12 @@ class Step(abc.ABC):
     @classmethod
     def example(cls) -> Step:
         """Make one with small bounds, for the contract checks; override it where the defaults do not make a useful one."""
-        small = {"max_entities": 8} if "max_entities" in {f.name for f in dataclasses.fields(cls)} else {}  # type: ignore[arg-type]
+        small = {"max_entities": 8} if "max_entities" in {f.name for f in dataclasses.fields(cls)} else {}
         return cls(**small)
 
-    def fresh(self) -> Step:
+    def fresh(self) -> Self:
         """Make a copy with the same recipe and no state."""
-        return dataclasses.replace(self)  # type: ignore[type-var]
+        return dataclasses.replace(self)
 
     def bind(self, recipe: str, detector: str, entity: str | None) -> tuple[str, str | None]:
         """Tell the step of which recipe (hash) it is a part, which detector scored its rows, and which column is the entity.
@@ -147,7 +150,7 @@ class Step(abc.ABC):
 
     def recipe(self) -> dict[str, Any]:
         """Give the recipe as plain values that JSON can write: the name of the step and its parameters."""
-        told = [f for f in dataclasses.fields(self) if f.init and not (f.name in self.added and getattr(self, f.name) == f.default)]  # type: ignore[arg-type]
+        told = [f for f in dataclasses.fields(self) if f.init and not (f.name in self.added and getattr(self, f.name) == f.default)]
         fields = {f.name: _plain(getattr(self, f.name)) for f in told}
         own = {} if type(self).__module__.partition(".")[0] == "govlab" else {"code": code_of(type(self))}
         version = {} if type(self).version == 1 else {"version": type(self).version}

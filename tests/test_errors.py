@@ -269,7 +269,7 @@ def test_an_error_in_a_notebook_is_its_message_and_the_users_own_line_and_the_tr
     errors.show_trace()
     trace = capsys.readouterr().out
     assert "Traceback (most recent call last)" in trace
-    assert "sources/files.py" in trace
+    assert "govlab/sources/" in trace
     InteractiveShell.clear_instance()
 
 

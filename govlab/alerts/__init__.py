@@ -1,5 +1,7 @@
 """Steps that turn scores into alerts: what a person should look at."""
 
+from typing import TYPE_CHECKING
+
 from govlab.registry import lazy_room
 
 TABLE = {
@@ -9,4 +11,11 @@ TABLE = {
     "threshold": ("govlab.alerts.threshold:Threshold", "pip install govlab"),
 }
 
-__getattr__, __dir__ = lazy_room("alerts", TABLE, {"save": "govlab.alerts.spreadsheet:save"})
+if TYPE_CHECKING:
+    from govlab.alerts.budget import Budget as Budget
+    from govlab.alerts.cooldown import Cooldown as Cooldown
+    from govlab.alerts.merge import Merge as Merge
+    from govlab.alerts.spreadsheet import save as save
+    from govlab.alerts.threshold import Threshold as Threshold
+else:
+    __getattr__, __dir__, __all__ = lazy_room(__name__, TABLE, {"save": "govlab.alerts.spreadsheet:save"})

@@ -22,7 +22,8 @@ _CAMPAIGN = ("campaign_members", "campaign_objects")  # text of a detector of ca
 @cache
 def no_alerts() -> pd.DataFrame:
     """Give the frame of alerts without rows."""
-    kinds = {"time": TIME_DTYPE, "start": TIME_DTYPE, "score": "float64", "p": "float64", "partition": "int32", "offset": "int64"}
+    kinds: dict[str, Any] = {"score": "float64", "p": "float64", "partition": "int32", "offset": "int64"}
+    kinds |= {"time": TIME_DTYPE, "start": TIME_DTYPE}
     return pd.DataFrame({name: pd.Series([], dtype=kinds.get(name, "object")) for name in ALERT_COLUMNS})
 
 

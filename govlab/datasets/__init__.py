@@ -7,25 +7,26 @@
 'ec2_cpu_utilization_fe7f93.csv'
 """
 
-import importlib
+from typing import TYPE_CHECKING
 
-_HOME = {
-    "Community": "generator",
-    "Dataset": "loaders",
-    "community": "generator",
-    "load": "loaders",
-    "names": "loaders",
-    "path": "shipped",
-}
+from govlab.registry import lazy_room
 
-__all__ = ["Community", "Dataset", "community", "load", "names", "path"]
-
-
-def __getattr__(name):
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__():
-    return sorted(__all__)
+if TYPE_CHECKING:
+    from govlab.datasets.generator import Community as Community
+    from govlab.datasets.generator import community as community
+    from govlab.datasets.loaders import Dataset as Dataset
+    from govlab.datasets.loaders import load as load
+    from govlab.datasets.loaders import names as names
+    from govlab.datasets.shipped import path as path
+else:
+    __getattr__, __dir__, __all__ = lazy_room(
+        __name__,
+        more={
+            "Community": "govlab.datasets.generator:Community",
+            "Dataset": "govlab.datasets.loaders:Dataset",
+            "community": "govlab.datasets.generator:community",
+            "load": "govlab.datasets.loaders:load",
+            "names": "govlab.datasets.loaders:names",
+            "path": "govlab.datasets.shipped:path",
+        },
+    )

@@ -57,7 +57,14 @@ class Community(NamedTuple):
     labels: pd.DataFrame
 
 
-def community(seed=7, start="2026-03-02", hours=24, users=4000, events=60_000, incidents=True):
+def community(
+    seed: int = 7,
+    start: str | pd.Timestamp = "2026-03-02",
+    hours: int = 24,
+    users: int = 4000,
+    events: int = 60_000,
+    incidents: bool = True,
+) -> Community:
     """Make a platform's day: members who post, comment, like, follow, report and log in, and five kinds of trouble.
 
     Parameters

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,28 +38,28 @@ class Dataset:
     """
 
     name: str
-    frames: dict
+    frames: dict[str, pd.DataFrame]
     labels: pd.DataFrame | None
     licence: str
     citation: str
-    columns: dict
+    columns: Mapping[str, str]
     origin: str
     incidents: pd.DataFrame | None = None
 
     @property
-    def frame(self):
+    def frame(self) -> pd.DataFrame:
         """The frame of a set that has only one."""
         if len(self.frames) != 1:
             raise DataError(f"{self.name!r} has {len(self.frames)} frames: take one from .frames, {sorted(self.frames)}.")
         return next(iter(self.frames.values()))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         rows = sum(map(len, self.frames.values()))
         labels = "no labels" if self.labels is None else f"{len(self.labels):,} labels"
         return f"<Dataset {self.name}: {len(self.frames)} frame(s), {rows:,} rows, {labels}, from {self.origin}>"
 
 
-def names(replays=False):
+def names(replays: bool = False) -> list[str]:
     """Names for `load`; with ``replays``, names of the replay files for `path`.
 
     Examples
@@ -69,7 +70,7 @@ def names(replays=False):
     return sorted(shipped.FILES if replays else SOURCES)
 
 
-def needed(name):
+def needed(name: str) -> tuple[str, ...]:
     """Paths of the original files of a set, in the folder of originals."""
     if name == "nab":
         return NAB_FILES
@@ -78,7 +79,7 @@ def needed(name):
     return SOURCES[name].files
 
 
-def load(name, *, download=False, verify=True):
+def load(name: str, *, download: bool = False, verify: bool = True) -> Dataset:
     """Load a data set.
 
     Looks in govlab's own ``data/``, then in the folder named by the environment variable ``GOVLAB_DATA``, then in the
@@ -130,12 +131,14 @@ def load(name, *, download=False, verify=True):
     return _dataset(name, frames, labels, str(folder))
 
 
-def _dataset(name, frames, labels, origin, incidents=None):
+def _dataset(
+    name: str, frames: dict[str, pd.DataFrame], labels: pd.DataFrame | None, origin: str, incidents: pd.DataFrame | None = None
+) -> Dataset:
     known = SOURCES[name]
     return Dataset(name, frames, labels, known.licence, known.citation, known.columns, origin, incidents)
 
 
-def _load_shipped(name):
+def _load_shipped(name: str) -> Dataset:
     if name == "community":
         frame, moments = pd.read_parquet(shipped.path(name)), ["start", "end", "known_at"]
         incidents = _times(pd.read_csv(shipped.path("community_incidents")), moments)
@@ -146,11 +149,11 @@ def _load_shipped(name):
     return _dataset(name, {name: frame}, labels, str(shipped.path(name).parent), incidents)
 
 
-def _times(frame, columns):
+def _times(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     return frame.assign(**{c: pd.to_datetime(frame[c], utc=True).astype("datetime64[us, UTC]") for c in columns})
 
 
-def _load_shipped_nab():
+def _load_shipped_nab() -> Dataset:
     from govlab.datasets import readers
 
     windows = shipped.path("nab/windows")
@@ -158,7 +161,7 @@ def _load_shipped_nab():
     return _dataset("nab", frames, readers.nab_windows(json.loads(windows.read_text())), str(windows.parent))
 
 
-def _folder(name, download, verify):
+def _folder(name: str, download: bool, verify: bool) -> Path | None:
     """Find the folder of originals that holds all files of a set; None if there is none."""
     named = os.environ.get("GOVLAB_DATA")
     files = needed(name)
@@ -187,7 +190,7 @@ def _folder(name, download, verify):
     return cache if all((cache / file).is_file() for file in files) else None
 
 
-def _verify(folder, files):
+def _verify(folder: Path, files: Iterable[str]) -> None:
     for file in files:
         with open(folder / file, "rb") as stored:
             found = hashlib.file_digest(stored, "sha256").hexdigest()
@@ -198,7 +201,7 @@ def _verify(folder, files):
             )
 
 
-def _how_to_get(name):
+def _how_to_get(name: str) -> str:
     known, files, named = SOURCES[name], needed(name), os.environ.get("GOVLAB_DATA")
     folder = Path(named).expanduser() if named else None
     missing = [file for file in files if folder is None or not (folder / file).is_file()]

@@ -11,6 +11,8 @@ import pandas as pd
 
 from govlab.datasets import wiki_edits as _wiki_edits
 
+Read = tuple[dict[str, pd.DataFrame], pd.DataFrame | None]
+
 
 def _moments(first, offsets, unit="s"):
     """``first`` plus whole ``offsets``, as an index of datetime64[us, UTC]."""
@@ -23,7 +25,7 @@ def _parsed(text, **how):
     return pd.to_datetime(text, utc=True, **how).astype("datetime64[us, UTC]")
 
 
-def bitcoin_otc(folder):
+def bitcoin_otc(folder: Path) -> Read:
     """Read trust ratings; the file's u is who was RATED."""
     edges = pd.read_csv(folder / "bitcoin_otc/edges.csv.gz")
     # The file counts from its first rating, which the original list at SNAP dates 1289241911.728.
@@ -32,7 +34,7 @@ def bitcoin_otc(folder):
     return {"bitcoin_otc": frame}, edges[["label"]].rename(columns={"label": "abnormal"})
 
 
-def card_sim(folder):
+def card_sim(folder: Path) -> Read:
     """Read simulated card payments."""
     with np.load(folder / "card_sim/tx.npz", allow_pickle=False) as stored:
         frame = pd.DataFrame({name: stored[name] for name in ("customer", "terminal", "amount_cents")})
@@ -40,7 +42,7 @@ def card_sim(folder):
         return {"card_sim": frame}, pd.DataFrame({name: stored[name] for name in ("fraud", "scenario")})
 
 
-def darpa(folder):
+def darpa(folder: Path) -> Read:
     """Read network connections with attacks."""
     with np.load(folder / "darpa/darpa.npz", allow_pickle=False) as stored:
         columns = {"tick": stored["tick"], "source": stored["u"], "destination": stored["v"]}
@@ -57,13 +59,13 @@ def _drift(path, label, first, unit):
     return frame, labels
 
 
-def elec2(folder):
+def elec2(folder: Path) -> Read:
     """Read electricity prices, half-hourly."""
     frame, labels = _drift(folder / "drift/elec2.csv.gz", "down", "1996-05-07", "30min")
     return {"elec2": frame}, labels
 
 
-def sea(folder):
+def sea(folder: Path) -> Read:
     """Read points under a rule that changes three times."""
     frame, labels = _drift(folder / "drift/sea.csv.gz", "label", "2000-01-01", "s")
     return {"sea": frame}, labels
@@ -77,13 +79,13 @@ def _odds(path):
     return frame, pd.DataFrame({"anomalous": y})
 
 
-def http(folder):
+def http(folder: Path) -> Read:
     """Read web connections of KDD Cup 1999, in their original order."""
     frame, labels = _odds(folder / "kdd_odds/http.npz")
     return {"http": frame}, labels
 
 
-def shuttle(folder):
+def shuttle(folder: Path) -> Read:
     """Read sensor readings of a space shuttle."""
     frame, labels = _odds(folder / "kdd_odds/shuttle.npz")
     return {"shuttle": frame}, labels
@@ -102,7 +104,7 @@ def nab_windows(windows):
     return labels.assign(start=_parsed(labels["start"]), end=_parsed(labels["end"]))
 
 
-def nab(folder):
+def nab(folder: Path) -> Read:
     """Read all series of the Numenta Anomaly Benchmark and their windows."""
     windows = json.loads((folder / "nab/labels/combined_windows.json").read_text())
     frames = {Path(key).stem: nab_series(folder / "nab/data" / key) for key in sorted(windows)}
@@ -119,7 +121,7 @@ def _tcpd_series(told):
     return pd.DataFrame({"time": time, **values})
 
 
-def tcpd(folder):
+def tcpd(folder: Path) -> Read:
     """Read series with the change points that each annotator saw."""
     stored = {path.stem: json.loads(path.read_text()) for path in sorted((folder / "tcpd").glob("*.json"))}
     seen = stored.pop("annotations")
@@ -134,20 +136,20 @@ def tcpd(folder):
     return frames, labels.astype({"position": "Int64"})
 
 
-def uci_edges(folder):
+def uci_edges(folder: Path) -> Read:
     """Read messages between students."""
     edges = pd.read_csv(folder / "uci_edges/edges.csv.gz")
     time = _moments("1970-01-01", edges["ts"])
     return {"uci_edges": pd.DataFrame({"time": time, "sender": edges["u"], "receiver": edges["v"], "weight": edges["w"]})}, None
 
 
-def wiki_edits(folder):
+def wiki_edits(folder: Path) -> Read:
     """Read Wikipedia edits, their times worked out."""
     edits, labels = _wiki_edits.edits_and_labels(pd.read_csv(folder / "wiki_reverts/enwiki_reverted_2015.csv.gz"))
     return {"wiki_edits": edits}, labels
 
 
-def youtube_spam(folder):
+def youtube_spam(folder: Path) -> Read:
     """Read dated comments in order of time."""
     dated = pd.read_csv(folder / "youtube_spam/comments.csv.gz").dropna(subset="date")
     dated = dated.assign(time=_parsed(dated["date"], format="ISO8601"))

@@ -28,18 +28,18 @@ FILES = {
 }
 
 
-def folders():
+def folders() -> list[Path]:
     """Folders that may hold data files: the checkout's ``data/``, then the one named by ``GOVLAB_DATA``."""
     named = os.environ.get("GOVLAB_DATA")
     return [Path(__file__).resolve().parents[2] / "data"] + ([Path(named).expanduser()] if named else [])
 
 
-def find(name):
+def find(name: str) -> Path | None:
     """Find the shipped file of this name; None if it is not on this machine."""
     return next((folder / FILES[name] for folder in folders() if (folder / FILES[name]).is_file()), None)
 
 
-def path(name):
+def path(name: str) -> Path:
     """Give the path of a replay file that comes with govlab.
 
     Parameters

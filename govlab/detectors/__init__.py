@@ -1,5 +1,7 @@
 """Steps that score: one algorithm a file."""
 
+from typing import TYPE_CHECKING
+
 from govlab.registry import lazy_room
 
 TABLE = {
@@ -38,4 +40,39 @@ TABLE = {
     "volume": ("govlab.detectors.constant:Volume", "pip install govlab"),
 }
 
-__getattr__, __dir__ = lazy_room("detectors", TABLE)
+if TYPE_CHECKING:
+    from govlab.detectors.adapters import Callable as Callable
+    from govlab.detectors.adapters import River as River
+    from govlab.detectors.adapters import Sklearn as Sklearn
+    from govlab.detectors.adwin import Adwin as Adwin
+    from govlab.detectors.anomaly_likelihood import AnomalyLikelihood as AnomalyLikelihood
+    from govlab.detectors.bocpd import Bocpd as Bocpd
+    from govlab.detectors.cad_ose import CadOse as CadOse
+    from govlab.detectors.calibrated import Calibrated as Calibrated
+    from govlab.detectors.co_action import CoAction as CoAction
+    from govlab.detectors.conformal_knn import ConformalKnn as ConformalKnn
+    from govlab.detectors.constant import Always as Always
+    from govlab.detectors.constant import Never as Never
+    from govlab.detectors.constant import Random as Random
+    from govlab.detectors.constant import Volume as Volume
+    from govlab.detectors.decayed_histogram import DecayedHistogram as DecayedHistogram
+    from govlab.detectors.ewma_z import EwmaZ as EwmaZ
+    from govlab.detectors.fused import Fused as Fused
+    from govlab.detectors.fuzzy_art import FuzzyArt as FuzzyArt
+    from govlab.detectors.half_space_trees import HalfSpaceTrees as HalfSpaceTrees
+    from govlab.detectors.hddm import Hddm as Hddm
+    from govlab.detectors.input_drift import InputDrift as InputDrift
+    from govlab.detectors.kitnet import Kitnet as Kitnet
+    from govlab.detectors.loda import Loda as Loda
+    from govlab.detectors.midas import Midas as Midas
+    from govlab.detectors.mstream import Mstream as Mstream
+    from govlab.detectors.near_duplicate import NearDuplicate as NearDuplicate
+    from govlab.detectors.page_hinkley import PageHinkley as PageHinkley
+    from govlab.detectors.review_learner import ReviewLearner as ReviewLearner
+    from govlab.detectors.robust_z import RobustZ as RobustZ
+    from govlab.detectors.role_shift import RoleShift as RoleShift
+    from govlab.detectors.rs_hash import RsHash as RsHash
+    from govlab.detectors.seasonal_count import SeasonalCount as SeasonalCount
+    from govlab.detectors.spot import Spot as Spot
+else:
+    __getattr__, __dir__, __all__ = lazy_room(__name__, TABLE)

@@ -142,7 +142,7 @@ class Fused(Detector):
         self._parts = [step.fresh() for step in self.detectors]
         self._entities = entities_of(self)
         empty = np.zeros((0, self.window if self.ranked else 0))
-        self._past = [(np.zeros(0, "int64"), empty, empty) for _ in self._parts]
+        self._past: list[tuple[np.ndarray, ...]] = [(np.zeros(0, "int64"), empty, empty) for _ in self._parts]
         self._given = np.zeros((0, len(self._parts)), "int64")
         self._count, self._recent = np.zeros(0, "int64"), np.zeros((0, max(self.record, 1)))
 

@@ -1,7 +1,8 @@
 """Engines: what carries frames through a pipeline. Thin: no logic of the analysis lives in one."""
 
-import importlib
-from typing import Any
+from typing import TYPE_CHECKING
+
+from govlab.registry import lazy_room
 
 TABLE = {
     "flink": ("govlab.engines.flink:Flink", "pip install govlab"),
@@ -9,10 +10,14 @@ TABLE = {
     "streams": ("govlab.engines.streams:Streams", "pip install govlab"),
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name in TABLE:
-        return importlib.import_module(f"govlab.engines.{name}")
-    from govlab.errors import did_you_mean
-
-    raise AttributeError(f"govlab.engines has no {name!r}. {did_you_mean(name, TABLE)}")
+if TYPE_CHECKING:
+    from govlab.engines import flink as flink
+    from govlab.engines import local as local
+    from govlab.engines import streams as streams
+    from govlab.engines.flink import Flink as Flink
+    from govlab.engines.local import Local as Local
+    from govlab.engines.streams import Streams as Streams
+else:
+    __getattr__, __dir__, __all__ = lazy_room(
+        __name__, TABLE, {"flink": "govlab.engines.flink", "local": "govlab.engines.local", "streams": "govlab.engines.streams"}
+    )

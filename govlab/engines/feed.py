@@ -132,12 +132,13 @@ class Feed(Node):
 
     def _clock_times(self, rows: pd.DataFrame) -> np.ndarray:
         """Give the time of each row on the clock: the reader's if it has one, else the latest event time of those not ahead."""
-        keys = getattr(self.reader, "last_keys", None)
-        if keys is None and len(rows):
+        if not len(rows):
+            return np.empty(0, "int64")
+        keys: np.ndarray | None = getattr(self.reader, "last_keys", None)
+        if keys is None:
             keys = self._without_ahead(frames.time_us(rows))
-        if len(rows):
-            self._seen_us = int(keys[-1])
-        return keys if len(rows) else np.empty(0, "int64")
+        self._seen_us = int(keys[-1])
+        return keys
 
     def _without_ahead(self, times: np.ndarray) -> np.ndarray:
         """Give the latest event time up to each row; a row that is ahead, as far as the rows behind it here tell, has no say."""

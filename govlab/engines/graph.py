@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 import streamz.sinks
@@ -16,9 +16,24 @@ from streamz.orderedweakset import OrderedSet
 
 from govlab.engines.interrupts import in_turn
 
+if TYPE_CHECKING:
+    from govlab.engines import outlets
+    from govlab.engines.through import Through
+    from govlab.step import Step
+
 __all__ = ["Node", "above", "flush_below", "hold_below", "nodes_below", "on_loop", "roots_above"]
 
 RECENT_ROWS = 20_000
+# what dir() shows of streamz: what makes sense with frames as elements; the other methods work, but are not listed
+STREAMZ = (
+    "accumulate", "buffer", "combine_latest", "connect", "destroy", "disconnect", "downstreams", "filter", "latest", "map", "name",
+    "partition", "rate_limit", "sink", "sink_to_list", "sliding_window", "starmap", "timed_window", "to_dataframe", "union",
+    "upstreams", "visualize", "zip", "zip_latest",
+)  # fmt: skip
+PLAYING = (  # and of a source
+    "clock", "dead", "error", "event_us", "events", "evidence", "letters", "pause", "position", "reader", "redrive", "resume",
+    "rewound", "run_until", "seek", "start", "state", "status", "step", "stop",
+)  # fmt: skip
 
 
 class Held(OrderedSet):
@@ -56,12 +71,29 @@ def _deliver(node: Stream, x: Any, metadata: Any = None) -> list[Any]:
 
 
 class Node(Stream):
-    """A streamz node that holds what hangs below it."""
+    """A streamz node that holds what hangs below it.
+
+    ``shown`` names what ``dir()`` lists of a kind of node beside the methods of streamz.
+    """
+
+    shown: ClassVar[tuple[str, ...]] = ()
+
+    if TYPE_CHECKING:  # streamz adds these when it runs
+        to_kafka = outlets.to_kafka
+        to_rabbitmq = outlets.to_rabbitmq
+
+        def through(self, pipeline: Step, **kwargs: Any) -> Through:
+            """Run a fresh copy of a pipeline on the frames; see :class:`govlab.engines.through.Through`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._recent: deque[tuple[int, pd.DataFrame]] = deque()
         hold_below(self)
+
+    def __dir__(self) -> list[str]:
+        """List what a user needs: of streamz, of this kind of node, and what others have added to streamz (``through``)."""
+        added = [n for n, method in vars(Stream).items() if not getattr(method, "__module__", "streamz").startswith("streamz")]
+        return sorted({*STREAMZ, *self.shown, *added})
 
     def remember(self, total: int, frame: pd.DataFrame) -> None:
         """Keep a frame that was emitted, for plots that are made late; ``total`` rows were emitted with it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -129,14 +129,14 @@ class GroupJournal(Journal):
         fresh, positions = [p for p in assigned if p not in self._epochs], dict[int, int]()
         for partition in fresh:
             self._epochs[partition] = self.store.claim(self._name(partition))
-            parts = [node.carrier.part(partition) for node in self._nodes]
+            parts = [_parted(node).part(partition) for node in self._nodes]
             snapshot = self.store.snapshot(self._name(partition))
             if snapshot is not None:
                 for part, state in zip(parts, self.opened(snapshot, self._name(partition)), strict=True):
                     part.__dict__.update(state)
                 positions |= snapshot.positions[self.names[0]]
             for node, part in zip(self._nodes, parts, strict=True):
-                node.carrier.parts[partition] = part
+                _parted(node).parts[partition] = part
         for node in self._nodes if fresh else ():
             node.snapshot()  # frames since an earlier one knew other partitions
         return fresh, positions
@@ -145,7 +145,7 @@ class GroupJournal(Journal):
         del self._epochs[partition]
         self._saved.pop(partition, None)
         for node in self._nodes:
-            del node.carrier.parts[partition]
+            del _parted(node).parts[partition]
         self._letters = [letter for letter in self._letters if letter.partition != partition]
         self._alerts = [alerts[alerts["partition"] != partition] for alerts in self._alerts]
 
@@ -164,7 +164,7 @@ class GroupJournal(Journal):
                 continue
             mine = None if alerts is None else alerts[alerts["partition"] == partition]
             letters = letters_table(letter for letter in self._letters if letter.partition == partition)
-            state = self.pickled([node.carrier.parts[partition].__dict__ for node in self._nodes])
+            state = self.pickled([_parted(node).parts[partition].__dict__ for node in self._nodes])
             try:
                 self.store.save(
                     self._name(partition), mine, letters, Snapshot({self.names[0]: position}, state, writer=self._writer), epoch
@@ -190,6 +190,10 @@ class GroupJournal(Journal):
         """Close the store, if it was opened here."""
         self.reader.on_assign = None
         super().close()
+
+
+def _parted(node: Through) -> Parted:
+    return cast("Parted", node.carrier)  # set when the journal is made
 
 
 def shares(reader: Reader, nodes: list[Through]) -> bool:

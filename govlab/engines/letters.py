@@ -112,14 +112,15 @@ class Letters(Mapping[tuple[int, int], DeadLetter]):
                 pages = [whole[i : i + limit] for i in range(0, len(whole), limit)]
                 last = None
             else:
-                last = self._file.execute("SELECT max(n) FROM letters").fetchone()[0] or 0
+                file = self._file
+                last = file.execute("SELECT max(n) FROM letters").fetchone()[0] or 0
         if last is None:
             yield from pages
             return
         n, query = 0, f"SELECT n, {_COLUMNS} FROM letters WHERE n > ? AND n <= ? ORDER BY n LIMIT ?"
         while True:
             with self._lock:
-                rows = self._file.execute(query, (n, last, limit)).fetchall()
+                rows = file.execute(query, (n, last, limit)).fetchall()
             if not rows:
                 return
             n = rows[-1][0]

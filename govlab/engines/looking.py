@@ -25,8 +25,8 @@ def status(source: Feed) -> dict[str, Any]:
     trouble, lag = source.reader.trouble(), source.reader.lag()
     for partition in source._pending["partition"].tolist() if lag else ():
         lag[partition] = lag.get(partition, 0) + 1  # read, but not yet given on
-    timed = source.clock.speed is not None and source.clock.running and source.event_us is not None
-    behind = source.clock.now_us() - source.event_us if timed else 0
+    timed = source.clock.speed is not None and source.clock.running
+    behind = source.clock.now_us() - source.event_us if timed and source.event_us is not None else 0
     return {
         "name": source.name,
         "state": source.state,

@@ -74,7 +74,6 @@ def outlets_below(*tops: Stream) -> list[Outlet]:
     return [node for node in nodes_below(*tops) if isinstance(node, Outlet)]
 
 
-@Stream.register_api(attribute_name="to_kafka")
 def to_kafka(
     upstream: Stream,
     topic: str,
@@ -96,7 +95,6 @@ def to_kafka(
     return Outlet(upstream, sink, **kwargs)
 
 
-@Stream.register_api(attribute_name="to_rabbitmq")
 def to_rabbitmq(
     upstream: Stream,
     exchange: str = "",
@@ -113,3 +111,7 @@ def to_rabbitmq(
     """Send frames to an exchange or a queue of RabbitMQ; parameters as of :class:`govlab.sinks.RabbitSink`."""
     sink = registry.load("sinks", "rabbit_sink")(exchange, url, routing_key, key, id, queue, kind, format, access)
     return Outlet(upstream, sink, **kwargs)
+
+
+Stream.register_api()(to_kafka)
+Stream.register_api()(to_rabbitmq)

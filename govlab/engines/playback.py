@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -15,7 +16,7 @@ from govlab.clock import Clock
 from govlab.engines import outlets  # noqa: F401 - with a source come to_kafka and to_rabbitmq
 from govlab.engines.background import play_in_background
 from govlab.engines.feed import BEGINNING, LIVE_ROWS, LIVE_S, Feed
-from govlab.engines.graph import roots_above
+from govlab.engines.graph import PLAYING, roots_above
 from govlab.engines.interrupts import interruptible
 from govlab.engines.through import muted, pipelines_below
 from govlab.engines.winding import Marks, rows_to_alert
@@ -58,6 +59,8 @@ class Source(Feed):
     rewound : Stream
         Emits the time (Timestamp) to which the replay was wound back.
     """
+
+    shown = PLAYING
 
     def __init__(self, reader: Reader, speed: float | None = None, max_rows: int = 65_536, clock: Clock | None = None) -> None:
         super().__init__(reader, speed, max_rows, clock)
@@ -288,6 +291,6 @@ class Source(Feed):
                 self._bury(still)
                 if len(rows):
                     with interruptible():
-                        self._emit_all(rows, lambda rows=rows: self.emit(rows), taken=False)
+                        self._emit_all(rows, partial(self.emit, rows), taken=False)
                 through += len(rows)
         return through

@@ -20,8 +20,8 @@ def kafka_reader(topics: Any, bootstrap: str = "localhost:9092", *, start: Any =
     """Make the reader of :func:`from_kafka`: of a stretch where there is a ``stop``, else a live one."""
     ranged = {"order", "look_ahead", "slack"}
     if stop is None:
-        if given := ranged & {name for name, value in options.items() if value is not None}:
-            raise ArgumentError(f"{', '.join(sorted(given))}: only for a stretch of a topic; give stop=a time, or stop='now'.")
+        if odd := ranged & {name for name, value in options.items() if value is not None}:
+            raise ArgumentError(f"{', '.join(sorted(odd))}: only for a stretch of a topic; give stop=a time, or stop='now'.")
         live = {name: value for name, value in options.items() if name not in ranged}
         reader: Reader = registry.load("sources", "kafka_reader")(topics, bootstrap, start=start, **live)
         return reader

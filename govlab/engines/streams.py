@@ -87,7 +87,7 @@ class Streams(Engine):
     """Runs a pipeline as a streamz node on a source, to the end."""
 
     @fitting
-    def run(
+    def run(  # type: ignore[override]
         self,
         pipeline: Step,
         source: Any,
@@ -96,7 +96,7 @@ class Streams(Engine):
         max_rows: int = 65_536,
         clock: Clock | None = None,
         store: Any = None,
-    ) -> Result:  # type: ignore[override]
+    ) -> Result:
         """Run; parameters as in :func:`from_reader`."""
         playing = from_reader(source, speed, max_rows, clock)
         node = playing.through(pipeline)

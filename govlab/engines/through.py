@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 from streamz import Stream
@@ -62,12 +62,15 @@ class Through(Node):
         ``"running"``, ``"failed"`` (then ``error`` says why) or ``"finished"``.
     """
 
+    shown: ClassVar[tuple[str, ...]] = ("carrier", "error", "sides", "state")
+
     def __init__(self, upstream: Stream, pipeline: Step, **kwargs: Any) -> None:
         if not isinstance(upstream, Stream):
             raise ArgumentError(f"through: {upstream!r} is not a stream.")
         self.carrier = Carrier(pipeline)
         self.sides = _Sides(self)
-        self.state, self.error = "running", None
+        self.state = "running"
+        self.error: Exception | None = None
         self.muted = False
         self.place: object = object()  # what marks know the node by
         self._listeners: list[Listener] = []

@@ -59,7 +59,7 @@ def caught(alerts: pd.DataFrame, incidents: pd.DataFrame) -> pd.DataFrame:
     alerts = alerts.sort_values("time", kind="stable").reset_index(drop=True)
     whose = {name for names in table["entities"] for name in names or ()}
     _warn("caught", whose, alerts["entity"].map(name_of_entity))
-    told = {"told": alerts["time"], "start": alerts["start"].fillna(alerts["time"]), "looked_at": True}
+    told: dict[str, Any] = {"told": alerts["time"], "start": alerts["start"].fillna(alerts["time"]), "looked_at": True}
     _, first, count = match_incidents(alerts.assign(entity=alerts["entity"].map(name_of_entity), **told), table, anybody=True)
     made, found = table[["incident", "start", "end"]].assign(caught=first >= 0), first >= 0
     made["alert"] = alerts["time"].reindex(np.where(found, first, -1)).set_axis(made.index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -100,9 +101,8 @@ class Labels:
         if made["incident"].duplicated().any():
             odd = made["incident"][made["incident"].duplicated()].tolist()[0]
             raise ArgumentError(f"labels: incident_id {odd!r} is there twice; give each incident its own.")
-        by = (
-            made.assign(of=[known or ("platform",) for known in made["entities"]]).explode("of").sort_values(["of", "start", "end"])
-        )
+        whose: Any = [known or ("platform",) for known in made["entities"]]
+        by = made.assign(of=whose).explode("of").sort_values(["of", "start", "end"])
         before = by.shift()  # that they touch is no overlap
         over = (by["of"] == before["of"]) & ((by["start"] < before["end"]) | (by["start"] == before["start"]))
         if over.any():

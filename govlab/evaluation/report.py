@@ -293,7 +293,7 @@ def _value(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_value(one) for one in value]
     if isinstance(value, pd.Timestamp) or value is pd.NaT:
-        return None if value is pd.NaT else value.isoformat()
+        return value.isoformat() if isinstance(value, pd.Timestamp) else None
     plain = value.item() if isinstance(value, np.generic) else value
     if not isinstance(plain, str | int | float | bool | None):
         return str(plain)

@@ -80,7 +80,8 @@ class Truth:
 
 class _Seen:
     def __init__(self, labels: Labels) -> None:
-        self.labels, self.first_us, self.last_us = labels, None, 0
+        self.labels, self.last_us = labels, 0
+        self.first_us: int | None = None
         self.parts: list[pd.DataFrame] = []
         self.positives: list[pd.DataFrame] = []
         self.again: list[tuple[int, int, Any]] = []

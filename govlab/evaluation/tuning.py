@@ -38,13 +38,13 @@ class Tuning:
     walk : DataFrame
         A row a stretch but the first: when it begins, the setting that what was known then would have chosen (``chosen``), what
         that promised (``past``), what came (``found``), and the best that any setting had there (``best``; only hindsight has it).
-    best : dict
+    best : mapping
         The setting that all of history would choose, by what was known at its end, for the time after it.
     """
 
     table: pd.DataFrame
     walk: pd.DataFrame
-    best: dict[str, Any]
+    best: Mapping[str, Any]
 
     def _repr_html_(self) -> str:
         return f"<p>best: {html.escape(str(self.best))}</p>{self.walk.to_html(escape=True, border=0, float_format=_short)}"
@@ -146,7 +146,7 @@ def tune(
                 "chosen": settings[chosen],
                 "past": past[chosen][at],
                 "found": scores[chosen][i][at],
-                "best": max((s[i][at] for s in scores if s[i][at] is not None), default=None),
+                "best": max((score for s in scores if (score := s[i][at]) is not None), default=None),
             }
         )
     whole = [_score(one, truth, per_day, edges[0], edges[-1]) for one in played]

@@ -1,5 +1,7 @@
 """Steps that make features of events."""
 
+from typing import TYPE_CHECKING
+
 from govlab.registry import lazy_room
 
 TABLE = {
@@ -7,4 +9,8 @@ TABLE = {
     "window_count": ("govlab.features.window_count:WindowCount", "pip install govlab"),
 }
 
-__getattr__, __dir__ = lazy_room("features", TABLE)
+if TYPE_CHECKING:
+    from govlab.features.entity_rate import EntityRate as EntityRate
+    from govlab.features.window_count import WindowCount as WindowCount
+else:
+    __getattr__, __dir__, __all__ = lazy_room(__name__, TABLE)

@@ -7,26 +7,26 @@ without one (a test, nbconvert, a script) it is a plain, silent HoloViews object
 Importing this package imports neither HoloViews nor pandas: a pipeline that runs on a server should not pay for a plot.
 """
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOMES = {
-    "AlertRaster": "live",
-    "Status": "live",
-    "Timeline": "live",
-    "fragment": "export",
-    "save": "export",
-    "show": "notebook",
-}
+from govlab.registry import lazy_room
 
-__all__ = ["AlertRaster", "Status", "Timeline", "fragment", "save", "show"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+if TYPE_CHECKING:
+    from govlab.plots.export import fragment as fragment
+    from govlab.plots.export import save as save
+    from govlab.plots.live import AlertRaster as AlertRaster
+    from govlab.plots.live import Status as Status
+    from govlab.plots.live import Timeline as Timeline
+    from govlab.plots.notebook import show as show
+else:
+    __getattr__, __dir__, __all__ = lazy_room(
+        __name__,
+        more={
+            "AlertRaster": "govlab.plots.live:AlertRaster",
+            "Status": "govlab.plots.live:Status",
+            "Timeline": "govlab.plots.live:Timeline",
+            "fragment": "govlab.plots.export:fragment",
+            "save": "govlab.plots.export:save",
+            "show": "govlab.plots.notebook:show",
+        },
+    )

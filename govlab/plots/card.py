@@ -6,7 +6,7 @@ from typing import Any
 
 import holoviews as hv
 import pandas as pd
-from bokeh.models import Div
+from bokeh.models.widgets.markups import Div
 from holoviews.plotting.bokeh.annotation import DivPlot
 
 from govlab.plots.theme import COLOURS, FAINT, FONT, GRID, INK

@@ -1,10 +1,11 @@
 """Bokeh without a network and without Panel: its scripts as text, its models only."""
 
 from html import unescape
+from typing import Any
 
-from bokeh.model import Model
-from bokeh.models import Div, GridBox, GridPlot
+from bokeh.models import GridBox, GridPlot
 from bokeh.models.layouts import FlexBox
+from bokeh.models.widgets.markups import Div
 from bokeh.resources import Resources
 
 
@@ -17,7 +18,7 @@ def scripts() -> list[str]:
     return list(Resources(mode="inline", components=["bokeh", "bokeh-widgets", "bokeh-tables"]).js_raw)
 
 
-def standalone(model: Model) -> Model:
+def standalone(model: Any) -> Any:
     """Replace what HoloViews draws a Div with, a model of Panel's that needs Panel's scripts, by Bokeh's own."""
     if type(model).__module__.startswith("panel."):
         return Div(text=unescape(model.text), disable_math=True, width=model.width, height=model.height)

@@ -1,5 +1,7 @@
 """Steps that make frames clean."""
 
+from typing import TYPE_CHECKING
+
 from govlab.registry import lazy_room
 
 TABLE = {
@@ -7,4 +9,8 @@ TABLE = {
     "deduplicate": ("govlab.prepare.deduplicate:Deduplicate", "pip install govlab"),
 }
 
-__getattr__, __dir__ = lazy_room("prepare", TABLE)
+if TYPE_CHECKING:
+    from govlab.prepare.conform import Conform as Conform
+    from govlab.prepare.deduplicate import Deduplicate as Deduplicate
+else:
+    __getattr__, __dir__, __all__ = lazy_room(__name__, TABLE)

@@ -65,8 +65,9 @@ class Conform(Step):
         for column, bounds in self.ranges.items():
             if not isinstance(bounds, list | tuple) or len(bounds) != 2:
                 raise ArgumentError(f"Conform: ranges[{column!r}]={bounds!r}; expected (low, high), with None for no bound.")
+            low, high = bounds
             if any(b is not None and (isinstance(b, str | bool) or b != b) for b in bounds) or (
-                None not in bounds and bounds[0] > bounds[1]
+                low is not None and high is not None and low > high
             ):
                 raise ArgumentError(f"Conform: ranges[{column!r}]={bounds!r}; expected two numbers, the lower first.")
         for column, known in self.allowed.items():
@@ -107,7 +108,7 @@ class Conform(Step):
         if pa.types.is_timestamp(kind):
             if isinstance(values.dtype, pd.DatetimeTZDtype):
                 return values.dt.tz_convert("UTC").dt.as_unit("us"), values.isna().to_numpy()
-            unit = {"epoch_s": "s", "epoch_ms": "ms", "epoch_us": "us"}.get(self.schema.fields[name].removesuffix("?"))  # type: ignore[union-attr]
+            unit: Any = {"epoch_s": "s", "epoch_ms": "ms", "epoch_us": "us"}.get(self.schema.fields[name].removesuffix("?"))  # type: ignore[union-attr]
             if unit:
                 times = pd.to_datetime(pd.to_numeric(values, errors="coerce"), unit=unit, utc=True, errors="coerce")
             else:
@@ -162,7 +163,7 @@ def _final(frame: pd.DataFrame, column: str, schema: Schema) -> pd.DataFrame:
     kind, nullable = schema.arrow_type(name), schema.nullable(name)
     if pa.types.is_timestamp(kind) or pa.types.is_string(kind):
         return frame
-    dtype = (
+    dtype: Any = (
         ("boolean" if nullable else "bool")
         if pa.types.is_boolean(kind)
         else ("Int64" if nullable else "int64")

@@ -1,5 +1,7 @@
 """Readers: from where event frames come. No engine is known here; any thread that owns a reader may use it."""
 
+from typing import TYPE_CHECKING
+
 from govlab.registry import lazy_room
 
 TABLE = {
@@ -11,20 +13,27 @@ TABLE = {
     "replay": ("govlab.sources.replay:ReplayReader", "pip install govlab"),
 }
 
-__getattr__, __dir__ = lazy_room(
-    "sources",
-    {},
-    {
-        "DeadLetter": "govlab.sources.reader:DeadLetter",
-        "EndOfStream": "govlab.sources.reader:EndOfStream",
-        "FrameReader": "govlab.sources.frames:FrameReader",
-        "KafkaRange": "govlab.sources.kafka_range:KafkaRange",
-        "KafkaReader": "govlab.sources.kafka:KafkaReader",
-        "RabbitQueue": "govlab.sources.rabbitmq:RabbitQueue",
-        "RabbitRange": "govlab.sources.rabbit_range:RabbitRange",
-        "RabbitStream": "govlab.sources.rabbit_stream:RabbitStream",
-        "Reader": "govlab.sources.reader:Reader",
-        "ReplayReader": "govlab.sources.replay:ReplayReader",
-        "reader_of": "govlab.sources.frames:reader_of",
-    },
-)
+if TYPE_CHECKING:
+    from govlab.sources.frames import FrameReader as FrameReader
+    from govlab.sources.frames import reader_of as reader_of
+    from govlab.sources.kafka import KafkaReader as KafkaReader
+    from govlab.sources.kafka_range import KafkaRange as KafkaRange
+    from govlab.sources.rabbit_range import RabbitRange as RabbitRange
+    from govlab.sources.rabbit_stream import RabbitStream as RabbitStream
+    from govlab.sources.rabbitmq import RabbitQueue as RabbitQueue
+    from govlab.sources.reader import DeadLetter as DeadLetter
+    from govlab.sources.reader import EndOfStream as EndOfStream
+    from govlab.sources.reader import Reader as Reader
+    from govlab.sources.replay import ReplayReader as ReplayReader
+else:
+    __getattr__, __dir__, __all__ = lazy_room(
+        __name__,
+        TABLE,
+        {
+            "DeadLetter": "govlab.sources.reader:DeadLetter",
+            "EndOfStream": "govlab.sources.reader:EndOfStream",
+            "FrameReader": "govlab.sources.frames:FrameReader",
+            "Reader": "govlab.sources.reader:Reader",
+            "reader_of": "govlab.sources.frames:reader_of",
+        },
+    )

@@ -101,12 +101,12 @@ class Lookup:
 
     def describe(self, topics: list[str] | re.Pattern[str]) -> Described:
         """Give what there is of some topics, or of those whose names match; what is not there is left out."""
-        by_pattern = isinstance(topics, re.Pattern)
+        pattern = topics if isinstance(topics, re.Pattern) else None
         ids: dict[str, int] = {}
         partitions: list[Topic] = []
-        for topic in self._ask(self._admin.describe_topics, None if by_pattern else topics):
+        for topic in self._ask(self._admin.describe_topics, None if pattern is not None else topics):
             name = topic["name"]
-            if by_pattern and (topic["is_internal"] or not topics.match(name)):
+            if pattern is not None and (topic["is_internal"] or not pattern.match(name)):
                 continue
             if topic["error_code"] not in (0, UNKNOWN, NO_LEADER):
                 raise SourceError(f"{self.bootstrap} does not describe the topic {name!r} (error {topic['error_code']}).")

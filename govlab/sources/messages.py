@@ -77,10 +77,9 @@ class Messages:
         """Put messages of one partition one after the other."""
         if len(parts) == 1:
             return parts[0]
-        columns = (
-            [x for part in parts for x in getattr(part, name)] for name in ("offsets", "bodies", "keys", "times_ms", "headers")
-        )
-        return cls(*columns, topic=parts[0].topic if parts else "")
+        names = ("offsets", "bodies", "keys", "times_ms", "headers")
+        columns: dict[str, Any] = {name: [x for part in parts for x in getattr(part, name)] for name in names}
+        return cls(**columns, topic=parts[0].topic if parts else "")
 
 
 class MessageDecoder:

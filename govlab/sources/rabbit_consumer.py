@@ -23,6 +23,7 @@ log = logging.getLogger("govlab")
 if logging.getLogger("pika").level == logging.NOTSET:
     logging.getLogger("pika").setLevel(logging.CRITICAL)  # it reports a failed attempt in ten lines; here it is one
 LOOK_S, FRESH_S = 2.0, 10.0
+UNKNOWN_LOOKS = 3  # in a row, at which a queue says that nobody reads it
 
 
 class Consumer:
@@ -140,7 +141,7 @@ class Consumer:
         with self._state:
             self._arrived.clear()
             self._orders.clear()  # a tag is good for its connection only
-            self._received, self.waiting, self.end = 0, None, None
+            self._received, self._unknown, self.waiting, self.end = 0, 0, None, None
             self.alone = None if there.consumer_count else there.message_count
         arguments = None if self._arguments is None else self._arguments()
         channel.basic_consume(self.queue, self._on_message, arguments=arguments)
@@ -185,6 +186,10 @@ class Consumer:
                 self.vanished, self.vanished_s = self.vanished + gone, asked_s
                 log.warning("rabbitmq %s: at least %s messages left the queue without being read here", self.queue, f"{gone:,}")
             self.waiting, self._before = there.message_count, received
+            # a quorum queue that was deleted and made anew at once does not always cancel its consumers: it knows none
+            self._unknown = 0 if there.consumer_count else self._unknown + 1
+            if self._unknown >= UNKNOWN_LOOKS:
+                raise self._deleted()
         self.asked_s = asked_s
 
     def _on_blocked(self, _: Any, frame: Any) -> None:

@@ -143,6 +143,7 @@ class Sqlite(Store):
             raise ArgumentError(
                 "dead_letters: give the run with after= and limit=; runs() names them, dead_letters_pages() gives all."
             )
+        values: list[Any]
         which, values = ("TRUE", []) if run is None else ("run = ?", [run])
         if after is not None:
             which = f'{which} AND (source, "partition", "offset") > (?, ?, ?)'
@@ -207,6 +208,7 @@ class Sqlite(Store):
 
 def _alerts_of(run: str | None, since: Any, until: Any) -> tuple[str, list[Any]]:
     """Give the condition of the alerts of a run and a range of time."""
+    values: list[Any]
     which, values = (_LATEST, []) if run is None else ("run = ?", [run])
     for bound, sign_, name in ((since, ">=", "since"), (until, "<", "until")):
         if bound is not None:

@@ -80,7 +80,7 @@ def _parts(value: Any) -> Iterator[Any]:
     """Give a step, the steps inside it, and the models and functions that they were given."""
     if isinstance(value, Step):
         yield value
-        inner = [getattr(value, f.name) for f in dataclasses.fields(value) if f.init]  # type: ignore[arg-type]
+        inner = [getattr(value, f.name) for f in dataclasses.fields(value) if f.init]
         yield from (part for item in [*inner, getattr(value, "steps", None)] for part in _parts(item))
     elif isinstance(value, Mapping | list | tuple):
         yield from (part for item in (value.values() if isinstance(value, Mapping) else value) for part in _parts(item))

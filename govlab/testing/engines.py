@@ -166,7 +166,7 @@ def _equal(expected: pd.DataFrame, actual: pd.DataFrame, what: str) -> None:
     columns = [column for column in expected if column in actual]
     try:
         if len(columns) < len(expected.columns):
-            raise AssertionError(f"columns are missing: {sorted(set(expected) - set(actual))}")
+            raise AssertionError(f"columns are missing: {sorted(map(str, set(expected) - set(actual)))}")
         pd.testing.assert_frame_equal(expected, actual[columns], check_exact=True, check_dtype=False)
     except AssertionError as error:
         raise CheckError(f"broken: {what} are those of the plain pipeline: {error}") from error

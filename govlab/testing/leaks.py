@@ -157,7 +157,8 @@ def _labels(make: Callable[[pd.DataFrame], Step], frame: pd.DataFrame, labels: p
         later = np.flatnonzero(known > reached[at - 1])
         shuffled = labels.copy()
         for column in labels.columns.drop("known_at"):
-            shuffled.iloc[later, labels.columns.get_loc(column)] = labels[column].iloc[rng.permutation(later)].to_numpy()
+            place: Any = labels.columns.get_loc(column)
+            shuffled.iloc[later, place] = labels[column].iloc[rng.permutation(later)].to_numpy()
         for what, other in (("removed", labels.drop(labels.index[later])), ("shuffled", shuffled)):
             step = make(other)
             if _difference(whole, play(step, frame)[0], at) is not None:

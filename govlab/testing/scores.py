@@ -116,14 +116,14 @@ def _twice(detector: Detector, frame: pd.DataFrame) -> None:
 
     running.score_one = twice
     scores = Detector.score_learn_many(running, frame)
-    if differ or not np.array_equal(scores, Detector.score_learn_many(detector.fresh(), frame), equal_nan=True):  # type: ignore[arg-type]
+    if differ or not np.array_equal(scores, Detector.score_learn_many(detector.fresh(), frame), equal_nan=True):
         raise CheckError(f"{detector.name}: score_one must not learn, and asked twice it says something else: {differ[:1]}.")
 
 
 def _order(detector: Detector, frame: pd.DataFrame) -> None:
     if not _by_hand(detector) or type(detector).score_learn_many is Detector.score_learn_many:
         return
-    by_hand = Detector.score_learn_many(detector.fresh(), frame)  # type: ignore[arg-type]
+    by_hand = Detector.score_learn_many(detector.fresh(), frame)
     if not np.array_equal(by_hand, _scores(detector, frame), equal_nan=True):
         raise CheckError(f"{detector.name}: score_learn_many must say what score_one and then learn_one say for each row.")
 

@@ -29,7 +29,8 @@ def play(step: Step, frame: pd.DataFrame, cuts: Sequence[int] = (), resume_at: i
 
     ``resume_at``: at the first cut from there on, the step is pickled and a copy goes on.
     """
-    running, parts, sides = step.fresh(), [], {}
+    running, parts = step.fresh(), list[pd.DataFrame]()
+    sides: dict[str, list[pd.DataFrame]] = {}
     edges = [0, *sorted({c for c in cuts if 0 < c < len(frame)}), len(frame)]
     for a, b in itertools.pairwise(edges):
         if resume_at is not None and a >= resume_at:

@@ -100,7 +100,7 @@ def _all_or_nothing(make: Callable[[], Store], part: str) -> None:
         if how == "fails":
             given[part] = _unwritable(part, given[part])
         else:
-            store.writing = _killer(part)  # type: ignore[method-assign]
+            store.writing = _killer(part)  # type: ignore[assignment, method-assign]
         try:
             store.save(run, given["alerts"], given["letters"], given["snapshot"])
         except _Killed:

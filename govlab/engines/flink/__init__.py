@@ -3,26 +3,30 @@
 The lab never imports PyFlink: a pipeline travels as its recipe into the environment in which Flink runs.
 """
 
-import importlib
-from typing import Any
+from typing import TYPE_CHECKING
 
-__all__ = ["Flink", "Job", "JobStatus", "Limits", "attach", "autoscale", "sql", "submit"]
+from govlab.registry import lazy_room
 
-_NAMES = {
-    "Job": "job",
-    "JobStatus": "job",
-    "Flink": "submitting",
-    "Limits": "scaling",
-    "attach": "submitting",
-    "submit": "submitting",
-    "autoscale": "scaling",
-    "sql": "querying",
-}
-
-
-def __getattr__(name: str) -> Any:  # a worker imports its own part only
-    if name in _NAMES:
-        return getattr(importlib.import_module(f"govlab.engines.flink.{_NAMES[name]}"), name)
-    from govlab.errors import did_you_mean
-
-    raise AttributeError(f"govlab.engines.flink has no {name!r}. {did_you_mean(name, _NAMES)}")
+if TYPE_CHECKING:
+    from govlab.engines.flink.job import Job as Job
+    from govlab.engines.flink.job import JobStatus as JobStatus
+    from govlab.engines.flink.querying import sql as sql
+    from govlab.engines.flink.scaling import Limits as Limits
+    from govlab.engines.flink.scaling import autoscale as autoscale
+    from govlab.engines.flink.submitting import Flink as Flink
+    from govlab.engines.flink.submitting import attach as attach
+    from govlab.engines.flink.submitting import submit as submit
+else:
+    __getattr__, __dir__, __all__ = lazy_room(
+        __name__,
+        more={
+            "Flink": "govlab.engines.flink.submitting:Flink",
+            "Job": "govlab.engines.flink.job:Job",
+            "JobStatus": "govlab.engines.flink.job:JobStatus",
+            "Limits": "govlab.engines.flink.scaling:Limits",
+            "attach": "govlab.engines.flink.submitting:attach",
+            "autoscale": "govlab.engines.flink.scaling:autoscale",
+            "sql": "govlab.engines.flink.querying:sql",
+            "submit": "govlab.engines.flink.submitting:submit",
+        },
+    )

@@ -32,7 +32,6 @@ from govlab.engines.flink.outputs import Outputs  # noqa: E402
 from govlab.engines.flink.stages import Cut, Head, Shard, Tail  # noqa: E402
 from govlab.engines.flink.travel import unpack_reader, unpack_step  # noqa: E402
 from govlab.sources.pieces import Fed, Piece  # noqa: E402
-from govlab.sources.reader import Reader  # noqa: E402
 from govlab.stores.writer import writer_of  # noqa: E402
 
 __all__ = ["GROUPS", "MESSAGE", "Fetches", "Heads", "Shards", "Tails", "Ticks"]
@@ -43,7 +42,7 @@ GROUPS = 128  # of keys, in Flink's words: its max-parallelism
 PAD = b"\0" * 32_000  # a tick fills a buffer of the network, so that few stand before a checkpoint's barrier
 
 
-class Ticks(FlatMapFunction):  # type: ignore[misc]
+class Ticks(FlatMapFunction):
     """Numbers to ticks: each names a piece to fetch, or lets the head go on a little; live ones come at a rate."""
 
     def __init__(self, told: dict[str, Any], keys: list[int]) -> None:
@@ -79,7 +78,7 @@ class _Busy:
             self._worked, self._since = 0.0, now
 
 
-class Fetches(KeyedProcessFunction):  # type: ignore[misc]
+class Fetches(KeyedProcessFunction):
     """Reads pieces. It has no state: what is to be read is in the element."""
 
     def __init__(self, spec: str) -> None:
@@ -87,7 +86,7 @@ class Fetches(KeyedProcessFunction):  # type: ignore[misc]
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Make the reader."""
-        self.reader = unpack_reader(json.loads(self.spec)["source"])
+        self.reader: Any = unpack_reader(json.loads(self.spec)["source"])
         self.busy = _Busy(runtime_context.get_metrics_group())
 
     def process_element(self, value: tuple[int, bytes], ctx: Any) -> Iterator[tuple[int, bytes]]:
@@ -112,7 +111,7 @@ class Fetches(KeyedProcessFunction):  # type: ignore[misc]
         self.reader.close()
 
 
-class _Stage(KeyedProcessFunction):  # type: ignore[misc]
+class _Stage(KeyedProcessFunction):
     """A function with one picklable state a key, which is held live and read from Flink only after a restart."""
 
     def __init__(self, spec: str) -> None:
@@ -169,8 +168,8 @@ class Heads(_Stage):
             stage.reader = self._reader()
         return stage
 
-    def _reader(self) -> Reader:
-        reader = unpack_reader(self.told["source"])
+    def _reader(self) -> Any:
+        reader: Any = unpack_reader(self.told["source"])
         if self.told["live"]:
             reader.wait_s = 0.001  # the next tick comes soon, and to wait here is to hold back what was read
         return reader
@@ -192,7 +191,7 @@ class Heads(_Stage):
         while True:
             with self.busy:
                 found = next(dealt, None)
-                packed = None if found is None else pickle.dumps(found[1], protocol=5)
+                packed = b"" if found is None else pickle.dumps(found[1], protocol=5)
             if found is None:
                 break
             yield (TAIL if found[0] == TAIL else self.keys[found[0]]), packed
@@ -216,7 +215,7 @@ class Shards(_Stage):
     def open(self, runtime_context: RuntimeContext) -> None:
         """Get ready."""
         super().open(runtime_context)
-        self.part = Cut(self.step).part
+        self.part: Any = Cut(self.step).part  # there are shards
 
     def fresh(self, key: int) -> Shard:
         """Make a shard."""

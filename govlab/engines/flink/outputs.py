@@ -78,7 +78,8 @@ def _unpacked(text: str) -> pd.DataFrame:
     frame: pd.DataFrame = table.replace_schema_metadata(None).to_pandas()
     for column in table.schema.pandas_metadata["columns"]:
         if (kind := column["numpy_type"]) == "boolean" or kind.startswith(("Int", "UInt", "Float")):
-            frame[column["name"]] = pd.api.types.pandas_dtype(kind).__from_arrow__(table[column["name"]])
+            dtype: Any = pd.api.types.pandas_dtype(kind)
+            frame[column["name"]] = dtype.__from_arrow__(table[column["name"]])
     return frame
 
 

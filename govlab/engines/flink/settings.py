@@ -51,10 +51,10 @@ def settings_of(
         }
     else:
         address = cluster if isinstance(cluster, str) else cluster.address
-        host, _, port = address.removeprefix("http://").rstrip("/").rpartition(":")
-        if not host or not port.isdigit():
+        host, _, given = address.removeprefix("http://").rstrip("/").rpartition(":")
+        if not host or not given.isdigit():
             raise ArgumentError(f"submit: cluster={cluster!r}; expected gl.services.start('flink'), or 'http://host:8081'.")
-        settings |= {"execution.target": "remote", "rest.address": host, "rest.port": int(port)}
+        settings |= {"execution.target": "remote", "rest.address": host, "rest.port": int(given)}
     if checkpoint := _last_checkpoint(place):
         settings["execution.state-recovery.path"] = checkpoint
     return settings | more, address

@@ -68,7 +68,8 @@ class Head:
         self.sharded, self.pipeline, self.at, self.fingerprint = cut.sharded, cut.pipeline, cut.at, Fingerprint()
         self.totals = Totals()
         self.seq, self.ended = 0, False
-        self.reader, self._position, self._opened = reader, None, isinstance(reader, Fed)
+        self.reader, self._opened = reader, isinstance(reader, Fed)
+        self._position: dict[int, int] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         if isinstance(self.reader, Fed):

@@ -158,7 +158,7 @@ def described(
         "per_s": 12,  # measured: with fewer ticks events wait for one, with more the messages wait for Python
         "pieces": pieces,
         "lanes": lanes,
-        "sticky": ranged and reader.sticky,
+        "sticky": isinstance(reader, RangedReader) and reader.sticky,
         "ticks": len(pieces) if pieces else _ticks(reader, max_rows) if ranged else 1,
         "max_rows": max_rows,
         "parallelism": parallelism,
