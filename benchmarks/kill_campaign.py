@@ -37,7 +37,7 @@ from kill_lanes import LANES, Lane
 from govlab import services
 from govlab.stores import Sqlite
 
-ROWS, PATIENCE_S = 3_000, 120.0
+ROWS, PATIENCE_S = 3_000, 180.0
 COLUMNS = (
     "killed",
     "interrupted",
@@ -92,6 +92,8 @@ class Round:
             if one.exitcode is None:
                 if how == "killed" or how == "left":
                     late = how == "left" and not todo
+                    if late:
+                        self.campaign.say(f"{self.lane.name}, {self.options['pipeline']} hangs:\n{self.stacks(one)}")
                     one.kill()
                     one.join()
                     self.counts["hung" if late else "killed"] += 1
@@ -114,6 +116,12 @@ class Round:
             if todo and self.happen(todo.pop()):
                 break
         return time.monotonic() - began
+
+    def stacks(self, one: Any) -> str:
+        """Ask a lab where it stands."""
+        os.kill(one.pid, signal.SIGUSR1)
+        time.sleep(1.0)
+        return Path(self.options["result"] + ".stacks").read_text()
 
     def ended(self) -> bool:
         path = Path(self.options["result"])
