@@ -30,6 +30,8 @@ from typing import Any
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("GOVLAB_KEY", "the key of a kill campaign, for nothing else")
 os.environ["GOVLAB_KILL_LAB"] = "1"
+# the process that labs are forked from does not know where this script is, and would compile nothing without a word
+os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 from kill_lab import events, lab
 from kill_lanes import LANES, Lane
@@ -216,7 +218,8 @@ class Campaign:
         kills = max(round(self.options.kills * lane.share / sum(one.share for one in self.lanes)), len(lane.pipelines))
         began, counts, n = time.monotonic(), Counter[str](), 0
         wholes: dict[str, tuple[Round, float]] = {}
-        while counts["killed"] + counts["interrupted"] < kills and not counts["hung"] >= 3:
+        end = self.began + 60 * self.options.minutes
+        while counts["killed"] + counts["interrupted"] < kills and counts["hung"] < 3 and time.monotonic() < end:
             pipeline = lane.pipelines[n % len(lane.pipelines)]
             stem = "".join(c if c.isalnum() else "-" for c in f"{lane.name}-{pipeline}-{n}")
             if pipeline not in wholes:
@@ -262,6 +265,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="file,kafka,rabbitmq", type=lambda text: text.split(","), help="how lanes' names begin")
     parser.add_argument("--lanes", type=int, default=2, help="so many lanes at once")
+    parser.add_argument(
+        "--minutes", type=float, default=60.0, help="begin no round after this time; the table says what was reached"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="govlab-kills-") as folder, ExitStack() as stack:

@@ -88,7 +88,7 @@ class Bench:
     def __init__(self, kind, path, max_rows):
         self.source = gl.from_reader(reader(kind, path), max_rows=max_rows)
         self.scored, self.alerts, self.wound = [], [], False
-        self.node = self.source.through(Ringing())
+        self.node = self.source.through(gl.Pipeline(Ringing(), ahead=None))  # holds nothing back, so that each row shows at once
         self.watch = self.source.through(alerting())
         self.node.sink(self.scored.append)
         self.watch.sink(self.alerts.append)
