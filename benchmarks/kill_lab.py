@@ -101,7 +101,7 @@ def lab(options: dict[str, Any]) -> None:
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     result = Path(options["result"])
-    faulthandler.register(signal.SIGUSR1, file=open(f"{result}.stacks", "w"))  # where it stands, if it seems to hang
+    faulthandler.register(signal.SIGUSR1, file=open(f"{result}.stacks", "w"))  # noqa: SIM115 - open while it runs; says where it hangs
     out = os.open(options["sink"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     said: dict[str, Any] = {"threads": len(os.listdir("/proc/self/task"))}
     try:

@@ -1,5 +1,6 @@
 """Interrupts from the keyboard at chosen rows, ways to play a source, and a sink that keeps what came out."""
 
+import os
 import signal
 import sys
 
@@ -11,6 +12,11 @@ from govlab.frames import event_frame, from_us
 from govlab.testing import ScriptedReader
 
 START, SECOND, ROWS = 1_772_409_600_000_000, 1_000_000, 120
+
+
+def few(examples):
+    """How many examples of a test to try: a quarter of them, or all with GOVLAB_LONG, as in ``make test-adverse``."""
+    return examples if os.environ.get("GOVLAB_LONG") else examples // 4
 
 
 class Bell:
