@@ -16,7 +16,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"govlab needs Python 3.11 to 3.13, this is {v[0]}.{v[1]}: run make PYTHON=python3.12 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]'
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[dev]'
 	@touch $@
 
 setup: $(VENV)/.ready  ## make the environment in .venv
@@ -28,11 +28,12 @@ lab: $(VENV)/.ready  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks/00_tour.ipynb
 
 test: $(VENV)/.ready lint test-pandas2  ## all tests: lint, types, contracts on both pandas, notebooks, a real browser
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'not server'
+	$(BIN)/python -m pytest -q -m server
 	TQDM_DISABLE=1 $(BIN)/python -m pytest -q --nbval --nbval-sanitize-with notebooks/sanitize.cfg --nbval-cell-timeout 120 -p no:cacheprovider notebooks
 
 test-quick: $(VENV)/.ready  ## the tests without notebooks, browser, servers and old pandas
-	$(BIN)/python -m pytest -q --ignore tests/browser --ignore tests/adverse --ignore tests/services -m 'not server'
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'not server'
 
 test-adverse: $(VENV)/.ready  ## sources, engines and services beside 8 busy loops, three times; then a slow network (up to 3 s a packet)
 	for round in 1 2 3; do \
@@ -48,11 +49,11 @@ lint: $(VENV)/.ready  ## style and types
 $(OLD)/.ready: pyproject.toml constraints.txt $(VENV)/.ready
 	test -x $(OLD)/bin/python || $(OTHER) -m venv $(OLD)
 	$(BIN)/uv pip install --quiet --python $(OLD)/bin/python -e . 'pandas==2.2.3' \
-		$$(grep -E '^(confluent-kafka|crc32c|hypothesis|kafka-python|lz4|numba|numpy|paho-mqtt|pika|psutil|pyarrow|pytest|pytest-timeout|river|rstream|scikit-learn|stomp-py|trustme)==' constraints.txt)
+		$$(grep -E '^(confluent-kafka|crc32c|execnet|hypothesis|kafka-python|lz4|numba|numpy|paho-mqtt|pika|psutil|pyarrow|pytest|pytest-timeout|pytest-xdist|river|rstream|scikit-learn|stomp-py|trustme)==' constraints.txt)
 	@touch $@
 
 test-pandas2: $(OLD)/.ready  ## the contracts on pandas 2.2
-	$(OLD)/bin/python -m pytest -q -m 'not server' -k 'not flink and not killed' tests/contracts tests/sources tests/engines tests/test_pipeline.py
+	$(OLD)/bin/python -m pytest -q -n 2 --dist worksteal -m 'not server' -k 'not flink and not killed' tests/contracts tests/sources tests/engines tests/test_pipeline.py
 
 bench: $(VENV)/.ready  ## measure the throughput (and, with GOVLAB_DATA, the detection on NAB)
 	$(BIN)/python benchmarks/throughput.py

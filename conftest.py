@@ -40,6 +40,13 @@ def pytest_configure(config):
     config.add_cleanup(loops.close)
 
 
+def pytest_collection_modifyitems(items):
+    """Keep the tests that start servers, browsers or loops apart from the pure ones, which run on all cores."""
+    for item in items:
+        if {"browser", "services", "adverse"} & set(item.path.parts):
+            item.add_marker("server")
+
+
 def pytest_report_header(config):
     loops = config.getoption("--busy")
     return f"beside {loops} busy loops" if loops else None

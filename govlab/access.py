@@ -273,8 +273,8 @@ def _shown_place(place: str) -> str:
 
 
 def masked(made: tuple[tuple[Any, ...], dict[str, Any]], url: object) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Give the arguments of a call with the address among them as it may be shown."""
-    shown = repr(PrivateUrl(url if isinstance(url, PrivateUrl) else str(url)))
+    """Give the arguments of a call with the address among them kept private; another call may still use it."""
+    shown = url if isinstance(url, PrivateUrl) else PrivateUrl(str(url))
     args, named = made
     return tuple(shown if x is url else x for x in args), {name: shown if x is url else x for name, x in named.items()}
 

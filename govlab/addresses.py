@@ -13,7 +13,7 @@ from govlab.errors import ArgumentError, did_you_mean
 from govlab.sinks.sink import Sink
 from govlab.sources.reader import Reader
 
-__all__ = ["Address", "access_of", "reader_of", "sink_of"]
+__all__ = ["Address", "access_of", "queue_reader", "sink_of"]
 
 SCHEMES = {"amqp": "amqp://user@host:5672/queue", "amqps": "amqps://user@host:5671/queue", "kafka": "kafka://host:9092/topic"}
 
@@ -86,7 +86,7 @@ def access_of(options: argparse.Namespace, address: Address) -> Access:
     return Access(user, options.password, options.mechanism, ca=options.ca)
 
 
-def reader_of(address: Address, access: Access, **options: Any) -> Reader:
+def queue_reader(address: Address, access: Access, **options: Any) -> Reader:
     """Make the reader of a topic (several with commas) or of a queue; options as of their readers, None for their defaults."""
     named = {key: value for key, value in options.items() if value is not None}
     if address.kind == "kafka":

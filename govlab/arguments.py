@@ -1,19 +1,25 @@
-"""Checks of a step's parameters, for its ``check()``: each raises an ArgumentError that names the field and what is expected."""
+"""Checks of arguments: of a step's parameters, for its ``check()``, and of calls whose arguments are not those that there are."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import inspect
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from govlab.errors import ArgumentError
+from govlab.errors import ArgumentError, CallError, did_you_mean
 
 if TYPE_CHECKING:
     from govlab.step import Step
 
-__all__ = ["above", "at_least", "column_name", "one_of", "yes_or_no"]
+__all__ = ["above", "at_least", "column_name", "fitting", "one_of", "refuse_unfit", "yes_or_no"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def _number(step: Step, field: str, whole: bool) -> Any:
@@ -65,3 +71,50 @@ def one_of(step: Step, field: str, choices: tuple[str, ...]) -> None:
     value = getattr(step, field)
     if value not in choices:
         raise ArgumentError(f"{type(step).__name__}: {field}={value!r}; expected one of {', '.join(map(repr, choices))}.")
+
+
+def refuse_unfit(name: str, function: Callable[..., Any], args: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+    """Raise a CallError unless a function can be called with some arguments; for a method they begin with the object.
+
+    Examples
+    --------
+    >>> refuse_unfit("mean", lambda column, by=None: None, (), {"colum": "count"})
+    Traceback (most recent call last):
+    ...
+    govlab.errors.CallError: mean has no argument 'colum'. Did you mean 'column'? There are: by, column.
+    """
+    known = inspect.signature(function)
+    try:
+        known.bind(*args, **named)
+    except TypeError as error:
+        parameters = list(known.parameters.values())
+        if parameters and parameters[0].name in ("self", "cls"):
+            parameters, args = parameters[1:], args[1:]
+        fixed = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        names = [p.name for p in fixed]
+        ordered = [p.name for p in fixed if p.kind is not p.KEYWORD_ONLY]
+        unknown = [key for key in named if key not in names]
+        if unknown and not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            raise CallError(f"{name} has no argument {unknown[0]!r}. {did_you_mean(unknown[0], names)}") from None
+        if len(args) > len(ordered) and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
+            more = [key for key in names if key not in ordered]
+            only = f"; give by name: {', '.join(more)}" if more else ""
+            raise CallError(
+                f"{name} takes at most {len(ordered)} arguments without a name ({', '.join(ordered) or 'none'}), and was given "
+                f"{len(args)}{only}."
+            ) from None
+        raise CallError(f"{name}: {error}. There are: {', '.join(names) or 'none'}.") from None
+
+
+def fitting(function: Callable[P, R]) -> Callable[P, R]:
+    """Let a function that is called with arguments that it does not have name the nearest one, and all."""
+
+    @functools.wraps(function)
+    def called(*args: P.args, **named: P.kwargs) -> R:
+        try:
+            return function(*args, **named)
+        except TypeError:
+            refuse_unfit(function.__name__, function, args, named)
+            raise  # it was something within
+
+    return called

@@ -4,6 +4,7 @@
 
     GovlabError
     ├── ArgumentError (ValueError)      an argument is wrong: says what was given, what is expected, what to do
+    │   └── CallError (TypeError)       an argument does not exist, is one too many or is missing: names the nearest, and all
     ├── SchemaError (ValueError)        a frame or a file lacks a column or has the wrong type
     ├── DataError                       a data set or file cannot be had or is not what it should be
     ├── MissingExtraError (ImportError) an optional package is missing: names the command that installs it
@@ -27,6 +28,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "ArgumentError",
+    "CallError",
     "CheckError",
     "DataError",
     "GovlabError",
@@ -82,6 +84,10 @@ def show_trace() -> None:
 
 class ArgumentError(GovlabError, ValueError):
     """An argument is wrong."""
+
+
+class CallError(ArgumentError, TypeError):
+    """An argument does not exist, is one too many, or is missing."""
 
 
 class SchemaError(GovlabError, ValueError):

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from govlab.arguments import fitting
 from govlab.errors import ArgumentError, SchemaError, did_you_mean
 from govlab.hashing import readable
 from govlab.schema import TIME, Schema
@@ -144,6 +145,7 @@ def instant_us(value: Any, name: str) -> int:
         ) from error
 
 
+@fitting
 def event_frame(data: pd.DataFrame | Mapping[str, Any], partition: int = 0, offset: int = 0) -> pd.DataFrame:
     """Make an event frame of any table that has a ``time`` column.
 

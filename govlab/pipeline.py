@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -221,15 +221,15 @@ class Pipeline(Step):
         lines = [*map(short, self.steps), *(f"{name}={value!r}" for name, value in self._own_ahead().items())]
         return f"{type(self).__name__}(\n" + "".join(f"    {line},\n" for line in lines) + ")"
 
-    def run(self, source: pd.DataFrame | Iterable[pd.DataFrame] | Any, **options: Any) -> Result:
-        """Run a fresh copy over frames or a reader, as a plain loop.
+    def run(self, source: Any, **options: Any) -> Result:
+        """Run a fresh copy over all events of a source, as a plain loop.
 
         Parameters
         ----------
-        source : DataFrame, iterable of DataFrames, or Reader
-            What to run over.
+        source : path, table, iterable of them, Reader or Source
+            What to run over, as of :func:`govlab.sources.reader_of`.
         **options
-            As in :func:`govlab.engines.local.run`.
+            As of :meth:`govlab.engines.local.Local.run`.
         """
         result: Result = registry.load("engines", "local")().run(self, source, **options)
         return result

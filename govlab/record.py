@@ -17,15 +17,13 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from govlab import frames
-from govlab.addresses import Address, access_of, reader_of
+from govlab.addresses import Address, access_of, queue_reader
 from govlab.errors import ArgumentError
 from govlab.frames import TIME, Schema, duration_us, instant_us, time_us
 from govlab.recording import Folder, Recording, locked
 from govlab.sources.reader import DeadLetter, EndOfStream, Reader
 
 __all__ = ["record", "run"]
-
-QUIET_S = 1.0
 
 
 def record(
@@ -111,7 +109,7 @@ class _Waiting:
     def __init__(self, folder: Folder, every_s: float, every_rows: int) -> None:
         self.folder, self.every_s, self.every_rows = folder, every_s, every_rows
         self.full = False  # the row at which to stop has come
-        self.came, self.came_s = 0, time.monotonic()
+        self.came = 0
         self._event_time = ""
         self._clear()
 
@@ -141,7 +139,7 @@ class _Waiting:
         self.came = len(rows)
         if self.came:
             self.parts.append(rows)
-            self.rows, self.came_s = self.rows + self.came, time.monotonic()
+            self.rows += self.came
             self._event_time = f"{rows[TIME].iloc[-1]:%Y-%m-%d %H:%M:%S}"
         elif not reader.waits:
             time.sleep(0.02)
@@ -153,8 +151,9 @@ class _Waiting:
         return f"{trouble[0]}: {trouble[1]}" if trouble else self._event_time
 
     def quiet(self, reader: Reader) -> bool:
-        """Tell whether nothing waits to be read, as far as that is known, and nothing has come for a while."""
-        return not any(reader.lag().values()) and not reader.trouble() and time.monotonic() - self.came_s > QUIET_S
+        """Tell whether nothing waits to be read, as the origin says that was asked; where it cannot say, nobody knows."""
+        lag = reader.lag()
+        return bool(lag) and not any(lag.values()) and not reader.trouble()
 
     def write(self, reader: Reader, finished: bool) -> None:
         """Write it, and tell the origin."""
@@ -185,7 +184,7 @@ def run(options: argparse.Namespace) -> int:
     schema = None if options.schema is None else _schema(options.schema)
     if schema is None and there is not None and there.schema is not None:
         schema = Schema(**there.schema)  # that with which it began
-    reader = reader_of(
+    reader = queue_reader(
         address, access_of(options, address), schema=schema, format=options.format, start=options.start,
         group=options.group, client=options.client,
     )  # fmt: skip

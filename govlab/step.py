@@ -26,13 +26,13 @@ import re
 import textwrap
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, ClassVar, dataclass_transform
+from typing import Any, ClassVar, Self, dataclass_transform
 
 import numpy as np
 import pandas as pd
 
 from govlab import frames, registry
-from govlab.arguments import above, at_least, column_name, one_of, yes_or_no
+from govlab.arguments import above, at_least, column_name, one_of, refuse_unfit, yes_or_no
 from govlab.errors import ArgumentError, StepError
 
 __all__ = ["Detector", "Step", "above", "at_least", "code_of", "column_name", "one_of", "recipe_hash", "yes_or_no"]
@@ -71,6 +71,12 @@ class Step(abc.ABC):
                 "number of at least 1 (give a parameter of that name another one)."
             )
         dataclasses.dataclass(eq=False)(cls)
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Refuse arguments that the step does not have, with the nearest that it has."""
+        if args or kwargs:  # a copy is made without any
+            refuse_unfit(cls.__name__, cls.__init__, (None, *args), kwargs)
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         self.absorbed = 0

@@ -170,6 +170,7 @@ class Budget(Step):
     added = frozenset({"zone"})
     absorbs = True
     gives_alerts = True
+    version = 2  # severity by rank; ties reach the threshold
 
     @classmethod
     def example(cls) -> Step:

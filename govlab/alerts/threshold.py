@@ -44,6 +44,7 @@ class Threshold(Step):
 
     absorbs = True
     gives_alerts = True
+    version = 2  # severity by rank
 
     @classmethod
     def example(cls) -> Step:

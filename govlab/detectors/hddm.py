@@ -75,7 +75,7 @@ class Hddm(Detector):
 
     Needs no distribution, only that values are bounded: for errors (0 or 1), or shares. The lowest level is the mean of the
     first so many values at which mean + bound was least. A score above 1 is a drift; the detector then starts afresh.
-    Range: any number, 0 while the mean is at its lowest. Cold start: NaN for the first ``warm`` values, also after a drift;
+    Range: any number, 0 while the mean is at its lowest. Cold start: NaN for the first ``warm - 1`` values, also after a drift;
     NaN for a value that is missing or beyond 1e150, and for one that the gate holds out, which are not learned. About 80 ns a
     row within a frame, 400 bytes an entity.
 
@@ -90,7 +90,7 @@ class Hddm(Detector):
     low, high : float
         The least and the greatest value, within +-1e150; those beyond count as these.
     warm : int
-        So many values are learned before the first is scored.
+        The first value that has a score, counted from 1; the score is of all values up to it.
     tail : {"upper", "lower", "both"}
         Tell a rise, a fall, or either.
     hold : int

@@ -72,8 +72,8 @@ class PageHinkley(Detector):
 
     The statistic is how far the sum of (value - mean so far - ``delta``) is above its least value, and the mirror image
     of that for a fall. A score above 1 is a drift; the detector then starts afresh. Range: at least 0. Cold start: NaN
-    for the first ``warm`` values, also after a drift; NaN for a value that is missing or beyond 1e150, and for one that the gate
-    holds out, which are not learned. About 70 ns a row within a frame, 400 bytes an entity.
+    for the first ``warm - 1`` values, also after a drift; NaN for a value that is missing or beyond 1e150, and for one that the
+    gate holds out, which are not learned. About 70 ns a row within a frame, 400 bytes an entity.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class PageHinkley(Detector):
         What the sums keep of themselves at each row, above 0 and at most 1. Below 1, ``delta`` no longer pulls the sum
         down after some 1 / (1 - ``alpha``) rows, and false alarms come about that often.
     warm : int
-        So many values are learned before the first is scored.
+        The first value that has a score, counted from 1; the score is of all values up to it.
     tail : {"both", "upper", "lower"}
         Tell a rise, a fall, or either.
     units : {"deviations", "raw"}

@@ -77,6 +77,29 @@ def new_guard(step: Step) -> tuple[np.ndarray, np.ndarray]:
 
 
 @njit(cache=True, nogil=True)
+def _smallest(values, k):
+    """Give the k-th smallest (from 0) of some values, which change places; np.partition takes seconds to compile."""
+    low, high = 0, values.size - 1
+    while low < high:
+        pivot, i, j = values[(low + high) // 2], low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i, j = i + 1, j - 1
+        if k <= j:
+            high = j
+        elif k >= i:
+            low = i
+        else:
+            break
+    return values[k]
+
+
+@njit(cache=True, nogil=True)
 def admit(score, guard, ring, state):
     """Tell whether a row with this score is to be learned. A NaN is, as no score says anything against it."""
     if guard == 0.0 or np.isnan(score):
@@ -94,7 +117,7 @@ def admit(score, guard, ring, state):
     if state[SEEN] % max(1, patience // 8) == 0 and 2 * state[ENTERED] >= patience:
         held = int(min(state[ENTERED], ring.size))
         at = held - 1 - int(guard * held)
-        state[LIMIT] = np.partition(ring[:held], at)[at]
+        state[LIMIT] = _smallest(ring[:held].copy(), at)
     return not extreme
 
 

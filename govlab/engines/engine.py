@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import abc
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from govlab import frames
-from govlab.errors import ArgumentError, SourceError
+from govlab.errors import ArgumentError
 from govlab.pipeline import Pipeline, Result
-from govlab.sources.reader import EndOfStream, Reader
+from govlab.sources.frames import FrameReader
 from govlab.step import Step
-from govlab.summary import Fingerprint, Summary, content_hashes, ended
+from govlab.summary import Fingerprint, Summary, ended
 
 NEVER = -(2**62)  # no time yet
 
-__all__ = ["Carrier", "Engine", "FrameReader", "as_reader", "whole_sides"]
+__all__ = ["Carrier", "Engine", "FrameReader", "whole_sides"]
 
 
 class Engine(abc.ABC):
-    """Carries the frames of a source through a fresh copy of a pipeline, to the end."""
+    """Carries the frames of a source through a fresh copy of a pipeline, to the end.
+
+    The rules, which :func:`govlab.testing.check_engine` checks: rows, sides and summary are those of the pipeline's own
+    ``process`` on all rows at once; a step that fails is a StepError with its name and rows, and what a reader raises is passed
+    on; a reader's ``commit`` follows the store; a run that broke off goes on from the store with each alert once; a finished
+    run stays finished.
+    """
 
     @abc.abstractmethod
     def run(self, pipeline: Step, source: Any, **options: Any) -> Result:
-        """Run; the same rows give the same result on every engine."""
+        """Run over what :func:`govlab.sources.reader_of` takes; the same rows give the same result on every engine."""
 
 
 class Carrier:
@@ -113,75 +118,6 @@ class Carrier:
             recipe=self.pipeline.hash,
             fingerprint=self.fingerprint.digest(self.recipe),
         )
-
-
-class FrameReader(Reader):
-    """Frames at hand as a reader. Delivery: each row once, in the order of the frames; there are no bad records."""
-
-    name = "frames"
-
-    def __init__(self, source: pd.DataFrame | Iterable[pd.DataFrame]) -> None:
-        self._source = source
-        self._iterator: Iterator[pd.DataFrame] = iter(())
-        self._rest = frames.empty()
-        self._opened, self._given = False, 0
-
-    @property
-    def origin(self) -> str:
-        """The hash of the rows, where they are at hand; else the name."""
-        known = [self._source] if isinstance(self._source, pd.DataFrame) else self._source
-        if not isinstance(known, list | tuple):
-            return self.name
-        whole = hashlib.sha256()
-        for frame in known:
-            whole.update(content_hashes(frame).tobytes())
-        return f"{self.name} {whole.hexdigest()}"
-
-    def open(self, position: Mapping[int, int] | None = None) -> None:
-        """Begin, after the number of rows that a position says were given."""
-        if self._given and iter(self._source) is self._source:
-            raise SourceError("frames from a generator cannot be read again; give a list of frames, or a reader.")
-        source = [self._source] if isinstance(self._source, pd.DataFrame) else self._source
-        self._iterator, self._rest, self._opened, self._given = iter(source), frames.empty(), True, 0
-        skip = (position or {}).get(0, 0)
-        while skip > self._given:
-            self.read(skip - self._given)
-
-    def read(self, max_rows: int) -> pd.DataFrame:
-        """Give the next rows."""
-        if not self._opened:
-            self.open()
-        while not len(self._rest):
-            frame = next(self._iterator, None)
-            if frame is None:
-                raise EndOfStream("there are no more frames.")
-            self._rest = frames.event_frame(frame, offset=self._given)
-        rows, self._rest = self._rest.iloc[:max_rows], self._rest.iloc[max_rows:]
-        self._given += len(rows)
-        return rows.reset_index(drop=True)
-
-    def position(self) -> dict[int, int]:
-        """Give the number of rows given."""
-        return {0: self._given}
-
-    def position_before(self, rows: pd.DataFrame) -> dict[int, int]:
-        """Give the position from which the last rows come again."""
-        return {0: self._given - len(rows)}
-
-    def close(self) -> None:
-        """Forget the frames at hand."""
-        self._opened = False
-
-
-def as_reader(source: Any) -> Reader:
-    """Make a reader of frames, or give back the reader."""
-    if isinstance(source, Reader):
-        return source
-    if isinstance(source, pd.DataFrame) or (isinstance(source, Iterable) and not isinstance(source, str | bytes | Mapping)):
-        return FrameReader(source)
-    raise ArgumentError(
-        f"cannot run over {type(source).__name__}: give a DataFrame, DataFrames, or a reader such as gl.sources.ReplayReader(path)."
-    )
 
 
 def whole_sides(parts: Mapping[str, list[pd.DataFrame]]) -> dict[str, pd.DataFrame]:

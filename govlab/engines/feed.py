@@ -61,7 +61,7 @@ class Feed(Node):
 
     @property
     def state(self) -> str:
-        """``"idle"``, ``"running"``, ``"reconnecting"``, ``"stalled"``, ``"paused"``, ``"failed"`` or ``"finished"``."""
+        """``"idle"``, ``"running"``, ``"paused"``, ``"failed"``, ``"finished"``, or what keeps the reader from reading."""
         trouble = self.reader.trouble() if self._state == "running" else None
         return trouble[0] if trouble else self._state
 

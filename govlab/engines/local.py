@@ -10,12 +10,14 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from govlab import frames
-from govlab.engines.engine import Carrier, Engine, as_reader, whole_sides
+from govlab.arguments import fitting
+from govlab.engines.engine import Carrier, Engine, whole_sides
 from govlab.engines.feed import BURY
 from govlab.engines.interrupts import Stride, abortable, interruptible
 from govlab.engines.journal import Journal
 from govlab.errors import ArgumentError
 from govlab.pipeline import Result
+from govlab.sources.frames import reader_of
 from govlab.sources.reader import DeadLetter, EndOfStream, Reader
 from govlab.step import Step
 
@@ -33,12 +35,13 @@ class Local(Engine):
     [1.0, 1.0, 1.0]
     """
 
+    @fitting
     def run(  # type: ignore[override]
         self,
         pipeline: Step,
         source: Any,
         *,
-        max_rows: int = 16_384,
+        max_rows: int = 65_536,
         max_events: int | None = None,
         store: Any = None,
         progress: bool = False,
@@ -49,8 +52,10 @@ class Local(Engine):
         ----------
         pipeline : Step
             A pipeline or a step; a fresh copy is run.
-        source : DataFrame, iterable of DataFrames, or Reader
-            What to run over.
+        source : path, table, iterable of them, Reader or Source
+            What to run over, as of :func:`govlab.sources.reader_of`: files by their paths, tables at hand (pandas, polars,
+            pyarrow), a reader, or the events of a source such as ``gl.from_replay(...)`` from their start; the source itself
+            is not moved.
         max_rows : int
             Rows a frame; the result does not depend on it.
         max_events : int, optional
@@ -63,7 +68,7 @@ class Local(Engine):
         if max_rows < 1:
             raise ArgumentError(f"max_rows={max_rows!r}; expected at least 1.")
         began, cpu = time.perf_counter(), time.process_time()
-        carrier, reader = Carrier(pipeline), as_reader(source)
+        carrier, reader = Carrier(pipeline), reader_of(source)
         journal = Journal(store, [reader], [carrier]) if store is not None else None
         rows: list[pd.DataFrame] = []
         sides: dict[str, list[pd.DataFrame]] = {}

@@ -52,14 +52,14 @@ class Source(Feed):
     ----------
     state : str
         ``"idle"``, ``"running"``, ``"paused"``, ``"failed"`` (then ``error`` says why) or ``"finished"``; while it runs but
-        cannot read, ``"reconnecting"`` or ``"stalled"``.
+        cannot read, ``"reconnecting"``, ``"stalled"``, ``"waiting"`` or ``"sharing"``, see :meth:`govlab.sources.Reader.trouble`.
     dead : Stream
         Records that could not be read, as frames.
     rewound : Stream
         Emits the time (Timestamp) to which the replay was wound back.
     """
 
-    def __init__(self, reader: Reader, speed: float | None = None, max_rows: int = 16_384, clock: Clock | None = None) -> None:
+    def __init__(self, reader: Reader, speed: float | None = None, max_rows: int = 65_536, clock: Clock | None = None) -> None:
         super().__init__(reader, speed, max_rows, clock)
         self._marks = Marks()
         self._lock, self._wake, self._stop = threading.RLock(), threading.Event(), threading.Event()

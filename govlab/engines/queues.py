@@ -6,6 +6,7 @@ from typing import Any
 
 from govlab import registry
 from govlab.access import Access
+from govlab.arguments import fitting
 from govlab.clock import Clock
 from govlab.engines.playback import Source
 from govlab.errors import ArgumentError
@@ -35,6 +36,7 @@ def kafka_reader(topics: Any, bootstrap: str = "localhost:9092", *, start: Any =
     return reader
 
 
+@fitting
 def from_kafka(
     topics: Any,
     bootstrap: str = "localhost:9092",
@@ -97,6 +99,7 @@ def from_kafka(
     return Source(reader, speed, max_rows, clock)
 
 
+@fitting
 def from_rabbitmq(
     queue: str,
     url: str = "amqp://guest:guest@localhost:5672/",

@@ -14,6 +14,8 @@ from typing import Any
 from streamz.core import union
 from tqdm.auto import tqdm
 
+from govlab.arguments import fitting
+from govlab.engines.given import as_sources
 from govlab.engines.graph import Node, flush_below
 from govlab.engines.group import GroupJournal, shares
 from govlab.engines.interrupts import interruptible
@@ -28,8 +30,9 @@ from govlab.summary import Summary, ended
 __all__ = ["run"]
 
 
+@fitting
 def run(
-    *sources: Source,
+    *sources: Any,
     until: Any = None,
     max_events: int | None = None,
     timeout_s: float | None = None,
@@ -42,7 +45,9 @@ def run(
     Parameters
     ----------
     *sources : Source
-        Several are merged on one clock: rows go by the clock's time, ties by the order of the sources.
+        Several are merged on one clock: rows go by the clock's time, ties by the order of the sources. What is no source yet
+        (a path, a table, a reader, see :func:`govlab.sources.reader_of`) is made one. Nothing is below it, so no
+        pipeline runs on it: its events are read to the end, and the summary says how many there are and what cannot be read.
     until : str or Timestamp, optional
         Hold before the first event at or after this time; run again to go on.
     max_events : int, optional
@@ -66,27 +71,25 @@ def run(
     StepError
         A step failed; it has the step's name and the positions of the rows.
     """
-    if not sources or not all(isinstance(source, Source) for source in sources):
-        raise ArgumentError(f"run: {sources!r}; expected one or more sources, such as gl.from_replay('edits.csv').")
-    if len(set(map(id, sources))) < len(sources):
-        raise ArgumentError("run: a source is given twice.")
     if max_events is not None and max_events < 0:
         raise ArgumentError(f"run: max_events={max_events!r}; expected zero or more.")
     until_us = None if until is None else instant_us(until, "until")
     began, cpu = time.perf_counter(), time.process_time()
-    for source in sources:
-        source.stop()
-        if source._state == "failed":
-            raise SourceError(f"{source.name} has failed ({source.error}); seek() back to before the failure, or make it anew.")
-    nodes = pipelines_below(*sources)
-    with _journal(store, sources, nodes, save_every_s) as journal:
-        try:
-            state = _play(sources, until_us, max_events, timeout_s, journal, progress)
-        finally:
-            for source in sources:
-                source.pause()
-        dead = sum(len(source.letters) for source in sources) if journal is None else journal.count_letters()
-    return _summary(sources, nodes, state, dead, time.perf_counter() - began, time.process_time() - cpu)
+    with ExitStack() as made:
+        playing = as_sources(sources, made)
+        for source in playing:
+            source.stop()
+            if source._state == "failed":
+                raise SourceError(f"{source.name} has failed ({source.error}); seek() back to before the failure, or make it anew.")
+        nodes = pipelines_below(*playing)
+        with _journal(store, playing, nodes, save_every_s) as journal:
+            try:
+                state = _play(playing, until_us, max_events, timeout_s, journal, progress)
+            finally:
+                for source in playing:
+                    source.pause()
+            dead = sum(len(source.letters) for source in playing) if journal is None else journal.count_letters()
+        return _summary(playing, nodes, state, dead, time.perf_counter() - began, time.process_time() - cpu)
 
 
 def _play(

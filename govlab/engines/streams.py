@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 
 from govlab import frames
+from govlab.arguments import fitting
 from govlab.clock import Clock
-from govlab.engines.engine import Engine, as_reader, whole_sides
+from govlab.engines.engine import Engine, whole_sides
 from govlab.engines.journal import Journal
 from govlab.engines.outlets import Outlet
 from govlab.engines.playback import Source
@@ -16,18 +17,23 @@ from govlab.engines.running import run
 from govlab.engines.through import Through
 from govlab.frames import Schema
 from govlab.pipeline import Result
-from govlab.sources.reader import Reader
+from govlab.sources.frames import reader_of
 from govlab.sources.replay import ReplayReader
 from govlab.step import Step
 
 __all__ = ["Outlet", "Source", "Streams", "Through", "from_reader", "from_replay", "run"]
 
 
-def from_reader(reader: Reader, speed: float | None = None, max_rows: int = 16_384, clock: Clock | None = None) -> Source:
-    """Make a streamz source of any reader; see :class:`govlab.engines.playback.Source`."""
-    return Source(reader, speed, max_rows, clock)
+@fitting
+def from_reader(reader: Any, speed: float | None = None, max_rows: int = 65_536, clock: Clock | None = None) -> Source:
+    """Make a streamz source of any reader, or of whatever :func:`govlab.sources.reader_of` makes one of.
+
+    The other parameters are those of :class:`govlab.engines.playback.Source`.
+    """
+    return Source(reader_of(reader), speed, max_rows, clock)
 
 
+@fitting
 def from_replay(
     paths: Any,
     schema: Schema | None = None,
@@ -35,7 +41,7 @@ def from_replay(
     speed: float | None = None,
     start: Any = None,
     stop: Any = None,
-    max_rows: int = 16_384,
+    max_rows: int = 65_536,
     look_ahead: int = 65_536,
     clock: Clock | None = None,
 ) -> Source:
@@ -80,18 +86,19 @@ def from_replay(
 class Streams(Engine):
     """Runs a pipeline as a streamz node on a source, to the end."""
 
+    @fitting
     def run(
         self,
         pipeline: Step,
         source: Any,
         *,
         speed: float | None = None,
-        max_rows: int = 16_384,
+        max_rows: int = 65_536,
         clock: Clock | None = None,
         store: Any = None,
     ) -> Result:  # type: ignore[override]
         """Run; parameters as in :func:`from_reader`."""
-        playing = from_reader(as_reader(source), speed, max_rows, clock)
+        playing = from_reader(source, speed, max_rows, clock)
         node = playing.through(pipeline)
         rows: list[pd.DataFrame] = []
         sides: dict[str, list[pd.DataFrame]] = {}

@@ -161,6 +161,10 @@ class Through(Node):
         self._since, self._logged = [], 0
         return self._base
 
+    def drop_snapshot(self) -> None:
+        """Forget a snapshot that is too large to be kept."""
+        self._base, self._since, self._logged = b"", [], LOGGED_ROWS + 1
+
     def resume(self, state: bytes | None) -> None:
         """Go on from a state, or afresh; a failure is forgotten."""
         fresh = Carrier(self.carrier.pipeline).__dict__
@@ -180,7 +184,7 @@ class Through(Node):
         if self._logged > LOGGED_ROWS:
             raise SourceError(
                 f"a step was stopped in the middle of a frame, and its last snapshot is more than {LOGGED_ROWS:,} rows "
-                "old; seek() back, or run again from the store."
+                "old, or too large to be kept; seek() back, or run again from the store."
             )
         since = self._since
         with abortable():

@@ -33,6 +33,11 @@ class Mark:
         """Snapshot the pipelines below a node."""
         return cls(key_us, position, events, {node.place: node.snapshot() for node in pipelines_below(top)})
 
+    @property
+    def size(self) -> int:
+        """The bytes of the states."""
+        return sum(map(len, self.states.values()))
+
     def resume(self, top: Stream) -> None:
         """Put the pipelines below a node where they stood; those that hang there only since then start afresh."""
         for node in pipelines_below(top):
@@ -40,7 +45,11 @@ class Mark:
 
 
 class Marks:
-    """Marks along a replay, at most 64 of them and about 64 MiB; the first, of its beginning, is always kept."""
+    """Marks along a replay, at most 64 of them and 64 MiB; the first, of its beginning, is always kept.
+
+    Where one alone would be larger there is none but the first: going back takes longer, and a step that is stopped in the
+    middle cannot be put back but by going back.
+    """
 
     def __init__(self) -> None:
         self._marks: list[Mark] = []
@@ -62,14 +71,19 @@ class Marks:
         """Set a mark; where a step cannot be pickled there is none but the first, and going back takes longer."""
         began = time.monotonic()
         try:
-            self._marks.append(Mark.of(top, key_us, position, events))
+            mark = Mark.of(top, key_us, position, events)
         except (pickle.PicklingError, AttributeError, TypeError):
             self._due = math.inf
             return
-        while len(self._marks) > KEEP_MARKS or (
-            len(self._marks) > 2 and sum(len(state) for mark in self._marks for state in mark.states.values()) > KEEP_BYTES
-        ):
-            self._marks = self._marks[:1] + self._marks[2::2]
+        if mark.size > KEEP_BYTES:
+            for node in pipelines_below(top):
+                node.drop_snapshot()
+            self._due = math.inf
+            return
+        self._marks.append(mark)
+        while len(self._marks) > KEEP_MARKS or sum(mark.size for mark in self._marks) > KEEP_BYTES:
+            # every other one goes; the last stays, and the first, which is empty
+            self._marks = [self._marks[0], *self._marks[-1:0:-2][::-1]] if len(self._marks) > 3 else [self._marks[0], mark]
         now = time.monotonic()
         self._due = now + max(0.2, 50 * (now - began))
 

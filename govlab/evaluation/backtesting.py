@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from govlab.arguments import fitting
 from govlab.errors import ArgumentError
 from govlab.evaluation.baselines import Marks, baseline_key, by_chance
 from govlab.evaluation.intervals import detection_curve, median_of, ratio, ratio_difference, ratio_interval
 from govlab.evaluation.judging import Judged, auc, check_per_day, judge
 from govlab.evaluation.labels import Labels
 from govlab.evaluation.oracle import by_oracle
-from govlab.evaluation.playing import above, events_of, play
+from govlab.evaluation.playing import above, events_of, history_of, play
 from govlab.evaluation.report import Report
 from govlab.evaluation.truth import Truth
 from govlab.step import Step
@@ -25,6 +26,7 @@ SHARES = ("recall", "precision")
 BASELINES = ("never", "always", "random", "volume")
 
 
+@fitting
 def backtest(
     pipeline: Step,
     source: Any,
@@ -43,8 +45,9 @@ def backtest(
     ----------
     pipeline : Pipeline or Step
         A fresh copy runs. One that ends with scores gets ``gl.alerts.Budget(per_day)``, whose threshold comes from the past.
-    source : DataFrame, list of DataFrames, path, Reader, or what ``gl.from_replay`` gives
-        The events; they are read more than once.
+    source : path, table, list of them, Reader or Source
+        The events, as of :func:`govlab.sources.reader_of`. They are read more than once, so they must have an end, and
+        a generator is refused; a source such as ``gl.from_replay(...)`` stays where it is.
     labels : DataFrame or Labels
         Incidents (``start``, ``end``, optionally ``incident_id``, ``entities`` or ``entity``, ``known_at``), or verdicts on
         events (the id first, and a column of verdicts; without one, the events listed are 1 and all others 0); see
@@ -88,6 +91,7 @@ def backtest(
     return compare({"pipeline": pipeline}, source, labels, per_day, **options)
 
 
+@fitting
 def compare(
     pipelines: Mapping[str, Step],
     source: Any,
@@ -127,6 +131,7 @@ def compare(
     check_per_day(per_day)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ArgumentError(f"seed={seed!r}; expected a whole number of at least 0, so that the same call gives the same figures.")
+    source = history_of(source)
     truth = Truth.of(Labels.of(labels), events_of(source), unknown)
     judged: dict[str, list[Judged]] = {}
     marks: dict[str, Marks] = {}

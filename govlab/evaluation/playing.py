@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,11 @@ from govlab.errors import ArgumentError
 from govlab.event_clock import AHEAD_US, EventClock
 from govlab.frames import POSITION, TIME, from_us, time_us
 from govlab.pipeline import Pipeline
+from govlab.sources.frames import FrameReader, reader_of
 from govlab.sources.reader import EndOfStream, Reader
-from govlab.sources.replay import ReplayReader
 from govlab.step import Step
 
-__all__ = ["DAY_US", "NEVER", "Played", "above", "alerts_on", "by_scores", "events_of", "label_rows", "play"]
+__all__ = ["DAY_US", "NEVER", "Played", "above", "alerts_on", "by_scores", "events_of", "history_of", "label_rows", "play"]
 
 DAY_US = 86_400_000_000
 NEVER = np.iinfo("int64").min
@@ -63,31 +62,27 @@ class Played:
     windows: bool = False
 
 
+def history_of(source: Any) -> Reader:
+    """Make a reader that can be read from the start more than once, of whatever :func:`govlab.sources.reader_of` takes."""
+    reader = reader_of(source)
+    if isinstance(reader, FrameReader) and reader.once:
+        raise ArgumentError(
+            f"cannot play {type(source).__name__} more than once, and history is read several times: give list(frames), or files."
+        )
+    return reader
+
+
 def events_of(source: Any, max_rows: int = 16_384) -> Iterator[pd.DataFrame]:
-    """Give the frames of a source: a DataFrame, a list of them, the path of a file, a reader, or what ``from_replay`` gives."""
-    reader = getattr(source, "reader", source)
-    if isinstance(reader, str | Path):
-        reader = ReplayReader(reader)
-    if isinstance(reader, pd.DataFrame):
-        reader = [reader]
-    if not isinstance(reader, Reader):
-        if isinstance(reader, Mapping) or not hasattr(reader, "__iter__") or iter(reader) is reader:
-            raise ArgumentError(
-                f"cannot play {type(source).__name__} more than once: give a DataFrame, a list of them, a path, or a reader."
-            )
-        offset = 0
-        for frame in reader:
-            yield frames.event_frame(frame, offset=offset)
-            offset += len(frame)
-        return
+    """Give the frames of a source that ends, from its start: of whatever :func:`govlab.sources.reader_of` takes."""
+    reader = reader_of(source)
     reader.open(None)
     try:
         while True:
             frame = reader.read(max_rows)
             if len(frame):
                 yield frame
-            elif getattr(reader, "waits", False):
-                raise ArgumentError(f"{source!r} is live and has no end; give a stretch of it (stop=...), or a recording.")
+            elif reader.waits:
+                raise ArgumentError(f"{reader.name} is live and has no end; give a range of it (stop=...), or a recording.")
     except EndOfStream:
         return
     finally:

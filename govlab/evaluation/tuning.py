@@ -5,20 +5,21 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
+from govlab.arguments import fitting
 from govlab.errors import ArgumentError
 from govlab.evaluation.intervals import ratio
 from govlab.evaluation.judging import check_per_day, judge
 from govlab.evaluation.labels import Labels
-from govlab.evaluation.playing import Played, events_of, play
+from govlab.evaluation.playing import Played, events_of, history_of, play
 from govlab.evaluation.truth import Truth
 from govlab.frames import time_us
+from govlab.sources.replay import ReplayReader
 from govlab.step import Step
 
 __all__ = ["Tuning", "tune"]
@@ -52,6 +53,7 @@ class Tuning:
         return f"Tuning(best={self.best})\n{self.walk.to_string(float_format=_short)}"
 
 
+@fitting
 def tune(
     factory: Callable[..., Step],
     grid: Iterable[Mapping[str, Any]],
@@ -122,8 +124,10 @@ def tune(
         raise ArgumentError(f"tune: jobs={jobs!r}; expected how many processes, or -1 for one a core.")
     from joblib import Parallel, delayed
 
-    # a reader may hold what does not travel between processes, so it is read here
-    source = source if isinstance(source, str | Path | pd.DataFrame | list) else list(events_of(source))
+    # a reader may hold what does not travel between processes, so it is read here; files are read there
+    reader = history_of(source)
+    paths = isinstance(reader, ReplayReader) and reader is not source and not hasattr(source, "reader")
+    source = source if paths else list(events_of(reader))
     truth = Truth.of(Labels.of(labels), events_of(source), unknown)
     work = (delayed(_played)(factory, one, source, per_day) for one in settings)
     run = Parallel(n_jobs=jobs, return_as="generator")(work)

@@ -13,8 +13,8 @@ from govlab.plots.theme import COLOURS, FAINT, FONT, GRID, INK
 from govlab.plots.untrusted import plain
 
 STATES = {
-    "running": COLOURS[2], "paused": COLOURS[1], "reconnecting": COLOURS[5], "stalled": COLOURS[5], "failed": COLOURS[5],
-    "finished": COLOURS[0], "idle": FAINT,
+    "running": COLOURS[2], "paused": COLOURS[1], "reconnecting": COLOURS[5], "stalled": COLOURS[5],
+    "waiting": COLOURS[1], "sharing": COLOURS[5], "failed": COLOURS[5], "finished": COLOURS[0], "idle": FAINT,
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from govlab.errors import ArgumentError, SinkError, did_you_mean
-from govlab.frames import ALERT_COLUMNS, POSITION, require, time_us, values
+from govlab.frames import ALERT_COLUMNS, POSITION, positions, require, time_us, values
 from govlab.hashing import as_arrow, is_text
 from govlab.schema import ENVELOPE
 
@@ -61,8 +61,20 @@ def _columns(frame: pd.DataFrame) -> dict[str, pa.Array]:
             try:
                 found[str(column)] = plain(values(frame, column))
             except (pa.ArrowException, UnicodeError) as error:
-                raise SinkError(f"column {column!r} holds what cannot be written ({error}).") from error
+                where = _unwritable(frame, column)
+                raise SinkError(f"column {column!r} holds what cannot be written, first at row {where} ({error}).") from error
     return found
+
+
+def _unwritable(frame: pd.DataFrame, column: Any) -> str:
+    """Give the position of the first row whose value cannot be written by itself."""
+    for i in range(len(frame)):
+        row = frame.iloc[i : i + 1]
+        try:
+            plain(values(row, column))
+        except (pa.ArrowException, UnicodeError):
+            return positions(row)
+    return positions(frame)  # each can, but not together: of several types
 
 
 def plain(column: Any) -> pa.Array:

@@ -11,7 +11,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from govlab.access import Access, reach
 from govlab.errors import ArgumentError, SinkError, did_you_mean
-from govlab.frames import require, values
+from govlab.frames import positions, require, values
 from govlab.hashing import hash_column
 from govlab.sinks.encode import arrow_bodies, check_format, id_column, json_bodies, key_column, texts, times_ms
 from govlab.sinks.kafka_producers import MAX_BYTES, PRODUCERS, connect
@@ -88,7 +88,7 @@ class KafkaSink(Sink):
         keys = repeat(None, len(frame)) if key is None else [t if t is None else t.encode() for t in texts(frame, key)]
         heads = repeat(None, len(frame)) if name is None else [[("govlab-id", (t or "").encode())] for t in texts(frame, name)]
         places = repeat(None, len(frame)) if where is None else where.tolist()
-        self._producer.put(self._fitting(json_bodies(frame)), list(keys), times_ms(frame), list(places), list(heads))
+        self._producer.put(self._fitting(json_bodies(frame), frame), list(keys), times_ms(frame), list(places), list(heads))
 
     def _send_arrow(self, frame: pd.DataFrame, where: np.ndarray | None) -> None:
         for partition in [None] if where is None else np.unique(where).tolist():
@@ -97,14 +97,18 @@ class KafkaSink(Sink):
             ends = np.cumsum([rows for rows, _ in written])
             latest = [max(times) for times in np.split(np.array(times_ms(part)), ends[:-1])]
             self._producer.put(
-                self._fitting([body for _, body in written]),
+                self._fitting([body for _, body in written], part),
                 [None] * len(written), list(map(int, latest)), [partition] * len(written), [None] * len(written),
             )  # fmt: skip
 
-    def _fitting(self, bodies: list[bytes]) -> list[bytes]:
+    def _fitting(self, bodies: list[bytes], frame: pd.DataFrame) -> list[bytes]:
         largest = max(map(len, bodies))
         if largest > MAX_BYTES - 1_000:
-            raise SinkError(f"topic {self.topic!r}: a message of {largest:,} bytes is too large; at most {MAX_BYTES:,} are sent.")
+            at = [len(body) for body in bodies].index(largest)
+            where = positions(frame.iloc[at : at + 1] if len(bodies) == len(frame) else frame)
+            raise SinkError(
+                f"topic {self.topic!r}: a message of {largest:,} bytes (row {where}) is too large; at most {MAX_BYTES:,} are sent."
+            )
         return bodies
 
     def _deal(self, frame: pd.DataFrame) -> np.ndarray:

@@ -10,7 +10,12 @@ __all__ = ["Sink"]
 
 
 class Sink(abc.ABC):
-    """Takes frames and hands them on, from one thread at a time. A subclass says in its docstring what delivery it guarantees."""
+    """Takes frames and hands them on, from one thread at a time. A subclass says in its docstring what delivery it guarantees.
+
+    The rules, which :func:`govlab.testing.check_sink` checks: after ``flush`` every row that was sent is there, once, with its
+    values and its id, in the order of sending within a partition; a row that cannot be written is an error that says which,
+    and rows sent later are written; ``close`` flushes first, may be asked twice, and after it nothing is taken in silence.
+    """
 
     name: str = "sink"
 

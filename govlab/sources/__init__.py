@@ -17,6 +17,7 @@ __getattr__, __dir__ = lazy_room(
     {
         "DeadLetter": "govlab.sources.reader:DeadLetter",
         "EndOfStream": "govlab.sources.reader:EndOfStream",
+        "FrameReader": "govlab.sources.frames:FrameReader",
         "KafkaRange": "govlab.sources.kafka_range:KafkaRange",
         "KafkaReader": "govlab.sources.kafka:KafkaReader",
         "RabbitQueue": "govlab.sources.rabbitmq:RabbitQueue",
@@ -24,5 +25,6 @@ __getattr__, __dir__ = lazy_room(
         "RabbitStream": "govlab.sources.rabbit_stream:RabbitStream",
         "Reader": "govlab.sources.reader:Reader",
         "ReplayReader": "govlab.sources.replay:ReplayReader",
+        "reader_of": "govlab.sources.frames:reader_of",
     },
 )

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from govlab import frames
 from govlab.errors import ArgumentError, did_you_mean
@@ -204,7 +205,17 @@ class MessageDecoder:
         if not table.num_rows:  # also what is left of a stream that was cut off behind its schema, which reads without an error
             raise ValueError("it holds no row")
         arrays = [table.column(n) if n in table.column_names else pa.nulls(table.num_rows) for n in self.body]
-        return pa.table([array.cast(self._kind(n)) for n, array in zip(self.body, arrays, strict=True)], names=self.body)
+        return pa.table([self._cast(n, array) for n, array in zip(self.body, arrays, strict=True)], names=self.body)
+
+    def _cast(self, name: str, array: pa.ChunkedArray) -> pa.ChunkedArray:
+        unit = self.schema.epoch(name)
+        if unit is None or not pa.types.is_timestamp(array.type):
+            return array.cast(self._kind(name))
+        micros = array.cast(pa.timestamp("us", array.type.tz)).cast(pa.int64())  # Arrow knows its unit; a cast to a number drops it
+        counts = pc.divide(micros, unit)
+        if pc.any(pc.not_equal(pc.multiply(counts, unit), micros)).as_py():
+            raise ValueError(f"{name!r} holds times that are finer than {self.schema.fields[name]!r} counts")
+        return counts
 
     def _kind(self, name: str) -> pa.DataType:
         kind = self.schema.arrow_type(name)

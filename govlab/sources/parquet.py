@@ -35,7 +35,7 @@ def need(schema: Schema, names: list[str], path: str) -> None:
 def parquet(raw: Any, path: str) -> pq.ParquetFile:
     """Open a Parquet file."""
     try:
-        return pq.ParquetFile(raw)
+        return pq.ParquetFile(raw, pre_buffer=False)  # with it, whole columns stay in memory
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} is no Parquet file, or is cut short ({error}).") from error
 

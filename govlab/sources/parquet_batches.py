@@ -42,7 +42,7 @@ def batches(raw: Any, file: pq.ParquetFile, groups: list[int], columns: list[str
 def _small_batches(raw: Any, file: pq.ParquetFile, groups: list[int], columns: list[str]) -> Iterator[pa.RecordBatch]:
     plans = [(_plan(raw, file, group, columns), group) for group in groups]
     for (rows, coded), some in groupby(plans, key=lambda one: one[0]):
-        with_codes = pq.ParquetFile(raw, metadata=file.metadata, read_dictionary=list(coded)) if coded else file
+        with_codes = pq.ParquetFile(raw, metadata=file.metadata, read_dictionary=list(coded), pre_buffer=False) if coded else file
         for batch in with_codes.iter_batches(batch_size=rows, row_groups=[group for _, group in some], columns=columns):
             for part in _cut(batch):
                 arrays = [a.dictionary_decode() if pa.types.is_dictionary(a.type) else a for a in part.columns]
@@ -81,7 +81,7 @@ def _plan(raw: Any, file: pq.ParquetFile, group: int, columns: list[str]) -> tup
 
 def _longest(raw: Any, file: pq.ParquetFile, group: int, column: str) -> int:
     """Give the bytes of the longest value in the dictionary of a column chunk."""
-    codes = pq.ParquetFile(raw, metadata=file.metadata, read_dictionary=[column])
+    codes = pq.ParquetFile(raw, metadata=file.metadata, read_dictionary=[column], pre_buffer=False)
     first = next(codes.iter_batches(batch_size=1, row_groups=[group], columns=[column]), None)
     if first is None or not pa.types.is_dictionary(first.column(0).type):
         return 0

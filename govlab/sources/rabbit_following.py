@@ -50,6 +50,11 @@ class Stream:
     def _arguments(self) -> dict[str, Any]:
         return {OFFSET: self.anchors[-1][0] if self.anchors else self.next}
 
+    @property
+    def following(self) -> Any:
+        """The offset of the next message to hand over; those that ``check`` has read are not handed over yet."""
+        return offset_of(self._ahead[0]) if self._ahead else self.next
+
     def check(self) -> None:
         """Wait until the stream has shown that it is the one that was read before.
 

@@ -118,7 +118,7 @@ class RabbitStream(Reader):
 
     def position_before(self, rows: pd.DataFrame) -> dict[int, int]:
         """Give the position from which ``rows``, the last that were read, come again."""
-        following = self._stream.next if self._stream is not None else self._begin
+        following = self._stream.following if self._stream is not None else self._begin
         if not isinstance(following, int) and not len(rows) and not len(self._ready):
             return {}  # nothing came yet
         position = self._cuts.position({0: following}, self._ready, rows)
@@ -130,7 +130,7 @@ class RabbitStream(Reader):
         stream = self._stream
         if stream is None or stream.consumer.end is None or not stream.consumer.fresh:
             return {}
-        following = int(self._ready["offset"].iloc[0]) if len(self._ready) else stream.next
+        following = int(self._ready["offset"].iloc[0]) if len(self._ready) else stream.following
         if not isinstance(following, int):
             return {}
         return {0: max(stream.consumer.end - following, stream.consumer.here, len(self._ready))}

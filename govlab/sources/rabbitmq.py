@@ -78,6 +78,7 @@ class RabbitQueue(Reader):
     """
 
     waits = True
+    consumes = True
 
     def __init__(
         self,

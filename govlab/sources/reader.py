@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 import pandas as pd
 
-from govlab.errors import GovlabError
+from govlab.arguments import refuse_unfit
+from govlab.errors import ArgumentError, GovlabError
 
 __all__ = ["DeadLetter", "EndOfStream", "Reader"]
 
@@ -56,18 +57,58 @@ class Reader(abc.ABC):
     No answer rests on silence or speed: ends, lag and positions are asked of the origin, and a time-out is an error, never data.
     Whatever makes the next record another than the expected one is an error that names both, unless the origin itself explains
     the gap. A live reader that does not read all there is says so in ``trouble``.
+
+    The arguments of a reader make another of the same (``another``), which reads beside it and changes nothing for it. Where it
+    would, as another consumer of a queue takes messages away, ``consumes`` is true, and there is no other.
+
+    The rules, which :func:`govlab.testing.check_reader` and :func:`govlab.testing.check_live_reader` check:
+
+    - the rows do not depend on how many are asked for at a time, nor on when ``commit`` is called;
+    - opening at ``position()`` goes on with the next row, at ``position_before(rows)`` with the first of ``rows``: nothing is
+      lost, and nothing comes twice;
+    - nothing is acknowledged that was not committed; what was committed does not come again where the origin remembers it;
+    - the rows of a partition come in the order in which they were written, each once;
+    - a bad record is a dead letter once, with its position and reason; one after a position comes again when a reader is
+      opened there, so none is lost;
+    - ``lag`` counts rows that were not read yet, though nobody reads, and is 0 once all are given on; ``trouble`` is None then;
+    - a source that ends says so again and again; one that is live never does;
+    - ``fetch`` gives the rows that were read; ``redrive`` gives a corrected record at its position and the bad one back;
+    - ``close`` may be asked twice.
     """
 
     name: str = "reader"
     waits = False  # whether ``read`` waits a little itself when there is nothing yet
+    consumes = False  # whether what it reads, nobody else gets (a queue, a group of consumers)
     made: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
     """The arguments that it was made with: what makes another of the same."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Keep the arguments."""
+        """Keep the arguments, which must be those that there are."""
+        if args or kwargs:  # a copy is made without any
+            refuse_unfit(cls.__name__, cls.__init__, (None, *args), kwargs)
         self = super().__new__(cls)
         self.made = (args, kwargs)
         return self
+
+    def another(self) -> Reader:
+        """Make another reader of the same, which begins at the start; this one stays where it is.
+
+        Raises
+        ------
+        ArgumentError
+            What it reads can be read but once.
+        """
+        args, named = self.made
+        if self.consumes:
+            raise ArgumentError(
+                f"{self.name}: a second reader would take events away from the source that plays it; run a pipeline below that "
+                "source (source.through(pipeline), then gl.run(source)), or give the reader itself."
+            )
+        if any(isinstance(given, Iterator) for given in (*args, *named.values())):
+            raise ArgumentError(
+                f"{self.name}: what the source plays can be read but once (it is a generator); give a list of frames, or files."
+            )
+        return type(self)(*args, **named)
 
     @property
     def wants_commit(self) -> bool:

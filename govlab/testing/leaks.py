@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from govlab import frames
+from govlab.arguments import fitting
 from govlab.errors import ArgumentError, CheckError
 from govlab.step import Step
-from govlab.testing.samples import sample_events
+from govlab.testing.samples import sampled
 from govlab.testing.steps import play
 
 __all__ = ["leak_check"]
@@ -21,9 +23,10 @@ CUTS = 20
 """So often the future is taken away from what comes out at the end of the stream, and the labels of the future from all."""
 
 
+@fitting
 def leak_check(
     step: Step | Callable[[pd.DataFrame], Step],
-    frame: pd.DataFrame | None = None,
+    frame: Any = None,
     seed: int = 0,
     labels: pd.DataFrame | None = None,
 ) -> None:
@@ -38,8 +41,8 @@ def leak_check(
     ----------
     step : Step or callable
         A step or a pipeline; with ``labels``, what makes one of a table of labels.
-    frame : DataFrame, optional
-        An event frame; by default :func:`sample_events`.
+    frame : DataFrame or source, optional
+        An event frame, or what :func:`govlab.sources.reader_of` takes; by default :func:`sample_events`.
     seed : int
         For the moments and the shuffling.
     labels : DataFrame, optional
@@ -64,7 +67,7 @@ def leak_check(
     ...
     govlab.errors.CheckError: ...Ranked looks ahead: what came out before row ... is another when later events are removed.
     """
-    frame = (sample_events() if frame is None else frame).reset_index(drop=True)
+    frame = sampled(frame).reset_index(drop=True)
     frames.require(frame, [frames.TIME, *frames.POSITION], "leak_check (it takes event frames, see gl.event_frame)")
     if len(frame) < 3:
         raise ArgumentError(f"leak_check: {len(frame)} rows are too few to have a past and a future; give at least 3.")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from govlab.frames import event_frame, from_us
+from govlab.sources.frames import whole
 
 START_US = 1_772_409_600_000_000  # 2026-03-02T00:00:00Z, a Monday
 
@@ -59,3 +62,25 @@ def sample_events(rows: int = 400, seed: int = 0, entities: int = 12, span_s: fl
     # an id that came before may as well be that of a label
     frame["label"] = np.where(again, (rng.random(rows) < 0.3).astype("float64"), np.nan)
     return event_frame(frame)
+
+
+def sampled(frame: Any) -> pd.DataFrame:
+    """Give what a check is to run on: an event frame as it is, the events of another source, or without one the samples."""
+    return sample_events() if frame is None else frame if isinstance(frame, pd.DataFrame) else whole(frame)
+
+
+def calm_events(rows: int = 400, seed: int = 0) -> pd.DataFrame:
+    """Make events of one actor, a minute apart, in which nothing happens: no gap, no missing and no extreme value.
+
+    Examples
+    --------
+    >>> calm_events(3)["actor"].to_list()
+    ['ann', 'ann', 'ann']
+    """
+    rng = np.random.default_rng(seed)
+    times = from_us(START_US + np.arange(rows, dtype="int64") * 60_000_000)
+    return sample_events(rows, seed).assign(
+        time=times, start=times, event_id=[f"e{i}" for i in range(rows)], actor="ann", entity="ann", target="t1", kind="post",
+        value=rng.normal(10, 3, rows), count=rng.poisson(4, rows).astype("float64"), words=rng.gamma(2.0, 20.0, rows),
+        score=rng.exponential(1.0, rows), label=np.nan,
+    )  # fmt: skip

@@ -5,17 +5,20 @@ from __future__ import annotations
 import itertools
 import json
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from govlab import frames
+from govlab.arguments import fitting
 from govlab.errors import CheckError, SchemaError, StepError
 from govlab.pipeline import Pipeline
 from govlab.sharded import Sharded
 from govlab.step import Detector, Step
-from govlab.testing.samples import sample_events
+from govlab.testing.samples import sample_events, sampled
+from govlab.testing.scores import Odd, check_scores
 
 FAR_US = 4_070_908_800_000_000  # 2099-01-01
 Given = tuple[pd.DataFrame, dict[str, pd.DataFrame]]
@@ -62,7 +65,8 @@ def same(step: Step, expected: Given, actual: Given, what: str) -> None:
         raise CheckError(f"{step.name}: {what} changes what comes out: {error}") from error
 
 
-def check_step(step: Step, frame: pd.DataFrame | None = None, seed: int = 0, cuts: Sequence[int] | None = None) -> None:
+@fitting
+def check_step(step: Step, frame: Any = None, seed: int = 0, cuts: Sequence[int] | None = None) -> None:
     """Check the contract of a step on a frame.
 
     Checked: what comes out does not depend on the cuts (single rows, random cuts, all at once), nor on being pickled and
@@ -74,8 +78,8 @@ def check_step(step: Step, frame: pd.DataFrame | None = None, seed: int = 0, cut
     ----------
     step : Step
         With small bounds (``max_entities``), so that the bounds are reached.
-    frame : DataFrame, optional
-        By default :func:`sample_events`.
+    frame : DataFrame or source, optional
+        An event frame, or what :func:`govlab.sources.reader_of` takes; by default :func:`sample_events`.
     seed : int
         For the random cuts.
     cuts : list of int, optional
@@ -86,7 +90,7 @@ def check_step(step: Step, frame: pd.DataFrame | None = None, seed: int = 0, cut
     CheckError
         Says which rule was broken.
     """
-    frame = sample_events() if frame is None else frame
+    frame = sampled(frame)
     rng = np.random.default_rng(seed)
     before = frame.copy(deep=True)
     whole = play(step, frame)
@@ -193,19 +197,28 @@ def _with(frame: pd.DataFrame, columns: Sequence[str], wild: float) -> pd.DataFr
     return frame.assign(**{c: frame[c].astype("float64").where(frame.index != len(frame) // 4, wild) for c in columns})
 
 
-def check_detector(detector: Detector, frame: pd.DataFrame | None = None, seed: int = 0) -> None:
+@fitting
+def check_detector(
+    detector: Detector,
+    frame: Any = None,
+    seed: int = 0,
+    odd: Odd | None = None,
+    exempt: Mapping[str, str] | None = None,
+) -> None:
     """Check the contract of a detector: that of a step, and that its score is one.
 
     Checked besides: rows are given on whole with a float64 ``score``; NaN until warm; no infinite score, also for a constant
-    and for values a million times larger; a missing or a wild value does no harm for long; a missing column is named in the error.
+    and for values a million times larger; a missing or a wild value does no harm for long; a missing column is named in the error;
+    a row is scored before it is learned, and what is odd scores high: see :func:`govlab.testing.scores.check_scores`, which has
+    ``odd`` and ``exempt``.
 
     Raises
     ------
     CheckError
         Says which rule was broken.
     """
+    given, frame = frame, sampled(frame)
     check_step(detector, frame, seed)
-    frame = sample_events() if frame is None else frame
     rows, _ = play(detector, frame)
     if len(rows) != len(frame) or rows["score"].dtype != "float64":
         raise CheckError(f"{detector.name}: must give on every row, with a float64 score.")
@@ -233,3 +246,4 @@ def check_detector(detector: Detector, frame: pd.DataFrame | None = None, seed: 
                 raise CheckError(f"{detector.name}: the error for a missing column must name it: {error}") from error
         else:
             raise CheckError(f"{detector.name}: a missing column {column!r} must be an error.")
+    check_scores(detector, given, odd, exempt)

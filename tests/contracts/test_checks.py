@@ -5,7 +5,7 @@ import pytest
 
 import govlab as gl
 from govlab import testing
-from govlab.errors import CheckError, SchemaError
+from govlab.errors import ArgumentError, CheckError, SchemaError
 from govlab.frames import numbers
 
 
@@ -91,6 +91,103 @@ class Lenient(Good):
         return super().score_learn_many(frame) if self.column in frame else np.full(len(frame), np.nan)
 
 
+class LearnsFirst(Good):
+    """Has no score at the first row as there is nothing, but says 0 of itself."""
+
+    def one(self, x):
+        if abs(x) < 1e9:
+            self.n, self.total = self.n + 1, self.total + x
+        return abs(x - self.total / self.n) if self.n and abs(x) < 1e9 else np.nan
+
+
+class WarmedByItself(LearnsFirst):
+    """Learns first, and hides it by its warm-up."""
+
+    warm: int = 5
+
+    def one(self, x):
+        score = super().one(x)
+        return score if self.n >= self.warm else np.nan
+
+
+class SpreadOfItself(Good):
+    """Warms up as it should, and divides by a spread in which the row itself is."""
+
+    warm: int = 5
+
+    def start(self):
+        super().start()
+        self.squares = 0.0
+
+    def one(self, x):
+        if not abs(x) < 1e9:
+            return np.nan
+        early = self.n < self.warm
+        self.n, self.total, self.squares = self.n + 1, self.total + x, self.squares + x * x
+        mean = self.total / self.n
+        spread = max(self.squares / self.n - mean * mean, 1e-9) ** 0.5
+        return np.nan if early else abs(x - mean) / spread
+
+
+class DistanceToItself(Good):
+    """The distance to the nearest of the last values, which the row itself is among."""
+
+    def start(self):
+        self.n, self.last = 0, []
+
+    def one(self, x):
+        if not abs(x) < 1e9:
+            return np.nan
+        self.n, self.last = self.n + 1, [*self.last[-50:], x]
+        near = [abs(x - y) for y in self.last]
+        return np.nan if self.n < 3 else float(round(min(near), 6) + (abs(x) % 1) * 1e-6)
+
+
+class Turned(Good):
+    def score_learn_many(self, frame):
+        return -super().score_learn_many(frame)
+
+
+class ByRow(gl.Detector):
+    """The distance from the last value, row by row."""
+
+    column: str = "value"
+
+    def start(self):
+        self.last = np.nan
+
+    def score_one(self, x):
+        return abs(x[self.column] - self.last) if abs(x[self.column]) < 1e9 else np.nan
+
+    def learn_one(self, x):
+        self.last = x[self.column] if abs(x[self.column]) < 1e9 else self.last
+
+
+class LearnsInScoring(ByRow):
+    def score_one(self, x):
+        score = super().score_one(x)
+        self.learn_one(x)
+        return score
+
+
+class OtherOrder(ByRow):
+    """Learns a row before it scores the next but one."""
+
+    def score_learn_many(self, frame):
+        return super().score_learn_many(frame) * 2
+
+
+def test_a_detector_that_keeps_the_contract_passes_by_the_row_too():
+    testing.check_detector(ByRow())
+
+
+def test_a_rule_from_which_a_detector_is_exempt_needs_a_name_and_a_reason():
+    testing.check_detector(Turned(), exempt={"sign": "it is turned on purpose"})
+    for exempt in ({"sgin": "it is turned"}, {"sign": ""}):
+        with pytest.raises(ArgumentError, match="expected a rule with a reason"):
+            testing.check_detector(Turned(), exempt=exempt)
+
+
 def test_a_detector_that_keeps_the_contract_passes():
     testing.check_detector(Good())
 
@@ -109,6 +206,13 @@ def test_a_detector_that_keeps_the_contract_passes():
         (Integers, "with a float64 score"),
         (Vague, "the error for a missing column must name it"),
         (Lenient, "a missing column 'value' must be an error"),
+        (LearnsFirst, "the first row of all scores 0, and nothing was learned before it"),
+        (WarmedByItself, "warm=5, and row 4 has a score when 4 rows were learned before it"),
+        (SpreadOfItself, "the score comes to a limit, as the row itself was learned before"),
+        (DistanceToItself, "a higher score is more anomalous"),
+        (Turned, "a higher score is more anomalous"),
+        (LearnsInScoring, "score_one must not learn"),
+        (OtherOrder, "score_learn_many must say what score_one and then learn_one say"),
     ],
 )
 def test_a_detector_that_breaks_a_rule_is_told_which(broken, says):

@@ -17,7 +17,7 @@ from streamz import Stream
 import govlab as gl
 from govlab.clock import VirtualClock
 from govlab.engines.engine import FrameReader
-from govlab.errors import ArgumentError, SourceError, StepError
+from govlab.errors import ArgumentError, GovlabError, SourceError, StepError
 from govlab.frames import concat, event_frame, from_us
 
 LOUD = gl.Pipeline(gl.alerts.Threshold(5.0, score="value", entity="actor"))
@@ -217,10 +217,31 @@ def test_a_source_that_runs_in_the_background_is_taken_over_by_a_run():
     assert ("finished", 100, events()["value"].sum()) == (gl.run(source, progress=False).state, source.events, total(node))
 
 
-@pytest.mark.parametrize("what", [(), ("edits.csv",), (Stream(),)])
-def test_run_wants_sources_and_says_so(what):
-    with pytest.raises(ArgumentError, match="expected one or more sources"):
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [
+        ((), "expected one or more sources"),
+        ((Stream(),), "Stream cannot be read as events: give a path"),
+        ((gl.detectors.Always(),), r"run: Always is no source: watch\.run\(source\) runs a pipeline"),
+        (("nowhere.csv",), "there is no file at 'nowhere.csv'"),
+    ],
+)
+def test_run_wants_sources_and_says_so(what, says):
+    with pytest.raises(GovlabError, match=says):
         gl.run(*what)
+
+
+def test_what_is_no_source_yet_is_read_by_run_and_the_summary_counts_it(tmp_path):
+    path = tmp_path / "events.ndjson"
+    events().drop(columns=["partition", "offset"]).to_json(path, orient="records", lines=True, date_format="iso", date_unit="us")
+    with path.open("a") as file:
+        file.write("no record\n")
+    for what in (path, str(path), gl.sources.ReplayReader(path)):
+        done = gl.run(what, progress=False)
+        assert ("finished", 100, 0, 1) == (done.state, done.events, done.rows, done.dead_letters)
+    source = gl.from_replay(path)
+    assert ("finished", 200) == (gl.run(source, events(), progress=False).state, gl.run(path, events(), progress=False).events)
+    assert 100 == source.events
 
 
 @pytest.mark.parametrize("max_rows", [0, -1, 1.5, True])

@@ -179,3 +179,12 @@ def test_a_key_that_is_no_column_says_which_there_are():
 def test_a_format_that_is_not_known_says_which_there_are():
     with pytest.raises(ArgumentError, match="Did you mean 'json'"):
         check_format("jsn")
+
+
+def test_a_row_that_cannot_be_written_is_named_with_its_column():
+    frame = event_frame(
+        {"time": ["2026-03-02T00:00:00Z"] * 4, "text": pd.Series(["a", "b", "\ud800", "d"], dtype="object")}, offset=7
+    )
+    for write in (json_bodies, arrow_bodies):
+        with pytest.raises(SinkError, match="column 'text' holds what cannot be written, first at row 0:9"):
+            write(frame)

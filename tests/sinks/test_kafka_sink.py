@@ -160,7 +160,7 @@ def test_an_arrow_message_stays_below_what_brokers_take_unless_told_otherwise(ka
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_message_that_is_too_large_is_an_error_with_its_size(kafka_server, client):
     sink = KafkaSink(fresh(), kafka_server.address, client=client)
-    with pytest.raises(SinkError, match=r"21,000,0\d\d bytes is too large; at most 20,000,000"):
+    with pytest.raises(SinkError, match=r"21,000,0\d\d bytes \(row 0:0\) is too large; at most 20,000,000"):
         sink.send(event_frame({"time": ["2026-03-02"], "text": ["x" * 21_000_000]}))
     sink.close()
 

@@ -180,3 +180,20 @@ def test_however_rows_of_messages_are_cut_each_comes_once(data):
     done = {p: rows[(rows["partition"] == p) & rows["row"].isin(seen)]["row"].tolist() for p in (0, 1)}
     for p in (0, 1):
         assert rows[rows["partition"] == p]["row"].tolist()[: len(done[p])] == done[p]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("epoch", ["epoch_s", "epoch_ms", "epoch_us"])
+def test_times_of_arrow_are_the_same_whatever_their_unit_and_the_unit_that_the_schema_names(unit, epoch):
+    made = table(3)
+    body = arrow_of(made.assign(time=made["time"].dt.as_unit(unit)))
+    rows, bad = read([body], "arrow", Schema({"time": epoch, "actor": "string", "value": "float64?"}))
+    assert (made["time"].tolist(), []) == (rows["time"].tolist(), bad)
+
+
+def test_times_of_arrow_that_the_unit_of_the_schema_cannot_count_are_a_dead_letter():
+    made = table(3)
+    body = arrow_of(made.assign(time=made["time"] + pd.Timedelta("250ms")))
+    rows, bad = read([body], "arrow", Schema({"time": "epoch_s", "actor": "string", "value": "float64?"}))
+    assert (0, 1) == (len(rows), len(bad))
+    assert "finer than 'epoch_s' counts" in bad[0][1]

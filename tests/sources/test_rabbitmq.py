@@ -217,3 +217,14 @@ def test_no_secret_is_in_what_a_reader_says_of_itself(rabbitmq_server, stream):
     source = gl.from_reader(reader)
     said = json.dumps([reader.origin, reader.name, repr(source), source._repr_html_(), str(source.status())])
     assert "guest:guest" not in said
+
+
+def test_a_stream_that_is_left_after_some_rows_of_those_that_came_first_goes_on_with_the_next_one(rabbitmq_server):
+    made, position, ids = queue(rabbitmq_server, "stream", bodies(events(40))), None, []
+    for n in (1, 4, 2, 33):
+        reader = RabbitStream(made, rabbitmq_server.address, SCHEMA)
+        reader.open(position)
+        ids += drain(reader, n, 2)["event_id"].tolist()
+        position = reader.position()
+        reader.close()
+    assert events(40)["event_id"].tolist() == ids

@@ -123,6 +123,7 @@ KINDS = {
     "csv": lambda n: b"time,n\n" + b"".join(b"%d,%d\n" % (START + i * 7 % 400, i) for i in range(n)) + b"bad\n",
     "ndjson": lambda n: ndjson([i * 7 % 400 for i in range(n)]) + b"bad\n",
 }
+CORRECTED = {"csv": b"%d,3" % START, "ndjson": ndjson([3]).strip()}
 
 
 @pytest.mark.parametrize("order", ["event", "arrival"])
@@ -132,7 +133,7 @@ def test_a_replay_of_text_keeps_the_contract_of_a_reader(tmp_path, kind, packed,
     for part in range(3):
         (tmp_path / f"{part}.{kind}{packed}").write_bytes(pack(KINDS[kind](40 * part)))
     with patch.object(files, "BLOCK_BYTES", 100):
-        check_reader(lambda: ReplayReader(str(tmp_path), SCHEMA, order))
+        check_reader(lambda: ReplayReader(str(tmp_path), SCHEMA, order), bad=3, corrected=CORRECTED[kind])
 
 
 def test_a_replay_of_parquet_keeps_the_contract_of_a_reader(tmp_path):
@@ -147,7 +148,7 @@ def test_a_replay_of_files_of_several_kinds_keeps_the_contract_of_a_reader(tmp_p
     (tmp_path / "a.csv").write_bytes(KINDS["csv"](30))
     (tmp_path / "b.ndjson.gz").write_bytes(gzip.compress(KINDS["ndjson"](30)))
     (tmp_path / "empty.ndjson").touch()
-    check_reader(lambda: ReplayReader(tmp_path, SCHEMA))
+    check_reader(lambda: ReplayReader(tmp_path, SCHEMA), bad=2)
 
 
 def test_the_order_in_which_files_are_named_does_not_matter(tmp_path):

@@ -15,7 +15,7 @@ import pandas as pd
 from govlab.engines.flink.folder import make_folder, read_spec, write_spec
 from govlab.engines.flink.job import cause_of
 from govlab.engines.flink.settings import reach, settings_of
-from govlab.engines.flink.submitting import reader_of
+from govlab.engines.flink.submitting import travelling
 from govlab.engines.streams import Source, from_replay
 from govlab.errors import ArgumentError, GovlabError
 from govlab.frames import POSITION, Schema
@@ -83,7 +83,7 @@ def sql(
         raise ArgumentError('sql: name the tables of the query, as in sql("SELECT ... FROM events", events="logs/*.parquet").')
     place = Path(folder or tempfile.mkdtemp(prefix="govlab-flink-sql-")).expanduser().resolve()
     make_folder(place)
-    readers = {name: reader_of(of, place, 65_536) for name, of in tables.items() if not _is_statement(of)}
+    readers = {name: travelling(of, place, 65_536) for name, of in tables.items() if not _is_statement(of)}
     asked = [query, time, {name: readers[name].origin if name in readers else of for name, of in tables.items()}]
     mark = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
     done = place / "query.json"

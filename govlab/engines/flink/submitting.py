@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
-import pandas as pd
+import numpy as np
 import pyarrow.parquet as pq
 
 from govlab import frames
 from govlab.access import Access
-from govlab.engines.engine import Engine, as_reader
+from govlab.arguments import fitting
+from govlab.engines.engine import Engine
 from govlab.engines.flink.folder import make_folder, no_secrets, read_spec, write_spec
 from govlab.engines.flink.job import ENDED, Job, cause_of
 from govlab.engines.flink.settings import reach, settings_of
@@ -27,8 +28,10 @@ from govlab.engines.flink.travel import absolute, pack_reader, pack_step
 from govlab.engines.playback import Source
 from govlab.errors import ArgumentError, GovlabError, ServiceError
 from govlab.pipeline import Pipeline, Result
+from govlab.schema import Schema
 from govlab.services import flink_environment
 from govlab.sources.files import format_of
+from govlab.sources.frames import FrameReader, reader_of, whole
 from govlab.sources.ranged import RangedReader
 from govlab.sources.reader import Reader
 from govlab.sources.replay import ReplayReader
@@ -37,9 +40,10 @@ from govlab.stores.writer import refuse_other, without_versions, writer_of
 
 CLUSTERS = ("python", "pandas", "numpy")  # whose versions are those of the cluster's environment, which its states name
 
-__all__ = ["Flink", "attach", "described", "reader_of", "submit"]
+__all__ = ["Flink", "attach", "described", "submit", "travelling"]
 
 
+@fitting
 def submit(
     pipeline: Step,
     source: Any,
@@ -59,9 +63,9 @@ def submit(
     ----------
     pipeline : Pipeline or Step
         What runs. Steps in :class:`govlab.Sharded` are spread over the cluster; all else runs in one task each before and after.
-    source : Source, Reader, path, or DataFrame
-        Files, a stretch of a topic, or a live topic (without a group: the positions are in Flink's checkpoints). All tasks must
-        reach it under the same name.
+    source : path, table, iterable of them, Reader or Source
+        As of :func:`govlab.sources.reader_of`: files, a range of a topic, or a live topic (without a group: the positions
+        are in Flink's checkpoints), which all tasks must reach under the same name; tables at hand are written into the folder.
     into : str, list of str, optional
         Where alerts go besides the files of the job: the path of a SQLite store, ``kafka://host:port/topic``.
         One that is written again after a crash has the same id.
@@ -104,7 +108,7 @@ def submit(
     place = Path(folder or tempfile.mkdtemp(prefix="govlab-flink-")).expanduser().resolve()
     make_folder(place)
     whole = pipeline if isinstance(pipeline, Pipeline) else Pipeline(pipeline)
-    reader = reader_of(source, place, max_rows)
+    reader = travelling(source, place, max_rows)
     if getattr(reader, "group", None):
         raise ArgumentError("submit: on Flink the positions are in its checkpoints; give the source without a group.")
     spec = described(whole, reader, place, parallelism, max_rows, into, access, name)
@@ -167,20 +171,22 @@ def described(
     return spec
 
 
-def reader_of(source: Any, place: Path, max_rows: int) -> Reader:
-    """Make a reader of what a user gave as a source."""
-    if isinstance(source, Source):
-        return source.reader
-    if isinstance(source, str | Path):
-        return ReplayReader(source)
-    if isinstance(source, pd.DataFrame):
-        # rows at hand go into a file, in their order
-        path = place / "source.parquet"
-        frames.event_frame(source).drop(columns=["partition", "offset"], errors="ignore").to_parquet(
-            path, index=False, row_group_size=max_rows
-        )
-        return ReplayReader(path, order="arrival")
-    return as_reader(source)
+def travelling(source: Any, place: Path, max_rows: int) -> Reader:
+    """Make a reader that other machines can make as well: tables at hand go into a file, in their order."""
+    # a live one is only described here, never opened
+    live = isinstance(source, Source) and source.reader.waits
+    reader = source.reader if live else reader_of(source)
+    if not isinstance(reader, FrameReader):
+        return reader
+    path = place / "source.parquet"
+    rows = whole(reader).drop(columns=list(frames.POSITION))
+    rows.to_parquet(path, index=False, row_group_size=max_rows)
+    written = ReplayReader(path, order="arrival")
+    # a guess makes text of whole numbers that a float64 cannot hold; here they are known to be numbers
+    known = written.schema.recipe()
+    kinds = {name: "int64" if isinstance(kind, np.dtype) else "int64?" for name, kind in rows.dtypes.items() if kind.kind == "i"}
+    fields = known["fields"] | {name: kind for name, kind in kinds.items() if name in known["fields"]}
+    return written if fields == known["fields"] else ReplayReader(path, Schema(**known | {"fields": fields}), order="arrival")
 
 
 def _ticks(reader: Reader, max_rows: int) -> int:
