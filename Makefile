@@ -39,7 +39,7 @@ test-adverse: $(VENV)/.ready  ## sources, engines and services beside 8 busy loo
 	for round in 1 2 3; do \
 		$(BIN)/python -m pytest -q --busy 8 -o timeout=3600 tests/sources tests/engines tests/services tests/sinks || exit 1; \
 	done
-	$(BIN)/python -m pytest -q --delay 3 -o timeout=3600 tests/adverse
+	GOVLAB_LONG=1 $(BIN)/python -m pytest -q --delay 3 -o timeout=3600 tests/adverse
 
 lint: $(VENV)/.ready  ## style and types
 	$(BIN)/ruff check .

@@ -30,6 +30,8 @@ from typing import Any
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("GOVLAB_KEY", "the key of a kill campaign, for nothing else")
 os.environ["GOVLAB_KILL_LAB"] = "1"
+# the process that labs are forked from does not know where this script is, and would compile nothing without a word
+os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 from kill_lab import events, lab
 from kill_lanes import LANES, Lane
@@ -37,7 +39,7 @@ from kill_lanes import LANES, Lane
 from govlab import services
 from govlab.stores import Sqlite
 
-ROWS, PATIENCE_S = 3_000, 120.0
+ROWS, PATIENCE_S = 3_000, 180.0
 COLUMNS = (
     "killed",
     "interrupted",
@@ -92,6 +94,8 @@ class Round:
             if one.exitcode is None:
                 if how == "killed" or how == "left":
                     late = how == "left" and not todo
+                    if late:
+                        self.campaign.say(f"{self.lane.name}, {self.options['pipeline']} hangs:\n{self.stacks(one)}")
                     one.kill()
                     one.join()
                     self.counts["hung" if late else "killed"] += 1
@@ -114,6 +118,12 @@ class Round:
             if todo and self.happen(todo.pop()):
                 break
         return time.monotonic() - began
+
+    def stacks(self, one: Any) -> str:
+        """Ask a lab where it stands."""
+        os.kill(one.pid, signal.SIGUSR1)
+        time.sleep(1.0)
+        return Path(self.options["result"] + ".stacks").read_text()
 
     def ended(self) -> bool:
         path = Path(self.options["result"])
@@ -208,7 +218,8 @@ class Campaign:
         kills = max(round(self.options.kills * lane.share / sum(one.share for one in self.lanes)), len(lane.pipelines))
         began, counts, n = time.monotonic(), Counter[str](), 0
         wholes: dict[str, tuple[Round, float]] = {}
-        while counts["killed"] + counts["interrupted"] < kills and not counts["hung"] >= 3:
+        end = self.began + 60 * self.options.minutes
+        while counts["killed"] + counts["interrupted"] < kills and counts["hung"] < 3 and time.monotonic() < end:
             pipeline = lane.pipelines[n % len(lane.pipelines)]
             stem = "".join(c if c.isalnum() else "-" for c in f"{lane.name}-{pipeline}-{n}")
             if pipeline not in wholes:
@@ -223,8 +234,12 @@ class Campaign:
                     raise SystemExit(f"a lab begins with {whole.result['threads']} threads: something before the fork started some")
                 wholes[pipeline] = whole, took
             one = Round(self, lane, pipeline, self.folder / stem, disturbed=True)
-            one.run(wholes[pipeline][1], self.rng.randint(1, 8))
-            one.compare(wholes[pipeline][0])
+            whole, took = wholes[pipeline]
+            wanted = self.rng.randint(1, 8)
+            one.run(took, wanted)
+            one.compare(whole)
+            if one.counts["killed"] + one.counts["interrupted"] < wanted:  # it came to its end before: kill sooner
+                wholes[pipeline] = whole, max(0.05, 0.7 * took)
             counts += one.counts
             n += 1
         self.say(f"{lane.name}: {dict(counts)}")
@@ -254,6 +269,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="file,kafka,rabbitmq", type=lambda text: text.split(","), help="how lanes' names begin")
     parser.add_argument("--lanes", type=int, default=2, help="so many lanes at once")
+    parser.add_argument(
+        "--minutes", type=float, default=60.0, help="begin no round after this time; the table says what was reached"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="govlab-kills-") as folder, ExitStack() as stack:

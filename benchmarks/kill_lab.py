@@ -6,6 +6,7 @@ Importing it compiles all kernels of the pipelines and starts no thread, so that
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import json
 import os
 import signal
@@ -100,6 +101,7 @@ def lab(options: dict[str, Any]) -> None:
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     result = Path(options["result"])
+    faulthandler.register(signal.SIGUSR1, file=open(f"{result}.stacks", "w"))  # noqa: SIM115 - open while it runs; says where it hangs
     out = os.open(options["sink"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     said: dict[str, Any] = {"threads": len(os.listdir("/proc/self/task"))}
     try:
@@ -135,6 +137,7 @@ def _compile() -> None:
 
     from govlab.sinks.encode import json_bodies
 
+    tqdm.tqdm.monitor_interval = 0  # a thread, which a lab would be forked beside
     tqdm.tqdm.set_lock(threading.RLock())  # its own is a semaphore of the system, which a killed lab would leave behind
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "events.ndjson"

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pika
 from pika import exceptions
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 
 from govlab.access import Access, amqp_parameters, amqp_refusal, reach
 from govlab.errors import ArgumentError, SinkError, did_you_mean
@@ -172,7 +173,7 @@ def _asking(parameters: Any, shown: str) -> Iterator[Any]:
     try:
         with pika.BlockingConnection(parameters) as connection:
             yield connection
-    except (exceptions.AMQPError, OSError) as error:  # pika gives some reasons of the system as they came
+    except (exceptions.AMQPError, AMQPConnectorException, OSError) as error:  # pika gives some reasons as they came
         raise _told(error, shown) from None
 
 

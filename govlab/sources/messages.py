@@ -201,6 +201,8 @@ class MessageDecoder:
         with pa.ipc.open_stream(raw) as stream:
             table = stream.read_all()
         table.validate(full=True)
+        if not table.num_rows:  # also what is left of a stream that was cut off behind its schema, which reads without an error
+            raise ValueError("it holds no row")
         arrays = [table.column(n) if n in table.column_names else pa.nulls(table.num_rows) for n in self.body]
         return pa.table([self._cast(n, array) for n, array in zip(self.body, arrays, strict=True)], names=self.body)
 

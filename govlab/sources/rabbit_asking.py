@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pika
 from pika import exceptions
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 
 from govlab.access import Access, PrivateUrl, amqp_parameters, amqp_refusal, reach
 from govlab.errors import SourceError
@@ -61,7 +62,7 @@ def _asking(queue: str, url: str | PrivateUrl, access: Access) -> Iterator[tuple
         finally:
             if connection.is_open:
                 connection.close()
-    except (exceptions.AMQPError, OSError) as error:  # pika gives some reasons of the system as they came
+    except (exceptions.AMQPError, AMQPConnectorException, OSError) as error:  # pika gives some reasons as they came
         raise refusal(error, shown, queue) or SourceError(f"{shown}: {type(error).__name__}: {error}") from None
 
 

@@ -94,9 +94,11 @@ class RangedReader(Reader):
             self._ready, self._ready_keys = merge(self._lanes)
             self._cut_out()
             if not self._offered and self._heavy():
-                self._offered = True
+                self._offered = True  # the dead letters are to be taken before more is read
+                if len(self._ready):
+                    break
                 self._ready = next((lane.rows.iloc[:0] for lane in self._lanes if lane.rows is not None), self._ready)
-                break  # the dead letters are to be taken before more is read
+                break
         n = min(max_rows, len(self._ready))
         rows = frames.cut(self._ready, 0, n)
         # rows far ahead come last by event time; a replay does not wait for their time

@@ -1,11 +1,28 @@
 """Servers behind a proxy."""
 
+import re
+
 import pytest
 from adverse.proxy import Proxy
 
 from govlab.services.kafka import Kafka
 from govlab.services.ports import choose
 from govlab.services.rabbitmq import Rabbitmq
+
+# minutes each, as they wait for a patience to pass; only with ``--delay S``, as in ``make test-adverse``
+LONG = re.compile(
+    r"test_standing_still|says_nothing|falls_silent|gives_no_message|again_and_again|a_schema_guessed_from_a_topic"
+    r"|an_empty_topic|test_a_live_(topic|queue)_is_read_whole_through|jumps_by_hours"
+)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave the long forms to ``--delay S``."""
+    here = str(config.rootpath / "tests" / "adverse")
+    long = [item for item in items if str(item.path).startswith(here) and LONG.search(item.nodeid)]
+    if config.getoption("--delay") is None and long:
+        items[:] = [item for item in items if item not in long]
+        config.hook.pytest_deselected(items=long)
 
 
 class ProxiedKafka(Kafka):

@@ -1,5 +1,6 @@
 """Interrupts from the keyboard at chosen rows, ways to play a source, and a sink that keeps what came out."""
 
+import os
 import signal
 import sys
 
@@ -11,6 +12,11 @@ from govlab.frames import event_frame, from_us
 from govlab.testing import ScriptedReader
 
 START, SECOND, ROWS = 1_772_409_600_000_000, 1_000_000, 120
+
+
+def few(examples):
+    """How many examples of a test to try: a quarter of them, or all with GOVLAB_LONG, as in ``make test-adverse``."""
+    return examples if os.environ.get("GOVLAB_LONG") else examples // 4
 
 
 class Bell:
@@ -88,7 +94,7 @@ class Bench:
     def __init__(self, kind, path, max_rows):
         self.source = gl.from_reader(reader(kind, path), max_rows=max_rows)
         self.scored, self.alerts, self.wound = [], [], False
-        self.node = self.source.through(Ringing())
+        self.node = self.source.through(gl.Pipeline(Ringing(), ahead=None))  # holds nothing back, so that each row shows at once
         self.watch = self.source.through(alerting())
         self.node.sink(self.scored.append)
         self.watch.sink(self.alerts.append)

@@ -90,6 +90,7 @@ class Proxy:
             try:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(self.target, 10)
+                server.settimeout(None)  # of connecting alone: a connection may be silent for long
             except OSError:
                 if self._ended:
                     return

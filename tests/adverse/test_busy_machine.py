@@ -63,8 +63,9 @@ def test_a_range_of_a_stream_and_of_a_topic_have_one_answer_beside_busy_loops(ka
     assert [N, N] == [streams["events"], guessed["events"]]
 
 
-def test_an_empty_stream_is_empty_beside_busy_loops(rabbitmq_server):
-    assert 0 == of_stream(rabbitmq_server.address, queue(rabbitmq_server, "stream"))["events"]
+def test_a_stream_that_gives_no_message_is_an_error_and_no_empty_range_beside_busy_loops(rabbitmq_server):
+    with pytest.raises(gl.errors.SourceError, match="it is empty, or its broker is too slow"):
+        of_stream(rabbitmq_server.address, queue(rabbitmq_server, "stream"))
 
 
 @pytest.mark.parametrize("kind", ["quorum", "stream"])

@@ -1,7 +1,7 @@
 """Interrupted from the keyboard in any way to play, at any row, once or twice: nothing is lost, nothing comes twice."""
 
 import pytest
-from adverse.interrupting import BELL, AtLine, Bench, at, play, reader, write
+from adverse.interrupting import BELL, AtLine, Bench, at, few, play, reader, write
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -78,7 +78,7 @@ def check(kind, path, undisturbed, max_rows, how, rings):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("way", FORWARD)
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=few(12))
 @given(k=st.integers(1, 130), rings=bells(twice=False), max_rows=st.sampled_from([1, 7, 50, 1_000]))
 @example(k=120, rings={60: 1}, max_rows=50)
 def test_one_interrupt_at_any_row_of_any_way_to_play_loses_nothing(kind, way, path, undisturbed, k, rings, max_rows):
@@ -87,7 +87,7 @@ def test_one_interrupt_at_any_row_of_any_way_to_play_loses_nothing(kind, way, pa
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("way", FORWARD)
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=few(12))
 @given(k=st.integers(1, 130), rings=bells(twice=True), max_rows=st.sampled_from([1, 7, 50, 1_000]))
 @example(k=120, rings={60: 2}, max_rows=50)
 def test_a_second_interrupt_in_quick_succession_ends_it_and_loses_nothing(kind, way, path, undisturbed, k, rings, max_rows):
@@ -105,21 +105,21 @@ def test_a_second_interrupt_does_not_wait_for_the_rest_of_a_frame(way, path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=few(12))
 @given(k=st.integers(1, 130), rings=bells(twice=True), max_rows=st.sampled_from([7, 50]))
 def test_an_interrupt_while_it_plays_in_the_background_loses_nothing(kind, path, undisturbed, k, rings, max_rows):
     check(kind, path, undisturbed, max_rows, [("start", k)], rings)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=few(25))
 @given(how=plays(WAYS), max_rows=st.sampled_from([7, 50, 1_000]))
 def test_any_ways_to_play_one_after_the_other_give_what_one_run_gives(kind, path, undisturbed, how, max_rows):
     check(kind, path, undisturbed, max_rows, how, {})
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=few(25))
 @given(how=plays(WAYS), rings=bells(twice=True), max_rows=st.sampled_from([7, 50, 1_000]))
 def test_any_ways_to_play_one_after_the_other_with_interrupts_give_what_one_run_gives(
     kind, path, undisturbed, how, rings, max_rows
@@ -129,7 +129,7 @@ def test_any_ways_to_play_one_after_the_other_with_interrupts_give_what_one_run_
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("rings", [1, 2])
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=few(12))
 @given(first=st.integers(20, 119), back=st.integers(1, 100), ring=st.integers(1, 200), max_rows=st.sampled_from([7, 50]))
 def test_an_interrupt_while_winding_back_leaves_nothing_out_and_shows_nothing_twice(
     kind, rings, path, undisturbed, first, back, ring, max_rows
@@ -145,7 +145,7 @@ def test_an_interrupt_while_winding_back_leaves_nothing_out_and_shows_nothing_tw
 
 
 @pytest.mark.parametrize("way", FORWARD)
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=few(20))
 @given(line=st.integers(1, 6_000), k=st.integers(1, 130), max_rows=st.sampled_from([7, 50]))
 def test_one_interrupt_at_any_line_of_the_code_that_plays_loses_nothing(way, path, undisturbed, line, k, max_rows):
     BELL.set({})
@@ -183,7 +183,7 @@ def whole(path):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("same_source", [True, False], ids=["the same cell again", "made anew"])
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=few(15))
 @given(
     rings=bells(twice=True),
     cuts=st.lists(st.integers(1, 130), max_size=3),

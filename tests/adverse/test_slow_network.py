@@ -54,7 +54,7 @@ def test_a_schema_guessed_from_a_topic_is_the_same_through_a_slow_network(proxie
 def test_an_empty_topic_is_empty_through_a_slow_network(proxied_kafka, client, most_s):
     server, proxy = proxied_kafka
     with slowly(most_s, proxy):
-        assert (0, "finished") == tuple(of_kafka(proxy.address, topic(server), client)[key] for key in ("events", "state"))
+        assert (0, "empty") == tuple(of_kafka(proxy.address, topic(server), client)[key] for key in ("events", "state"))
 
 
 @pytest.mark.parametrize("client", CLIENTS)
@@ -80,10 +80,10 @@ def test_a_schema_guessed_from_a_stream_is_the_same_through_a_slow_network(proxi
         assert expected == of_stream(amqp.url, stream, schema=None)
 
 
-def test_an_empty_stream_is_empty_through_a_slow_network(proxied_rabbitmq, most_s):
+def test_a_stream_that_gives_no_message_is_an_error_and_no_empty_range_through_a_slow_network(proxied_rabbitmq, most_s):
     server, amqp, streams = proxied_rabbitmq
-    with slowly(most_s, streams, amqp):
-        assert 0 == of_stream(amqp.url, queue(server, "stream"))["events"]
+    with slowly(most_s, streams, amqp), pytest.raises(GovlabError, match="it is empty, or its broker is too slow"):
+        of_stream(amqp.url, queue(server, "stream"))
 
 
 @pytest.mark.parametrize("kind", ["quorum", "stream"])

@@ -76,6 +76,16 @@ def test_arrow_frames_are_read_bit_for_bit_and_a_broken_one_is_a_dead_letter():
     assert table(3)["value"].tolist() * 2 == rows["value"].tolist()
 
 
+def test_an_arrow_stream_without_a_row_as_one_cut_off_behind_its_schema_is_a_dead_letter():
+    whole = arrow_of(table(3))
+    end = whole.index(b"\xff\xff\xff\xff", 4)  # where the rows begin
+    rows, bad = read([whole[:end], arrow_of(table(0)), whole], "arrow")
+    assert ([14] * 3, [(10, True), (12, True)]) == (
+        rows["offset"].tolist(),
+        [(offset, "it holds no row" in reason) for offset, reason, _ in bad],
+    )
+
+
 def test_an_arrow_frame_with_a_missing_name_is_one_dead_letter_that_names_the_row():
     frame = table(3)
     frame.loc[1, "actor"] = None

@@ -259,3 +259,23 @@ def test_a_replay_holds_no_more_than_its_look_ahead_and_a_block():
             reader.close()
     assert n == len(concat(parts))
     assert most < 2 * (500 + 4_096 // 20 + 200)
+
+
+@pytest.mark.parametrize("order", ["event", "arrival"])
+@pytest.mark.parametrize("n", [100, 40_000])
+@pytest.mark.parametrize("apart", [1, 3])
+def test_rows_among_more_bad_records_than_wait_in_memory_are_all_read(order, n, apart, tmp_path):
+    lines = [b"no event\n" if i % (apart + 1) == 0 else ndjson([i], i) for i in range(1, n)]
+    (tmp_path / "events.ndjson").write_bytes(ndjson([0]) + b"".join(lines))
+    reader, rows, letters = ReplayReader(str(tmp_path), SCHEMA, order=order), [], []
+    reader.open()
+    while True:
+        try:
+            rows += reader.read(5_000)["n"].tolist()
+        except EndOfStream:
+            break
+        finally:
+            letters += [letter.offset for letter in reader.take_dead_letters()]
+    reader.close()
+    bad = [i for i in range(1, n) if i % (apart + 1) == 0]
+    assert ([i for i in range(n) if i not in set(bad)], bad) == (rows, sorted(letters))
