@@ -24,6 +24,7 @@ if logging.getLogger("pika").level == logging.NOTSET:
     logging.getLogger("pika").setLevel(logging.CRITICAL)  # it reports a failed attempt in ten lines; here it is one
 LOOK_S, FRESH_S = 2.0, 10.0
 UNKNOWN_LOOKS = 3  # in a row, at which a queue says that nobody reads it
+RENEW_S = 30.0
 
 
 class Consumer:
@@ -73,7 +74,7 @@ class Consumer:
         self.error: str | None = None
         self.blocked: str | None = None
         self._fatal: SourceError | None = None
-        self._received = self._before = 0
+        self._received = self._before = self._last_tag = 0
         self._arrived: deque[Delivery] = deque()
         self._orders: deque[Callable[[Any], None]] = deque()
         self._state = threading.Condition()
@@ -148,9 +149,14 @@ class Consumer:
         with self._state:
             self.session, self.error = self.session + 1, None
             self._state.notify_all()
-        look = time.monotonic()
+        look = moved = time.monotonic()
+        before = self._received
         while not self._closing:
             connection.process_data_events(0.02)
+            if self._received != before or self._orders or self._arrived or not self._all_acknowledged():
+                before, moved = self._received, time.monotonic()
+            elif self._arguments is None and time.monotonic() - moved > RENEW_S:
+                return  # to consume anew: a quorum queue that was made anew may hold messages for a consumer that it has lost
             if cancelled:
                 raise self._deleted()
             while self._orders:
@@ -161,6 +167,9 @@ class Consumer:
         while self._orders:
             self._orders.popleft()(channel)
         channel.queue_declare(self.queue, passive=True)  # its answer says that the broker has taken the acknowledgements
+
+    def _all_acknowledged(self) -> bool:
+        return not self._received or self._acknowledged == (self.session, self._last_tag)
 
     def _deleted(self) -> SourceError:
         return SourceError(
@@ -200,7 +209,7 @@ class Consumer:
 
     def _on_message(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:
         again = bool(method.redelivered) or bool((properties.headers or {}).get("x-delivery-count"))
-        self._received += 1
+        self._received, self._last_tag = self._received + 1, method.delivery_tag
         self._arrived.append((method.delivery_tag, method.routing_key, properties, body, again))
 
     # -- the side of the reader ----------------------------------------------------------------------------------------
