@@ -149,7 +149,7 @@ def test_whole_numbers_that_a_float_cannot_hold_travel_to_a_cluster_as_numbers(t
         (iter([3]), "an iterable gives int, which is no table"),
         (iter([Path("edits.csv")]), "an iterable gives PosixPath, .* several paths are given as a list"),
     ],
-    ids=str,
+    ids=range(12),
 )
 def test_what_cannot_be_read_is_named_with_all_that_can(what, says):
     with pytest.raises(ArgumentError, match=says) as caught:
