@@ -170,7 +170,7 @@ class Through(Node):
 
     def resume(self, state: bytes | None) -> None:
         """Go on from a state, or afresh; a failure is forgotten."""
-        fresh = Carrier(self.carrier.pipeline).__dict__
+        fresh = type(self.carrier)(self.carrier.pipeline).__dict__
         self.carrier.__dict__.update(pickle.loads(state) if state else fresh)
         self._base, self._since, self._logged = state or b"", [], 0
         self.state, self.error = "running", None
@@ -191,7 +191,7 @@ class Through(Node):
             )
         since = self._since
         with abortable():
-            fresh = Carrier(self.carrier.pipeline).__dict__ if not self._base else {}
+            fresh = type(self.carrier)(self.carrier.pipeline).__dict__ if not self._base else {}
             self.carrier.__dict__.update(pickle.loads(self._base) if self._base else fresh)
             for frame in since:
                 self.carrier.push(frame)
@@ -241,13 +241,15 @@ def settle(top: Stream, timeout_s: float = 60.0) -> None:
     nodes = nodes_below(top)
     # a node that waits for its next element has worked off the one before
     queues = [node.queue for node in nodes if hasattr(getattr(node, "queue", None), "_getters")]
-    end = time.monotonic() + timeout_s
+    end, waiting = time.monotonic() + timeout_s, -1
     while True:
         for node in nodes:
             if isinstance(node, Through) and node.state == "failed":
                 raise node.error  # type: ignore[misc]
         if all(not queue.qsize() and queue._getters for queue in queues):
             return
+        if (now := sum(queue.qsize() for queue in queues)) != waiting:  # as long as it moves, it may take its time
+            end, waiting = time.monotonic() + timeout_s, now
         if time.monotonic() > end:
             raise SourceError(f"a queue below {top.name} has not moved for {timeout_s:g} s; see the log for what stopped it.")
         time.sleep(0.001)
