@@ -102,7 +102,7 @@ def scored_text(one: Mapping[str, Any]) -> str:
     text = f"{one['step']} scored {one['scored']:,} of {one['rows']:,} rows"
     if one["unscored"]:
         ordered = sorted(one["unscored"].items(), key=lambda item: -item[1])
-        text += f"; none had {', '.join(f'{n:,} {reason}' for reason, n in ordered[:3])}"
+        text += f"; no score: {', '.join(f'{n:,} {reason}' for reason, n in ordered[:3])}"
     return text + (f"; highest scores {', '.join(f'{x:.4g}' for x in one['highest'])}" if one["highest"] else "")
 
 

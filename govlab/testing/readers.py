@@ -13,7 +13,7 @@ from govlab.sources.reader import DeadLetter, EndOfStream, Reader
 Read = tuple[pd.DataFrame, list[DeadLetter]]
 
 
-def read_through(reader: Reader, max_rows: int, most: int | None = None, commit: bool = False) -> Read:
+def read_through(reader: Reader, max_rows: int, most: int | None = None, commit: bool = False, take_letters: bool = True) -> Read:
     """Read to the end, or at most ``most`` rows; gives the rows and the dead letters, taken as an engine takes them."""
     parts, letters, n = [], list[DeadLetter](), 0
     try:
@@ -23,17 +23,17 @@ def read_through(reader: Reader, max_rows: int, most: int | None = None, commit:
                 raise CheckError(f"{reader.name}: read({max_rows}) gave {len(part)} rows.")
             parts.append(part)
             n += len(part)
-            letters += reader.take_dead_letters()
+            letters += reader.take_dead_letters() if take_letters else []
             if commit:
                 reader.commit(reader.position())
     except EndOfStream:
-        letters += reader.take_dead_letters()
+        letters += reader.take_dead_letters() if take_letters else []
     return frames.concat(parts), letters
 
 
 def read_all(reader: Reader, max_rows: int, most: int | None = None) -> pd.DataFrame:
-    """Read to the end, or at most ``most`` rows."""
-    return read_through(reader, max_rows, most)[0]
+    """Read to the end, or at most ``most`` rows; the dead letters stay with the reader."""
+    return read_through(reader, max_rows, most, take_letters=False)[0]
 
 
 def check_reader(make: Callable[[], Reader], bad: int | None = None, corrected: bytes | None = None) -> None:

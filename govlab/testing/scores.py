@@ -28,7 +28,7 @@ def check_scores(
     - ``warm``: of a detector with a whole number ``warm``, the first so many rows of an entity have none;
     - ``twice``: ``score_one`` asked twice says the same, as it learns nothing;
     - ``order``: ``score_learn_many`` says what ``score_one`` and then ``learn_one`` say row by row, where a class has all three;
-    - ``sign``: a planted outlier scores higher than 9 of 10 rows before it;
+    - ``sign``: an outlier planted in the columns of numbers that it names (or ``odd`` rows) scores higher than 9 of 10 before it;
     - ``learned``: how far out an outlier is shows in its score, or does not: it does not come to a limit as it does where the
       row itself was learned before.
 
@@ -57,9 +57,10 @@ def check_scores(
     for rule, check in (("first", _first), ("warm", _warm), ("twice", _twice), ("order", _order)):
         if rule not in exempt:
             check(detector, frame)
-    if "sign" not in exempt:
+    # what scores no column of numbers says itself, in ``odd``, what is odd
+    if "sign" not in exempt and (odd or _numbers_of(detector, frame)):
         _sign(detector, *(odd or (planted(detector, frame, 10.0), 1)))
-    if "learned" not in exempt:
+    if "learned" not in exempt and _numbers_of(detector, frame):
         _learned(detector, frame)
 
 
@@ -67,11 +68,15 @@ def _scores(detector: Detector, frame: pd.DataFrame) -> np.ndarray:
     return detector.fresh().process(frame.reset_index(drop=True))["score"].to_numpy("float64")
 
 
+def _numbers_of(detector: Detector, frame: pd.DataFrame) -> list[str]:
+    """List the columns of numbers that a detector names in ``column`` or ``columns``."""
+    named = [getattr(detector, "column", None), *(getattr(detector, "columns", None) or ())]
+    return [c for c in frame.select_dtypes("number").columns if c not in frames.POSITION and c in named]
+
+
 def planted(detector: Detector, frame: pd.DataFrame, size: float, rows: int = 1) -> pd.DataFrame:
-    """Put an outlier into the last rows, so many deviations out."""
-    named = [c for c in (getattr(detector, "column", None), *(getattr(detector, "columns", None) or ())) if isinstance(c, str)]
-    numbers = [c for c in frame.select_dtypes("number").columns if c not in frames.POSITION]
-    columns = [c for c in named if c in numbers] or numbers
+    """Put an outlier into the last rows, ``size`` deviations out, in the columns that a detector names, or in all."""
+    columns = _numbers_of(detector, frame) or [c for c in frame.select_dtypes("number").columns if c not in frames.POSITION]
     side = -1.0 if getattr(detector, "tail", None) in ("lower", "low") else 1.0
     last = np.arange(len(frame)) >= len(frame) - rows
     far = {c: frame[c].astype("float64").mask(last, frame[c].mean() + side * size * frame[c].std()) for c in columns}
