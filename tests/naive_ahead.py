@@ -103,6 +103,7 @@ def guard(rows, ahead, apart=False):
             and clock.rows > 0
             and len(run) >= (2 if clock.rows < 30 else 4)
             and times == sorted(times)
+            and before is not None  # a run that began before any row was accepted
             and times[-1] - times[0] >= (times[0] - before) // 3
         )
         own = scores[part] >= enough or sparse

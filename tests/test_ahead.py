@@ -67,7 +67,7 @@ def streams(draw):
 
 
 @given(streams(), st.lists(st.integers(1, 119), max_size=8), st.booleans(), st.one_of(st.none(), st.integers(0, 119)))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_it_judges_as_the_naive_twin_does_wherever_the_rows_are_cut(rows, cuts, apart, resume_at):
     frame = frame_of(*zip(*rows, strict=True)) if rows else frame_of([])
     passed, aside = naive_guard(rows, HOUR, apart)

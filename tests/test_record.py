@@ -153,9 +153,20 @@ def test_until_now_stops_when_nothing_waits(tmp_path):
         def read(self, max_rows):
             return super().read(max_rows) if self._given < 200 else EVENTS.iloc[:0]
 
-    with patch("govlab.record.QUIET_S", 0.05):
-        kept = record(Live(cut(EVENTS)), tmp_path, until="now", progress=False)
+        def lag(self):
+            return {0: 200 - self._given}
+
+    kept = record(Live(cut(EVENTS)), tmp_path, until="now", progress=False)
     assert (200, False) == (kept.rows, kept.finished)
+
+
+def test_until_now_goes_on_where_the_origin_cannot_say_what_waits(tmp_path):
+    class Silent(Script):
+        def lag(self):
+            return {}
+
+    kept = record(Silent([EVENTS, *[None] * 1_000_000]), tmp_path, until="now", for_s=3, progress=False)
+    assert (600, False) == (kept.rows, kept.finished)
 
 
 def test_it_stops_after_so_long_or_when_told_to(tmp_path):
