@@ -29,8 +29,9 @@ def running_cell() -> tuple[Hashable, Hashable]:
         shell = get_ipython()
         parent = shell.get_parent()
         run = parent["header"]["msg_id"]
-        cell = parent.get("metadata", {}).get("cellId") or shell.user_ns["In"][-1]
-    except (AttributeError, ImportError, IndexError, KeyError):
+        # not by the history, which some front ends do not keep: then all cells would be one
+        cell = parent.get("metadata", {}).get("cellId") or parent["content"]["code"]
+    except (AttributeError, ImportError, KeyError):
         return None, None
     return cell, run
 
