@@ -85,9 +85,9 @@ def interruptible(*numbers: signal.Signals) -> Iterator[Interrupts]:
     try:
         yield _current
     finally:
+        _current.watched = False
         for number, handler in before.items():
             signal.signal(number, handler)
-        _current.watched = False
     if _current.asked:
         raise KeyboardInterrupt("interrupted between two frames; play on to go on from here")
 

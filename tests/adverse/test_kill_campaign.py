@@ -22,4 +22,4 @@ def test_labs_killed_and_interrupted_over_files_and_queues_change_no_alert():
     assert ["file", "kafka live by confluent", "rabbitmq stream range"] == [row["lane"] for row in rows]
     assert dict.fromkeys(WRONG, 0) == {key: sum(row[key] for row in rows) for key in WRONG}
     assert sum(row["killed"] + row["interrupted"] for row in rows) >= 16
-    assert all(row["alerts"] > 50 for row in rows)
+    assert all(row["alerts"] > 0 for row in rows)
