@@ -16,7 +16,7 @@ from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from govlab.access import Access, PrivateUrl, amqp_parameters, amqp_refusal, reach
 from govlab.errors import SourceError
 
-__all__ = ["OFFSET", "PATIENCE_S", "Delivery", "cluster_of", "end_of", "first_of", "look_at", "offset_of", "refusal", "stream_end"]
+__all__ = ["OFFSET", "PATIENCE_S", "Delivery", "cluster_of", "comes_back", "end_of", "first_of", "look_at", "offset_of", "refusal", "stream_end"]
 
 Delivery = tuple[int, str, Any, bytes, bool]  # tag, routing key, properties, body, whether it was delivered before
 KINDS = ("classic", "quorum", "stream")
@@ -37,8 +37,8 @@ def refusal(error: Exception, shown: str, queue: str) -> SourceError | None:
     if why := amqp_refusal(error, shown):
         return SourceError(why)
     if isinstance(error, exceptions.ChannelClosedByBroker):
-        if error.reply_code == 404 and "is down or inaccessible" in str(error.reply_text):
-            return None  # it is there, and comes back with its node
+        if comes_back(error):
+            return None
         if error.reply_code == 404:
             return SourceError(f"{shown}: there is no queue {queue!r}: {error.reply_text}")
         if error.reply_code == 405:
@@ -50,6 +50,12 @@ def refusal(error: Exception, shown: str, queue: str) -> SourceError | None:
     return None
 
 
+def comes_back(error: Exception) -> bool:
+    """Whether a queue is there and its node is still starting."""
+    down = isinstance(error, exceptions.ChannelClosedByBroker) and error.reply_code == 404
+    return down and "is down or inaccessible" in str(error.reply_text)
+
+
 @contextmanager
 def _asking(queue: str, url: str | PrivateUrl, access: Access) -> Iterator[tuple[Any, str]]:
     parameters, shown = amqp_parameters(url, access, SourceError)
@@ -58,12 +64,26 @@ def _asking(queue: str, url: str | PrivateUrl, access: Access) -> Iterator[tuple
     try:
         connection = pika.BlockingConnection(parameters)
         try:
+            _await(connection, queue)
             yield connection, shown
         finally:
             if connection.is_open:
                 connection.close()
     except (exceptions.AMQPError, AMQPConnectorException, OSError) as error:  # pika gives some reasons as they came
         raise refusal(error, shown, queue) or SourceError(f"{shown}: {type(error).__name__}: {error}") from None
+
+
+def _await(connection: Any, queue: str) -> None:
+    """Wait until a queue is up, as it may not be yet where its broker has just started."""
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            connection.channel().queue_declare(queue, passive=True)
+            return
+        except exceptions.ChannelClosedByBroker as error:
+            if not comes_back(error) or time.monotonic() > end:
+                raise
+        connection.sleep(0.2)
 
 
 def cluster_of(connection: Any) -> str:
@@ -84,7 +104,6 @@ def look_at(queue: str, url: str | PrivateUrl, access: Access, kind: str | None 
         Nobody answers, the login is refused, there is no such queue, or the broker does not say of which kind it is.
     """
     with _asking(queue, url, access) as (connection, shown):
-        connection.channel().queue_declare(queue, passive=True)
         return kind or _kind(connection, queue, shown), cluster_of(connection)
 
 

@@ -15,7 +15,7 @@ from pika import exceptions
 
 from govlab.access import Access, PrivateUrl, amqp_parameters, reach
 from govlab.errors import SourceError
-from govlab.sources.rabbit_asking import Delivery, refusal, stream_end
+from govlab.sources.rabbit_asking import PATIENCE_S, Delivery, comes_back, refusal, stream_end
 
 __all__ = ["FRESH_S", "Consumer"]
 
@@ -74,6 +74,7 @@ class Consumer:
         self.error: str | None = None
         self.blocked: str | None = None
         self._fatal: SourceError | None = None
+        self._starting = False
         self._received = self._before = self._last_tag = 0
         self._arrived: deque[Delivery] = deque()
         self._orders: deque[Callable[[Any], None]] = deque()
@@ -87,14 +88,16 @@ class Consumer:
         Raises
         ------
         SourceError
-            Nobody answers, the login is refused, or there is no such queue.
+            Nobody answers, the login is refused, there is no such queue, or its node is not up in 60 s.
         """
         place = urlsplit(self.shown)
         reach(f"{place.hostname}:{place.port or self._parameters.port}", 20.0, SourceError)
         self._thread = threading.Thread(target=self._run, name=f"govlab rabbitmq {self.queue}", daemon=True)
         self._thread.start()
         with self._state:
-            self._state.wait_for(lambda: self.session or self._fatal or self.error, self._parameters.stack_timeout + 60)
+            self._state.wait_for(
+                lambda: self.session or self._fatal or (self.error and not self._starting), self._parameters.stack_timeout + PATIENCE_S
+            )
         if not self.session:
             self.close()
             raise self._fatal or SourceError(f"{self.shown}: {self.error or 'it does not answer in time'}")
@@ -118,7 +121,7 @@ class Consumer:
                 if not self._closing:
                     log.warning("rabbitmq %s: %s: %s", self.queue, type(error).__name__, error)
                 with self._state:
-                    self._fatal = fatal
+                    self._fatal, self._starting = fatal, comes_back(error)
                     self.error = f"{type(error).__name__}: {error}"
                     self._arrived.clear()  # what was not acknowledged comes again
                     self.waiting = self.end = None
