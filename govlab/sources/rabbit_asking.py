@@ -16,7 +16,19 @@ from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from govlab.access import Access, PrivateUrl, amqp_parameters, amqp_refusal, reach
 from govlab.errors import SourceError
 
-__all__ = ["OFFSET", "PATIENCE_S", "Delivery", "cluster_of", "comes_back", "end_of", "first_of", "look_at", "offset_of", "refusal", "stream_end"]
+__all__ = [
+    "OFFSET",
+    "PATIENCE_S",
+    "Delivery",
+    "cluster_of",
+    "comes_back",
+    "end_of",
+    "first_of",
+    "look_at",
+    "offset_of",
+    "refusal",
+    "stream_end",
+]
 
 Delivery = tuple[int, str, Any, bytes, bool]  # tag, routing key, properties, body, whether it was delivered before
 KINDS = ("classic", "quorum", "stream")

@@ -95,9 +95,8 @@ class Consumer:
         self._thread = threading.Thread(target=self._run, name=f"govlab rabbitmq {self.queue}", daemon=True)
         self._thread.start()
         with self._state:
-            self._state.wait_for(
-                lambda: self.session or self._fatal or (self.error and not self._starting), self._parameters.stack_timeout + PATIENCE_S
-            )
+            answered = lambda: self.session or self._fatal or (self.error and not self._starting)  # noqa: E731
+            self._state.wait_for(answered, self._parameters.stack_timeout + PATIENCE_S)
         if not self.session:
             self.close()
             raise self._fatal or SourceError(f"{self.shown}: {self.error or 'it does not answer in time'}")
