@@ -64,8 +64,9 @@ def refusal(error: Exception, shown: str, queue: str) -> SourceError | None:
 
 def comes_back(error: Exception) -> bool:
     """Whether a queue is there and its node is still starting."""
-    down = isinstance(error, exceptions.ChannelClosedByBroker) and error.reply_code == 404
-    return down and "is down or inaccessible" in str(error.reply_text)
+    if not isinstance(error, exceptions.ChannelClosedByBroker) or error.reply_code != 404:
+        return False
+    return "is down or inaccessible" in str(error.reply_text)
 
 
 @contextmanager
