@@ -96,7 +96,7 @@ def queue_reader(address: Address, access: Access, **options: Any) -> Reader:
     from govlab import registry
 
     registry.load("sources", "rabbit_queue")  # names the package that is missing, if it is
-    from govlab.sources.rabbit_reader import rabbit_reader
+    from govlab.sources.rabbitmq.connect import rabbit_reader
 
     if wrong := sorted(set(named) & {"client", "group"}):
         raise ArgumentError(f"{', '.join(wrong)}: only of Kafka; leave it out.")
@@ -118,7 +118,7 @@ def sink_of(
         if kind is not None or id is not None:
             raise ArgumentError("--type and --id: only of RabbitMQ; leave them out.")
         make = registry.load("sinks", "kafka_sink")
-        from govlab.sinks.kafka import make_topic
+        from govlab.sources.kafka.sink import make_topic
 
         if partitions is not None:
             make_topic(address.name, partitions, address.server, access)
@@ -127,7 +127,7 @@ def sink_of(
     if wrong := sorted(set(named) & {"client", "shards"}) + ["partitions"] * (partitions is not None):
         raise ArgumentError(f"--{', --'.join(wrong)}: only of Kafka; leave it out.")
     make = registry.load("sinks", "rabbit_sink")
-    from govlab.sinks.rabbitmq import is_exchange
+    from govlab.sources.rabbitmq.sink import is_exchange
 
     exchange = kind is None and is_exchange(address.name, address.server, access)
     where = {"exchange": address.name} if exchange else {"queue": address.name, "kind": kind}

@@ -38,8 +38,9 @@ CONTRACTS = {
     "sharded",
     "summary",
     "clock",
+    "sinks",
 }
-ROOMS = {"sources", "prepare", "features", "detectors", "alerts", "stores", "review", "plots", "datasets", "services", "sinks"}
+ROOMS = {"sources", "prepare", "features", "detectors", "alerts", "stores", "review", "plots", "datasets", "services"}
 ABOVE = ["evaluation", "engines", "testing", "demo", "addresses", "recording", "record", "play", "cli"]
 
 

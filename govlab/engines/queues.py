@@ -127,7 +127,7 @@ def from_rabbitmq(
         As in :func:`from_kafka`.
     **options
         ``kind``, ``start``, ``stop``, ``format``, ``access``, ``dead_letter_exchange`` and others, as of
-        :func:`govlab.sources.rabbit_reader.rabbit_reader`.
+        :func:`govlab.sources.rabbitmq.connect.rabbit_reader`.
 
     Returns
     -------
@@ -135,6 +135,6 @@ def from_rabbitmq(
     """
     make = registry.load("sources", "rabbit_queue")  # names the package that is missing, if it is
     assert make is not None
-    from govlab.sources.rabbit_reader import rabbit_reader
+    from govlab.sources.rabbitmq.connect import rabbit_reader
 
     return Source(rabbit_reader(queue, url, schema=schema, prefetch=prefetch, **options), speed, max_rows, clock)

@@ -17,8 +17,8 @@ from govlab.engines.running import run
 from govlab.engines.through import Through
 from govlab.frames import Schema
 from govlab.pipeline import Result
+from govlab.sources.files.replay import ReplayReader
 from govlab.sources.frames import reader_of
-from govlab.sources.replay import ReplayReader
 from govlab.step import Step
 
 __all__ = ["Outlet", "Source", "Streams", "Through", "from_reader", "from_replay", "run"]

@@ -13,8 +13,8 @@ import pyarrow as pa
 from govlab import frames
 from govlab.access import without_password
 from govlab.errors import ArgumentError, SourceError
+from govlab.sources.files.replay import ReplayReader
 from govlab.sources.reader import EndOfStream, Reader
-from govlab.sources.replay import ReplayReader
 from govlab.summary import content_hashes
 
 __all__ = ["ACCEPTED", "FrameReader", "reader_of", "whole"]

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from govlab.frames import Schema
-from govlab.sources import files, parquet
-from govlab.sources.decode import Bad
+from govlab.sources.files import blocks as files
+from govlab.sources.files import parquet
+from govlab.sources.files.paths import opened, reading
+from govlab.sources.files.records import Bad
 from govlab.sources.lanes import Block
-from govlab.sources.paths import opened, reading
 from govlab.sources.ranged import RangedReader
 
 __all__ = ["Fed", "Piece", "in_turn", "of_file"]

@@ -9,8 +9,8 @@ from origins import Queue, Topic, reads_back, what_to_do
 from govlab import frames, registry
 from govlab.errors import CheckError, SinkError
 from govlab.sinks import Sink
-from govlab.sources.kafka import KafkaReader
-from govlab.sources.rabbit_reader import rabbit_reader
+from govlab.sources.kafka.reader import KafkaReader
+from govlab.sources.rabbitmq.connect import rabbit_reader
 from govlab.testing import SINK_SCHEMA, check_sink
 
 EXEMPT = {}

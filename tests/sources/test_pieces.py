@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from govlab.frames import Schema, concat, from_us
 from govlab.sources import pieces
+from govlab.sources.files.replay import ReplayReader
 from govlab.sources.pieces import Fed, Piece
 from govlab.sources.reader import EndOfStream
-from govlab.sources.replay import ReplayReader
 from govlab.testing.readers import read_all
 
 START = 1_772_409_600_000_000

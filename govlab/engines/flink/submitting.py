@@ -30,11 +30,11 @@ from govlab.errors import ArgumentError, GovlabError, ServiceError
 from govlab.pipeline import Pipeline, Result
 from govlab.schema import Schema
 from govlab.services import flink_environment
-from govlab.sources.files import format_of
+from govlab.sources.files.paths import format_of
+from govlab.sources.files.replay import ReplayReader
 from govlab.sources.frames import FrameReader, reader_of, whole
 from govlab.sources.ranged import RangedReader
 from govlab.sources.reader import Reader
-from govlab.sources.replay import ReplayReader
 from govlab.step import Step, recipe_hash
 from govlab.stores.writer import refuse_other, without_versions, writer_of
 
