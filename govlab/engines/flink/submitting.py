@@ -12,9 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import numpy as np
-import pyarrow.parquet as pq
 
 from govlab import frames
 from govlab.access import Access
@@ -30,7 +28,6 @@ from govlab.errors import ArgumentError, GovlabError, ServiceError
 from govlab.pipeline import Pipeline, Result
 from govlab.schema import Schema
 from govlab.services import flink_environment
-from govlab.sources.files.paths import format_of
 from govlab.sources.files.replay import ReplayReader
 from govlab.sources.frames import FrameReader, reader_of, whole
 from govlab.sources.ranged import RangedReader
@@ -192,7 +189,7 @@ def travelling(source: Any, place: Path, max_rows: int) -> Reader:
 def _ticks(reader: Reader, max_rows: int) -> int:
     """Count the frames at most; surplus ticks cost nothing, and the last one reads to the end whatever is left."""
     if isinstance(reader, ReplayReader):
-        rows = sum(map(_most_rows, reader.paths))
+        rows = reader.most_rows()
     else:
         reader.open()
         position = reader.position()
@@ -201,15 +198,6 @@ def _ticks(reader: Reader, max_rows: int) -> int:
         ends = sorted(position.items())
         rows = sum(abs(v) for k, v in ends if -(2**41) <= k < 0)
     return 1 + math.ceil(rows / max_rows)
-
-
-def _most_rows(path: str) -> int:
-    kind, packed = format_of(path)
-    system, local = fsspec.core.url_to_fs(path)
-    if kind == "parquet":
-        with system.open(local) as file:
-            return int(pq.ParquetFile(file).metadata.num_rows)
-    return int(system.size(local) * (15 if packed else 1) / 20)
 
 
 def _ended(place: Path) -> None:

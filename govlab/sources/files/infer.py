@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from govlab.errors import SchemaError, SourceError
 from govlab.frames import POSITION, Schema
-from govlab.schema import IN_FILES
-from govlab.sources.files import blocks as files
-from govlab.sources.files import parquet
-from govlab.sources.files.guess import MOST_COLUMNS, of_csv, of_json
-from govlab.sources.files.paths import format_of, opened, reading
-from govlab.sources.files.trial import check_text
-from govlab.sources.files.unpack import ZSTD_WINDOW
+from govlab.sources.files.file import File
+from govlab.sources.files.json_guess import of_json
+from govlab.sources.files.types import MOST_COLUMNS, readable
 
-__all__ = ["Guess", "guess", "infer", "infer_messages", "say_left_out"]
+__all__ = ["Guess", "guess", "infer_messages", "say_left_out"]
 
 log = logging.getLogger("govlab")
 
@@ -32,12 +26,7 @@ class Guess(NamedTuple):
     left_out: dict[str, str]
 
 
-def infer(path: str, arrival: str | None = None) -> Schema:
-    """Guess the schema of a file; see ``guess``."""
-    return guess({path: {}}, arrival).schema
-
-
-def guess(paths: Mapping[str, Mapping[str, str | None]], arrival: str | None = None, window: int = ZSTD_WINDOW) -> Guess:
+def guess(files: Sequence[File], arrival: str | None = None) -> Guess:
     """Guess the schema of files from the first of them with a record (Parquet says it itself).
 
     Whole numbers are floats, since the next file may have a fraction; a number that a float would round (beyond 2**53) is a
@@ -46,12 +35,10 @@ def guess(paths: Mapping[str, Mapping[str, str | None]], arrival: str | None = N
 
     Parameters
     ----------
-    paths : mapping
-        The files, each with the columns that the names of its folders give.
+    files : list of File
+        The files.
     arrival : str, optional
         The column with the time of arrival.
-    window : int
-        The largest zstd window, in bytes.
 
     Raises
     ------
@@ -60,30 +47,16 @@ def guess(paths: Mapping[str, Mapping[str, str | None]], arrival: str | None = N
     SchemaError
         No column looks like the event time, or there are more than 10,000 columns.
     """
-    for path, keys in paths.items():
-        kind, _ = format_of(path)
+    for file in files:
         left_out: dict[str, str] = {}
-        if kind == "parquet":
-            with opened(path) as raw, reading(path):
-                file = parquet.parquet(raw, path)
-                recipe = (file.schema_arrow.metadata or {}).get(IN_FILES)
-                if recipe is not None:
-                    return Guess(Schema(**json.loads(recipe) | ({"arrival": arrival} if arrival else {})), {})
-                if not file.metadata.num_rows:
-                    continue
-                found = _of_parquet(file, left_out)
-        else:
-            data = files.head(path, window=window).removeprefix(files.BOM)
-            data = data[: data.rfind(b"\n") + 1] or data
-            check_text(path, data, kind)
-            if not data.strip():
-                continue
-            found = of_csv(path, data, left_out) if kind == "csv" else of_json(data, left_out)
-        if not len(found) and not left_out:
+        found = file.columns(left_out)
+        if isinstance(found, dict):
+            return Guess(Schema(**found | ({"arrival": arrival} if arrival else {})), {})
+        if found is None or (not len(found) and not left_out):
             continue
-        more = [pa.field(key, pa.string()) for key in keys if key not in {*found.names, *left_out}]
-        return _schema(pa.schema([*found, *more]), arrival, path, left_out)
-    first, more_files = next(iter(paths)), len(paths) - 1
+        more = [pa.field(key, pa.string()) for key in file.keys if key not in {*found.names, *left_out}]
+        return _schema(pa.schema([*found, *more]), arrival, file.path, left_out)
+    first, more_files = files[0].path, len(files) - 1
     raise SourceError(
         f"{first}{f' and {more_files:,} more files' if more_files else ''} has no record to guess a schema from; "
         "give schema=gl.Schema({...})."
@@ -97,7 +70,7 @@ def infer_messages(bodies: Sequence[bytes], name: str) -> Schema:
     for body in bodies:
         try:
             with pa.ipc.open_stream(body) as stream:
-                found = _readable(stream.schema, left_out)
+                found = readable(stream.schema, left_out)
         except (pa.ArrowException, OSError, UnicodeDecodeError):
             pass
         break
@@ -136,58 +109,3 @@ def _schema(found: pa.Schema, arrival: str | None, name: str, left_out: dict[str
 
 def _without(found: pa.Schema, names: Iterable[str]) -> pa.Schema:
     return pa.schema([field for field in found if field.name not in names])
-
-
-def _of_parquet(file: pq.ParquetFile, left_out: dict[str, str]) -> pa.Schema:
-    large = _large(file.metadata)
-    found = file.schema_arrow
-    return _readable(pa.schema([pa.field(f.name, pa.string() if f.name in large else f.type) for f in found]), left_out)
-
-
-def _readable(found: pa.Schema, left_out: dict[str, str]) -> pa.Schema:
-    """Give the columns that can be read, in the types in which they are."""
-    twice = {name for name in found.names if found.names.count(name) > 1} if len(set(found.names)) < len(found) else set()
-    left_out |= dict.fromkeys(twice, "there is more than one column of this name")
-    fields = []
-    for field in found:
-        kind = field.type if not field.nullable else _wide(field.type)
-        kind = kind if _wide(field.type) is not None else None
-        if kind is None:
-            left_out[field.name] = f"its type {str(field.type)[:80]} is not read"
-        elif field.name not in twice:
-            fields.append(field.with_type(kind))
-    return pa.schema(fields)
-
-
-def _large(metadata: pq.FileMetaData) -> set[str]:
-    """Name the columns of a Parquet file with whole numbers that a float cannot hold: such a number is a name."""
-    large: set[str] = set()
-    for group in range(metadata.num_row_groups):
-        about = metadata.row_group(group)
-        for i in range(metadata.num_columns):
-            known = about.column(i).statistics
-            if known is not None and known.has_min_max and isinstance(known.max, int) and max(-known.min, known.max) > 2**53:
-                large.add(about.column(i).path_in_schema)
-    return large
-
-
-def _wide(kind: pa.DataType) -> pa.DataType | None:
-    """Give the type in which a column is read, None for one that is not (lists, structs, bytes)."""
-    if pa.types.is_dictionary(kind):
-        return _wide(kind.value_type)
-    if pa.types.is_decimal(kind) and kind.scale <= 0 and kind.precision > 15:
-        return pa.string()
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return pa.float64()
-    if pa.types.is_date(kind):
-        return pa.timestamp("us")
-    if pa.types.is_time(kind):
-        return pa.string()
-    plain = (
-        pa.types.is_string,
-        pa.types.is_large_string,
-        pa.types.is_boolean,
-        pa.types.is_timestamp,
-        pa.types.is_null,
-    )
-    return kind if any(is_kind(kind) for is_kind in plain) else None

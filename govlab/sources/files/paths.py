@@ -1,54 +1,20 @@
-"""Paths, folders, patterns and URLs to files: which there are, of what format, and what the names of folders say."""
+"""Paths, folders, patterns and URLs to files: which there are, and what the names of folders say."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote
 
 import fsspec
 
-from govlab.errors import GovlabError, MissingExtraError, SourceError
+from govlab.errors import SourceError
+from govlab.sources.files.formats import is_known
+from govlab.sources.files.opening import reading
 
-__all__ = ["find", "format_of", "locate", "opened", "reading", "stamp"]
+__all__ = ["find", "locate"]
 
-_FORMATS = {
-    "csv": "csv",
-    "tsv": "csv",
-    "json": "ndjson",
-    "jsonl": "ndjson",
-    "ndjson": "ndjson",
-    "parquet": "parquet",
-    "pq": "parquet",
-}
-_PACKED = {"gz": "gz", "zst": "zst", "zstd": "zst"}
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
-
-
-@contextmanager
-def reading(path: str) -> Iterator[None]:
-    """Turn whatever a file system or a library raises about a file into a SourceError that names the file."""
-    try:
-        yield
-    except GovlabError:
-        raise
-    except ImportError as error:
-        raise MissingExtraError(f"{path} needs a package that is not installed ({error}).") from error
-    except Exception as error:  # each file system has errors of its own
-        raise SourceError(f"{path} cannot be read ({type(error).__name__}: {error}).") from error
-
-
-@contextmanager
-def opened(path: str) -> Iterator[Any]:
-    """Open a file for reading bytes."""
-    with reading(path):
-        file = fsspec.open(path, "rb").open()
-    try:
-        yield file
-    finally:
-        file.close()
 
 
 def find(paths: Any) -> list[str]:
@@ -91,7 +57,7 @@ def _named(text: str) -> tuple[dict[str, str], str]:
     elif system.isdir(expanded[0]):
         root = expanded[0]
         # what begins with _ or . is not data: manifests, and what is being written
-        names = [name for name in system.find(root) if _split_name(name)[0] and name.rsplit("/", 1)[-1][0] not in "_."]
+        names = [name for name in system.find(root) if is_known(name) and name.rsplit("/", 1)[-1][0] not in "_."]
     else:
         root = expanded[0].rpartition("/")[0]
         names = [name for name in expanded if system.exists(name)]
@@ -102,27 +68,3 @@ def _named(text: str) -> tuple[dict[str, str], str]:
 def _folder_keys(below: str) -> dict[str, str | None]:
     parts = [folder.partition("=") for folder in below.split("/")[:-1]]
     return {unquote(key): None if value == _NO_VALUE else unquote(value) for key, sign, value in parts if key and sign}
-
-
-def _split_name(path: str) -> tuple[str | None, str | None]:
-    parts = path.rsplit("/", 1)[-1].lower().split(".")
-    packed = _PACKED.get(parts[-1])
-    return _FORMATS.get(parts[-2] if packed and len(parts) > 1 else parts[-1]), packed
-
-
-def format_of(path: str) -> tuple[str, str | None]:
-    """Give the format and the packing of a file, by its name."""
-    kind, packed = _split_name(path)
-    if kind is None:
-        raise SourceError(
-            f"cannot tell the format of {path!r} by its name; known are .csv, .ndjson, .jsonl, .parquet, with .gz or .zst."
-        )
-    return kind, packed
-
-
-def stamp(path: str) -> list[str]:
-    """Give what changes when a file does: its size, and the time or the tag of its last change."""
-    with reading(path):
-        files, name = fsspec.url_to_fs(path)
-        about = files.info(name)
-    return [str(about[key]) for key in ("size", "mtime", "LastModified", "ETag", "created") if about.get(key) is not None]

@@ -11,17 +11,17 @@ from typing import Any
 import pandas as pd
 
 from govlab import frames
-from govlab.errors import ArgumentError, SourceError
+from govlab.errors import ArgumentError
 from govlab.frames import POSITION, Schema
-from govlab.sources import pieces
-from govlab.sources.files import blocks as files
-from govlab.sources.files.csv_values import CsvDecoder
+from govlab.sources.files.formats import file_of
 from govlab.sources.files.infer import guess, say_left_out
-from govlab.sources.files.json_lines import JsonDecoder
+from govlab.sources.files.opening import stamp
+from govlab.sources.files.paths import locate
+from govlab.sources.files.records import Decoder
 from govlab.sources.files.trial import bounded, trial
 from govlab.sources.files.unpack import ZSTD_WINDOW
 from govlab.sources.lanes import Block
-from govlab.sources.pieces import Piece
+from govlab.sources.pieces import Piece, in_turn, pieces_of
 from govlab.sources.ranged import RangedReader, spans_of
 from govlab.sources.reader import DeadLetter
 
@@ -80,20 +80,20 @@ class ReplayReader(RangedReader):
             raise ArgumentError(f"schema={schema!r}; expected gl.Schema({{'time': 'timestamp', 'actor': 'string', ...}}).")
         if not isinstance(zstd_window, int) or not 1 <= zstd_window <= 2**31:
             raise ArgumentError(f"zstd_window={zstd_window!r}; expected a number of bytes, at most {2**31}.")
-        self._folders, self.zstd_window = files.locate(paths), zstd_window
-        self.paths = list(self._folders)
-        known, self.left_out = (schema, {}) if schema is not None else guess(self._folders, window=zstd_window)
+        self._files = [file_of(path, keys, zstd_window) for path, keys in locate(paths).items()]
+        self.paths, self.zstd_window = [file.path for file in self._files], zstd_window
+        known, self.left_out = (schema, {}) if schema is not None else guess(self._files)
         self._guessed = schema is None
         super().__init__(known, order, start, stop, look_ahead)
         self.name = ", ".join(path.rsplit("/", 1)[-1] for path in self.paths[:3]) + (" ..." if len(self.paths) > 3 else "")
-        self._decoders: dict[str, JsonDecoder | CsvDecoder] = {}
-        self.left_out |= trial(self._folders, known, zstd_window, given=schema is not None)
+        self._decoders: dict[str, Decoder] = {}
+        self.left_out |= trial(self._files, known, given=schema is not None)
         say_left_out(self.name, self.left_out)
 
     @property
     def origin(self) -> str:
         """What is read, in full: two readers with one origin give the same rows. A file that was changed is another origin."""
-        stamps = [files.stamp(path) for path in self.paths]
+        stamps = [stamp(path) for path in self.paths]
         return json.dumps([self.paths, stamps, self.schema.recipe(), self.order, self.start_us, self.stop_us])
 
     def _partitions(self, position: Mapping[int, int]) -> dict[int, str]:
@@ -104,9 +104,8 @@ class ReplayReader(RangedReader):
         return bounded(self._read(partition), self.paths[partition], held)
 
     def _read(self, partition: int, span: tuple[int, int] | None = None) -> Generator[Block, None, int]:
-        path = self.paths[partition]
-        names = partial(self._leave_out, path) if self._guessed else None
-        return files.blocks(path, partition, self.schema, span, self._folders[path], self.zstd_window, names)
+        file = self._files[partition]
+        return file.blocks(partition, self.schema, span, partial(self._leave_out, file.path) if self._guessed else None)
 
     def _leave_out(self, path: str, names: Iterable[str]) -> None:
         """Say which columns of a file are not read, as the sample from which the schema was guessed had none of them."""
@@ -119,13 +118,19 @@ class ReplayReader(RangedReader):
             say_left_out(self.name, fresh)
 
     def pieces(self, rows: int) -> tuple[dict[int, str], list[Piece]] | None:
-        """Cut Parquet files at their row groups and plain ndjson files between lines; None where any other is among them."""
+        """Cut files that can be cut (Parquet at its row groups, plain ndjson between lines); None where another is among them."""
         by = self.schema.arrival if self.order == "arrival" and self.schema.arrival else self.schema.time
-        lanes = [pieces.of_file(path, p, self.schema, by, rows) for p, path in enumerate(self.paths)]
-        if None in lanes:
-            return None
+        lanes = []
+        for partition, file in enumerate(self._files):
+            if (spans := file.spans(by, rows)) is None:
+                return None
+            lanes.append(pieces_of(partition, spans))
         ahead = math.ceil(self.look_ahead / rows) + 1 if self.order == "event" else 1
-        return dict(enumerate(self.paths)), pieces.in_turn([lane for lane in lanes if lane is not None], ahead)
+        return dict(enumerate(self.paths)), in_turn(lanes, ahead)
+
+    def most_rows(self) -> int:
+        """Give about how many rows there are at most."""
+        return sum(file.most_rows() for file in self._files)
 
     def piece(self, piece: Piece) -> Generator[Block, None, int]:
         """Give the rows of a piece."""
@@ -141,18 +146,10 @@ class ReplayReader(RangedReader):
             still += [DeadLetter(letter.source, letter.partition, letter.offset, reason, again) for _, reason, again in bad]
         return frames.concat(parts), still
 
-    def _decoder(self, path: str) -> JsonDecoder | CsvDecoder:
-        kind, _ = files.format_of(path)
-        if kind == "parquet":
-            raise SourceError(f"{path}: a row of a Parquet file cannot be corrected as bytes; correct the file.")
+    def _decoder(self, path: str) -> Decoder:
         if path not in self._decoders:
-            self._decoders[path] = (
-                self._json(path) if kind == "ndjson" else files.csv_decoder(self.schema, path, keys=self._folders[path])
-            )
+            self._decoders[path] = self._files[self.paths.index(path)].decoder(self.schema)
         return self._decoders[path]
-
-    def _json(self, path: str) -> JsonDecoder:
-        return files.json_decoder(self.schema, files.head(path, window=self.zstd_window), self._folders[path])
 
     def fetch(self, evidence: str) -> pd.DataFrame:
         """Read the rows of an alert's evidence, ``partition:first-last`` ranges; reads the file up to there."""

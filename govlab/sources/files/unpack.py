@@ -10,7 +10,7 @@ from typing import Any
 import zstandard
 
 from govlab.errors import SourceError
-from govlab.sources.files.paths import reading
+from govlab.sources.files.opening import reading
 from govlab.sources.reader import RAW_LIMIT
 
 __all__ = ["LINE_LIMIT", "ZSTD_WINDOW", "Bytes", "Span", "lines"]

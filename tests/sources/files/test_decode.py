@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from govlab.frames import Schema, concat, time_us
-from govlab.sources.files import blocks as files
-from govlab.sources.files import csv_lines
+from govlab.sources.files import csv_lines, text_file
 from govlab.sources.files.csv_values import CsvDecoder
+from govlab.sources.files.formats import file_of
 from govlab.sources.files.json_lines import JsonDecoder
 from govlab.sources.files.times import times_of
 
@@ -69,10 +69,10 @@ BAD_CSV = [
 ]
 
 
-def read(name, data, schema=SCHEMA, block_bytes=files.BLOCK_BYTES):
+def read(name, data, schema=SCHEMA, block_bytes=text_file.BLOCK_BYTES):
     fsspec.filesystem("memory").pipe(f"/{name}", data)
-    with patch.object(files, "BLOCK_BYTES", block_bytes):
-        parts = list(files.blocks(f"memory://{name}", 3, schema))
+    with patch.object(text_file, "BLOCK_BYTES", block_bytes):
+        parts = list(file_of(f"memory://{name}").blocks(3, schema))
     return concat([rows for rows, _ in parts]), [one for _, bad in parts for one in bad]
 
 

@@ -13,8 +13,11 @@ import zstandard
 
 from govlab.errors import SchemaError, SourceError
 from govlab.frames import Schema, concat, event_frame
-from govlab.sources.files import blocks as files
-from govlab.sources.files.infer import infer
+from govlab.sources.files import text_file
+from govlab.sources.files.formats import file_of
+from govlab.sources.files.infer import guess
+from govlab.sources.files.paths import find
+from govlab.sources.files.unpack import LINE_LIMIT
 
 SCHEMA = Schema({"time": "timestamp", "n": "int64"})
 PACK = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}
@@ -24,9 +27,13 @@ def lines(n, first=0):
     return b"".join(b'{"time": "2026-03-02T00:00:%02dZ", "n": %d}\n' % (i % 60, i) for i in range(first, first + n))
 
 
-def read(path, schema=SCHEMA, block_bytes=files.BLOCK_BYTES):
-    with patch.object(files, "BLOCK_BYTES", block_bytes):
-        parts = list(files.blocks(str(path), 0, schema))
+def infer(path):
+    return guess([file_of(str(path))]).schema
+
+
+def read(path, schema=SCHEMA, block_bytes=text_file.BLOCK_BYTES):
+    with patch.object(text_file, "BLOCK_BYTES", block_bytes):
+        parts = list(file_of(str(path)).blocks(0, schema))
     return concat([rows for rows, _ in parts]), [one for _, bad in parts for one in bad]
 
 
@@ -36,7 +43,7 @@ def test_a_file_reads_the_same_however_it_is_packed_and_wherever_it_is(tmp_path,
     path = f"{tmp_path}/a.ndjson{packed}" if url == "file" else f"memory://packed/a.ndjson{packed}"
     with fsspec.open(path, "wb") as file:
         file.write(PACK[packed](lines(100)))
-    rows, bad = read(files.find(path)[0])
+    rows, bad = read(find(path)[0])
     assert (list(range(100)), []) == (rows["n"].tolist(), bad)
 
 
@@ -83,7 +90,7 @@ def test_a_line_of_ten_megabytes_is_one_dead_letter_and_keeps_its_number(tmp_pat
 
 
 def test_a_line_just_under_the_limit_is_read_in_blocks_of_any_size(tmp_path):
-    long = b'{"time": "2026-03-02", "n": 1, "x": "' + b"y" * (files.LINE_LIMIT - 100) + b'"}\n'
+    long = b'{"time": "2026-03-02", "n": 1, "x": "' + b"y" * (LINE_LIMIT - 100) + b'"}\n'
     (tmp_path / "long.ndjson").write_bytes(long + lines(1))
     assert [2, 2, 2] == [len(read(tmp_path / "long.ndjson", block_bytes=size)[0]) for size in (500_000, 1 << 22, 1 << 24)]
 
@@ -111,7 +118,7 @@ def test_odd_but_right_csv_files_lose_nothing(tmp_path, text, offsets, block_byt
 @pytest.mark.parametrize("text", [b"", b"\n\r\n  \n", b"\xef\xbb\xbf"])
 def test_an_ndjson_file_without_a_record_gives_none(tmp_path, text):
     (tmp_path / "none.ndjson").write_bytes(text)
-    assert [] == [len(rows) for rows, bad in files.blocks(str(tmp_path / "none.ndjson"), 0, SCHEMA) if len(rows) or bad]
+    assert [] == [len(rows) for rows, bad in file_of(str(tmp_path / "none.ndjson")).blocks(0, SCHEMA) if len(rows) or bad]
 
 
 def test_a_byte_order_mark_costs_no_row(tmp_path):
@@ -162,19 +169,19 @@ def test_paths_folders_and_patterns_name_each_file_once_in_the_order_of_names(tm
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "c.parquet").touch()
     names = [f"{tmp_path}/{name}" for name in ("a.ndjson.gz", "b.csv", "deep/c.parquet", "odd[1].csv")]
-    assert names == files.find(tmp_path) == files.find([f"{tmp_path}/b.csv", str(tmp_path), f"{tmp_path}/*.gz"])
-    assert names[-1:] == files.find(names[-1])
+    assert names == find(tmp_path) == find([f"{tmp_path}/b.csv", str(tmp_path), f"{tmp_path}/*.gz"])
+    assert names[-1:] == find(names[-1])
 
 
 @pytest.mark.parametrize("paths", [[], "nowhere.csv", "no*.csv"])
 def test_paths_that_name_nothing_are_an_error_that_says_so(paths):
     with pytest.raises(SourceError, match="there is no file"):
-        files.find(paths)
+        find(paths)
 
 
 def test_a_name_that_tells_no_format_is_an_error_that_lists_the_known_ones():
     with pytest.raises(SourceError, match=r"\.csv, \.ndjson"):
-        files.format_of("events.xlsx")
+        file_of("events.xlsx")
 
 
 BAD_LINES = [b"[" * 100_000 + b"]" * 100_000, b"nonsense", b"\xff\xfe", b'{"time": 1, "n": "x", "s": 5}']
@@ -187,29 +194,29 @@ def test_a_schema_is_guessed_from_the_good_lines_whatever_the_bad_ones_are(tmp_p
     ]
     (tmp_path / "a.ndjson").write_bytes(b"\n".join([*BAD_LINES, *good]))
     kinds = {"time": "timestamp", "n": "float64?", "s": "string?", "ok": "bool?", "at": "timestamp?"}
-    assert kinds == infer(str(tmp_path / "a.ndjson")).fields
+    assert kinds == infer(tmp_path / "a.ndjson").fields
 
 
 def test_a_stray_quote_does_not_spoil_the_guess_at_a_csv_file(tmp_path):
     (tmp_path / "a.csv").write_bytes(b'time,n,s,id\n2026-03-02,"1,x,5\n' + b"2026-03-02T00:00:00Z,1,x,9223372036854775807\n" * 50)
     kinds = {"time": "timestamp", "n": "float64?", "s": "string?", "id": "string?"}
-    assert kinds == infer(str(tmp_path / "a.csv")).fields
+    assert kinds == infer(tmp_path / "a.csv").fields
 
 
 @pytest.mark.parametrize("block_bytes", [10, 1 << 22])
 def test_the_guess_does_not_depend_on_the_size_of_the_blocks(tmp_path, block_bytes):
     (tmp_path / "a.csv").write_bytes(b"time,n\n" + b"2026-03-02,1\n" * 100 + b"2026-03-02,word\n")
-    with patch.object(files, "BLOCK_BYTES", block_bytes):
-        assert "string?" == infer(str(tmp_path / "a.csv")).fields["n"]
+    with patch.object(text_file, "BLOCK_BYTES", block_bytes):
+        assert "string?" == infer(tmp_path / "a.csv").fields["n"]
 
 
 def test_columns_of_a_parquet_file_that_no_schema_can_name_are_left_out(tmp_path):
     table = pa.table({"time": pa.array([0], pa.timestamp("us")), "list": [[1]], "n": pa.array([1], pa.int8()), "raw": [b"x"]})
     pq.write_table(table, tmp_path / "a.parquet")
-    assert {"time": "timestamp", "n": "float64?"} == infer(str(tmp_path / "a.parquet")).fields
+    assert {"time": "timestamp", "n": "float64?"} == infer(tmp_path / "a.parquet").fields
 
 
 def test_a_file_without_a_record_gives_no_guess_but_says_what_to_do(tmp_path):
     (tmp_path / "a.csv").touch()
     with pytest.raises(SourceError, match="give schema="):
-        infer(str(tmp_path / "a.csv"))
+        infer(tmp_path / "a.csv")

@@ -10,7 +10,8 @@ from broken_files import ODD, PACK, records, spoiled, written
 
 from govlab.errors import GovlabError
 from govlab.frames import Schema
-from govlab.sources.files import blocks as files
+from govlab.sources.files import text_file
+from govlab.sources.files.formats import file_of
 from govlab.sources.files.replay import ReplayReader
 from govlab.testing.readers import read_all
 
@@ -65,8 +66,8 @@ def test_each_line_of_a_spoiled_text_is_a_row_or_a_dead_letter_and_whatever_the_
         (tmp_path / "f.ndjson").write_bytes(b"\n".join(lines) + b"\n")
         found = []
         for size in (1 << 22, 700):
-            monkeypatch.setattr(files, "BLOCK_BYTES", size)
-            parts = list(files.blocks(str(tmp_path / "f.ndjson"), 0, schema))
+            monkeypatch.setattr(text_file, "BLOCK_BYTES", size)
+            parts = list(file_of(str(tmp_path / "f.ndjson")).blocks(0, schema))
             rows = [n for frame, _ in parts for n in frame["offset"].tolist()]
             found.append((rows, [(offset, why) for _, bad in parts for offset, why, _ in bad]))
         assert found[0] == found[1]

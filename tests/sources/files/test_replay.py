@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from govlab.errors import ArgumentError, SourceError
 from govlab.frames import Schema, concat, event_frame, from_us, time_us
-from govlab.sources.files import blocks as files
+from govlab.sources.files import text_file
 from govlab.sources.files.replay import ReplayReader
 from govlab.sources.reader import EndOfStream
 from govlab.testing import check_reader
@@ -39,8 +39,8 @@ def put(folder, *texts, name="part-%02d.ndjson"):
     return f"memory://{folder}"
 
 
-def everything(folder, max_rows=1_000, block_bytes=files.BLOCK_BYTES, schema=SCHEMA, **options):
-    with patch.object(files, "BLOCK_BYTES", block_bytes):
+def everything(folder, max_rows=1_000, block_bytes=text_file.BLOCK_BYTES, schema=SCHEMA, **options):
+    with patch.object(text_file, "BLOCK_BYTES", block_bytes):
         reader = ReplayReader(folder, schema, **options)
         rows = read_all(reader, max_rows)
         letters = reader.take_dead_letters()
@@ -132,7 +132,7 @@ CORRECTED = {"csv": b"%d,3" % START, "ndjson": ndjson([3]).strip()}
 def test_a_replay_of_text_keeps_the_contract_of_a_reader(tmp_path, kind, packed, pack, order):
     for part in range(3):
         (tmp_path / f"{part}.{kind}{packed}").write_bytes(pack(KINDS[kind](40 * part)))
-    with patch.object(files, "BLOCK_BYTES", 100):
+    with patch.object(text_file, "BLOCK_BYTES", 100):
         check_reader(lambda: ReplayReader(str(tmp_path), SCHEMA, order), bad=3, corrected=CORRECTED[kind])
 
 
@@ -248,7 +248,7 @@ def test_a_replay_holds_no_more_than_its_look_ahead_and_a_block():
     n = 20_000
     folder = put("memory", *(ndjson(range(i, n, 2)) for i in range(2)))
     most = 0
-    with patch.object(files, "BLOCK_BYTES", 4_096):
+    with patch.object(text_file, "BLOCK_BYTES", 4_096):
         reader = ReplayReader(folder, SCHEMA, look_ahead=500)
         parts = []
         try:
