@@ -17,7 +17,8 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from govlab import frames
-from govlab.addresses import Address, access_of, queue_reader
+from govlab.addresses import Address, access_of, reader_at
+from govlab.connectors import options_of
 from govlab.errors import ArgumentError
 from govlab.frames import TIME, Schema, duration_us, instant_us, time_us
 from govlab.recording import Folder, Recording, locked
@@ -184,10 +185,8 @@ def run(options: argparse.Namespace) -> int:
     schema = None if options.schema is None else _schema(options.schema)
     if schema is None and there is not None and there.schema is not None:
         schema = Schema(**there.schema)  # that with which it began
-    reader = queue_reader(
-        address, access_of(options, address), schema=schema, format=options.format, start=options.start,
-        group=options.group, client=options.client,
-    )  # fmt: skip
+    given = {name: getattr(options, name) for name in options_of("reading")}
+    reader = reader_at(address, access_of(options, address), schema=schema, format=options.format, **given)
     kept = record(reader, options.into, options.every, until=options.until, for_s=for_s, progress=not options.quiet)
     span = f", {kept.event_time[0]} to {kept.event_time[1]}," if kept.event_time else ""
     dead = f", {kept.dead_letters:,} dead letters" if kept.dead_letters else ""

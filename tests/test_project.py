@@ -38,10 +38,11 @@ CONTRACTS = {
     "sharded",
     "summary",
     "clock",
+    "connectors",
     "sinks",
 }
 ROOMS = {"sources", "prepare", "features", "detectors", "alerts", "stores", "review", "plots", "datasets", "services"}
-ABOVE = ["evaluation", "engines", "testing", "demo", "addresses", "recording", "record", "play", "cli"]
+ABOVE = ["addresses", "evaluation", "engines", "testing", "demo", "recording", "record", "play", "cli"]
 
 
 def modules():

@@ -2,12 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from govlab.connectors import listed
 from govlab.registry import lazy_room
 
-TABLE = {
-    "kafka_sink": ("govlab.sources.kafka.sink:KafkaSink", "pip install govlab"),
-    "rabbit_sink": ("govlab.sources.rabbitmq.sink:RabbitSink", "pip install 'govlab[rabbitmq]'"),
-}
+TABLE = listed("sinks")
 
 if TYPE_CHECKING:
     from govlab.sinks.sink import Sink as Sink

@@ -2,16 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from govlab.connectors import listed
 from govlab.registry import lazy_room
 
-TABLE = {
-    "kafka_range": ("govlab.sources.kafka.range:KafkaRange", "pip install govlab"),
-    "kafka_reader": ("govlab.sources.kafka.reader:KafkaReader", "pip install govlab"),
-    "rabbit_queue": ("govlab.sources.rabbitmq.queue:RabbitQueue", "pip install 'govlab[rabbitmq]'"),
-    "rabbit_range": ("govlab.sources.rabbitmq.range:RabbitRange", "pip install 'govlab[rabbitmq]'"),
-    "rabbit_stream": ("govlab.sources.rabbitmq.stream:RabbitStream", "pip install 'govlab[rabbitmq]'"),
-    "replay": ("govlab.sources.files.replay:ReplayReader", "pip install govlab"),
-}
+TABLE = listed("sources")
 
 if TYPE_CHECKING:
     from govlab.sources.files.replay import ReplayReader as ReplayReader

@@ -16,6 +16,7 @@ import numpy as np
 
 from govlab import frames
 from govlab.access import Access
+from govlab.addresses import Address
 from govlab.arguments import fitting
 from govlab.engines.engine import Engine
 from govlab.engines.flink.folder import make_folder, no_secrets, read_spec, write_spec
@@ -64,7 +65,8 @@ def submit(
         As of :func:`govlab.sources.reader_of`: files, a range of a topic, or a live topic (without a group: the positions
         are in Flink's checkpoints), which all tasks must reach under the same name; tables at hand are written into the folder.
     into : str, list of str, optional
-        Where alerts go besides the files of the job: the path of a SQLite store, ``kafka://host:port/topic``.
+        Where alerts go besides the files of the job: the path of a SQLite store, or the address of a topic, an exchange or a
+        queue (``kafka://host:port/topic``, ``amqp://host:port/name``).
         One that is written again after a crash has the same id.
     folder : str or Path, optional
         Where the job keeps what it was told, its checkpoints and its results; all tasks must reach it. A job that was stopped
@@ -137,9 +139,6 @@ def described(
 ) -> dict[str, Any]:
     """Describe a job in plain values, all but Flink's settings."""
     places = [absolute(str(to)) for to in ([into] if isinstance(into, str | Path) else into)]
-    for to in places:
-        if "://" in to and not to.startswith("kafka://"):
-            raise ArgumentError(f"submit: into={to!r}; expected the path of a SQLite store, or 'kafka://host:9092/topic'.")
     packed = pack_step(whole)
     ranged = isinstance(reader, RangedReader)
     lanes, pieces = (reader.pieces(max_rows) if isinstance(reader, RangedReader) else None) or (None, None)
@@ -165,6 +164,9 @@ def described(
         "writer": {name: v for name, v in writer_of([whole]).items() if name not in CLUSTERS},
     }
     no_secrets(spec)
+    for to in places:
+        if "://" in to:
+            Address.of(to)
     return spec
 
 

@@ -11,6 +11,7 @@ from govlab.access import Access
 from govlab.errors import SourceError
 from govlab.registry import extra
 from govlab.sources.kafka.client import METADATA_S, Client, OutOfRangeError, Topic, TruncatedError, Where, unsupported_codec
+from govlab.sources.kafka.settings import for_confluent
 from govlab.sources.messages import Messages
 
 __all__ = ["CLIENT"]
@@ -41,7 +42,7 @@ class Confluent(Client):
             "reconnect.backoff.max.ms": 1_000,
             "log_level": 3,
         }
-        self.consumer = self._lib.Consumer(settings | access.confluent())
+        self.consumer = self._lib.Consumer(settings | for_confluent(access))
 
     def assign(self, offsets: Mapping[Topic, int]) -> None:
         self._ends.clear()

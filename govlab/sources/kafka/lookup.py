@@ -19,6 +19,7 @@ from govlab.access import Access, reach
 from govlab.errors import SourceError
 from govlab.hashing import hash_text
 from govlab.sources.kafka.client import Topic
+from govlab.sources.kafka.settings import for_kafka_python, login_of
 
 __all__ = ["Described", "Lookup", "UnansweredError", "number_of"]
 
@@ -76,7 +77,7 @@ class Lookup:
                 bootstrap_timeout_ms=TIMEOUT_MS,
                 request_timeout_ms=TIMEOUT_MS,
                 reconnect_backoff_max_ms=1_000,
-                **access.kafka_python(),
+                **for_kafka_python(access),
             )
         except (KafkaError, ssl.SSLError) as error:
             text = heard.text + str(error).lower()
@@ -84,7 +85,7 @@ class Lookup:
             why = "its certificate is not trusted" if "certificate" in text else refused
             raise SourceError(
                 f"{bootstrap} answers, but {why} ({type(error).__name__}): check user, password, mechanism and TLS "
-                f"(now {access.protocol}{', ' + access.mechanism if access.user else ''})."
+                f"(now {login_of(access)})."
             ) from None
         finally:
             logger.removeHandler(heard)

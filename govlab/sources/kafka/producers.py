@@ -15,6 +15,7 @@ from kafka.net.compat import KafkaNetClient
 from govlab.access import Access
 from govlab.errors import SinkError
 from govlab.registry import extra
+from govlab.sources.kafka.settings import for_confluent, for_kafka_python, login_of
 
 __all__ = ["MAX_BYTES", "PRODUCERS", "Producer", "connect"]
 
@@ -26,8 +27,9 @@ Headers = list[tuple[str, bytes]]
 
 def refused(bootstrap: str, access: Access, why: str) -> SinkError:
     """Give the error of a broker that is there, but cannot be used."""
-    login = f"{access.protocol}{', ' + access.mechanism if access.user else ''}"
-    return SinkError(f"{bootstrap} answers, but does not let us in ({why}): check user, password, mechanism and TLS (now {login}).")
+    return SinkError(
+        f"{bootstrap} answers, but does not let us in ({why}): check user, password, mechanism and TLS (now {login_of(access)})."
+    )
 
 
 def connect(make: Callable[..., Any], bootstrap: str, access: Access, **options: Any) -> Any:
@@ -38,7 +40,7 @@ def connect(make: Callable[..., Any], bootstrap: str, access: Access, **options:
         made.append(KafkaNetClient(**settings))
         return made[0]
 
-    known = {"bootstrap_servers": bootstrap.split(","), "bootstrap_timeout_ms": int(CONNECT_S * 1000), **access.kafka_python()}
+    known = {"bootstrap_servers": bootstrap.split(","), "bootstrap_timeout_ms": int(CONNECT_S * 1000), **for_kafka_python(access)}
     try:
         return make(kafka_client=client, **known, **options)
     except KafkaError as error:
@@ -189,7 +191,7 @@ class Confluent(Producer):
             "error_cb": lambda error: self._heard.append(error.str()),
             "partitioner": "murmur2_random",  # as kafka-python and Java deal the keys
         }  # fmt: skip
-        self._producer = self._lib.Producer(settings | access.confluent())
+        self._producer = self._lib.Producer(settings | for_confluent(self.access))
 
     def partitions(self) -> int:
         end = time.monotonic() + CONNECT_S

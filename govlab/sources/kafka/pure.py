@@ -23,6 +23,7 @@ from govlab.sources.kafka.client import (
     Where,
     unsupported_codec,
 )
+from govlab.sources.kafka.settings import for_kafka_python
 from govlab.sources.messages import Messages
 
 __all__ = ["CLIENT"]
@@ -52,7 +53,7 @@ class KafkaPython(Client, ConsumerRebalanceListener):
             bootstrap_timeout_ms=20_000,
             metadata_max_age_ms=METADATA_S * 1_000,
             metrics_enabled=False,
-            **access.kafka_python(),
+            **for_kafka_python(access),
         )
         # else a topic that is deleted while it is read comes back empty; 3.0.12 does not hand its own setting down
         self.consumer._manager.cluster.config["allow_auto_create_topics"] = False

@@ -13,8 +13,9 @@ import pika
 from pika import exceptions
 from pika.adapters.utils.connection_workflow import AMQPConnectorException
 
-from govlab.access import Access, PrivateUrl, amqp_parameters, amqp_refusal, reach
+from govlab.access import Access, PrivateUrl, reach
 from govlab.errors import SourceError
+from govlab.sources.rabbitmq.parameters import parameters_of, refusal_of
 
 __all__ = [
     "OFFSET",
@@ -46,7 +47,7 @@ def offset_of(delivery: Delivery) -> int:
 
 def refusal(error: Exception, shown: str, queue: str) -> SourceError | None:
     """Give the error that no other try would mend, or None."""
-    if why := amqp_refusal(error, shown):
+    if why := refusal_of(error, shown):
         return SourceError(why)
     if isinstance(error, exceptions.ChannelClosedByBroker):
         if comes_back(error):
@@ -71,7 +72,7 @@ def comes_back(error: Exception) -> bool:
 
 @contextmanager
 def _asking(queue: str, url: str | PrivateUrl, access: Access) -> Iterator[tuple[Any, str]]:
-    parameters, shown = amqp_parameters(url, access, SourceError)
+    parameters, shown = parameters_of(url, access, SourceError)
     place = urlsplit(shown)
     reach(f"{place.hostname}:{place.port or parameters.port}", 20.0, SourceError)
     try:

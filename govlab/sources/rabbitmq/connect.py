@@ -1,4 +1,4 @@
-"""The reader of a queue of RabbitMQ, whatever its kind."""
+"""The reader and the sink of a queue, by address."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from govlab.errors import ArgumentError
 from govlab.sources.rabbitmq.asking import look_at
 from govlab.sources.rabbitmq.queue import RabbitQueue
 from govlab.sources.rabbitmq.range import RabbitRange
+from govlab.sources.rabbitmq.sink import RabbitSink, is_exchange
 from govlab.sources.rabbitmq.stream import RabbitStream
 from govlab.sources.reader import Reader
 
-__all__ = ["rabbit_reader"]
+__all__ = ["reader_at", "sink_at"]
 
 
-def rabbit_reader(
+def reader_at(
     queue: str,
     url: str = "amqp://guest:guest@localhost:5672/",
     *,
@@ -48,3 +49,13 @@ def rabbit_reader(
     if stop is None:
         return RabbitStream(queue, url, kind=kind, **({} if start is None else {"start": start}), **options)
     return RabbitRange(queue, url, kind=kind, **({} if start is None else {"start": start}), stop=stop, **options)
+
+
+def sink_at(name: str, url: str, *, access: Access | None = None, type: str | None = None, **options: Any) -> RabbitSink:
+    """Make the sink of an exchange or, where there is none of this name or a ``type`` is given, of a queue.
+
+    A queue that is not there is made of this type; options as of the sink.
+    """
+    if type is None and is_exchange(name, url, access):
+        return RabbitSink(name, url=url, access=access, **options)
+    return RabbitSink(url=url, queue=name, kind=type, access=access, **options)

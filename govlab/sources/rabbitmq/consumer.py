@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 import pika
 from pika import exceptions
 
-from govlab.access import Access, PrivateUrl, amqp_parameters, reach
+from govlab.access import Access, PrivateUrl, reach
 from govlab.errors import SourceError
 from govlab.sources.rabbitmq.asking import PATIENCE_S, Delivery, comes_back, refusal, stream_end
+from govlab.sources.rabbitmq.parameters import parameters_of
 
 __all__ = ["FRESH_S", "Consumer"]
 
@@ -65,7 +66,7 @@ class Consumer:
         arguments: Callable[[], dict[str, Any]] | None = None,
     ) -> None:
         self.queue, self.prefetch, self._arguments = queue, prefetch, arguments
-        self._parameters, self.shown = amqp_parameters(url, access, SourceError)
+        self._parameters, self.shown = parameters_of(url, access, SourceError)
         self.session, self.asked_s, self.vanished, self.vanished_s = 0, -FRESH_S, 0, 0.0
         self.waiting: int | None = None
         self.end: int | None = None

@@ -14,10 +14,11 @@ import pika
 from pika import exceptions
 from pika.adapters.utils.connection_workflow import AMQPConnectorException
 
-from govlab.access import Access, amqp_parameters, amqp_refusal, reach
+from govlab.access import Access, reach
 from govlab.errors import ArgumentError, SinkError, did_you_mean
 from govlab.sinks.encode import arrow_bodies, check_format, id_column, json_bodies, key_column, texts, times_ms
 from govlab.sinks.sink import Sink
+from govlab.sources.rabbitmq.parameters import parameters_of, refusal_of
 from govlab.sources.rabbitmq.publisher import Message, Publisher
 
 __all__ = ["KINDS", "RabbitSink", "is_exchange"]
@@ -88,7 +89,7 @@ class RabbitSink(Sink):
             raise ArgumentError("an Arrow message holds several rows, so it has neither key nor id; give format='json'.")
         self.exchange, self.key, self.id, self.format = exchange, key, id, check_format(format)
         self.routing_key = queue if queue is not None else routing_key
-        parameters, shown = amqp_parameters(url, access or Access(), SinkError)
+        parameters, shown = parameters_of(url, access or Access(), SinkError)
         self.name = f"rabbitmq {exchange or self.routing_key or 'default exchange'}"
         _see(parameters, shown, exchange, queue, kind)
         self._publisher = Publisher(parameters, exchange, f"{self.name} at {shown}")
@@ -155,7 +156,7 @@ def _see(parameters: Any, shown: str, exchange: str, queue: str | None, kind: st
 
 def is_exchange(name: str, url: str, access: Access | None = None) -> bool:
     """Tell whether there is an exchange of this name."""
-    with _asking(*amqp_parameters(url, access or Access(), SinkError)) as connection:
+    with _asking(*parameters_of(url, access or Access(), SinkError)) as connection:
         return _there(connection, lambda channel: channel.exchange_declare(name, passive=True))
 
 
@@ -185,7 +186,7 @@ def _asking(parameters: Any, shown: str) -> Iterator[Any]:
 
 
 def _told(error: Exception, shown: str) -> SinkError:
-    if refusal := amqp_refusal(error, shown):
+    if refusal := refusal_of(error, shown):
         return SinkError(refusal)
     if isinstance(error, exceptions.ChannelClosedByBroker):
         return SinkError(f"{shown}: {error.reply_text}")

@@ -7,9 +7,10 @@ import pytest
 from queues import SCHEMA, drain, events, queue
 
 import govlab as gl
-from govlab.access import PrivateUrl, amqp_parameters, split_url, without_password
+from govlab.access import PrivateUrl, split_url, without_password
 from govlab.addresses import Address
 from govlab.errors import ArgumentError, SourceError
+from govlab.sources.rabbitmq.parameters import parameters_of
 
 SECRET = "hunterZx9"
 SIGNS = ["/", "#", "?", "@", "%", ":", "[", "]", " ", "//", "@/", "#@", "/@:5672/", "?a=@"]
@@ -29,8 +30,8 @@ def test_a_password_is_in_no_error_and_no_text_whatever_signs_it_has(password, c
         for do in (
             lambda address=address: split_url(address)[3],
             lambda address=address: repr(Address.of(address)) + str(Address.of(address)),
-            lambda address=address: amqp_parameters(address, gl.Access(), SourceError)[1],
-            lambda address=address: repr(amqp_parameters(address, gl.Access(), SourceError)[0]),
+            lambda address=address: parameters_of(address, gl.Access(), SourceError)[1],
+            lambda address=address: repr(parameters_of(address, gl.Access(), SourceError)[0]),
             lambda address=address: gl.from_rabbitmq("q", address, SCHEMA),
             lambda address=address: gl.sinks.RabbitSink(queue="q", url=address),
         ):
@@ -44,7 +45,7 @@ def test_a_password_is_in_no_error_and_no_text_whatever_signs_it_has(password, c
 
 @pytest.mark.parametrize("quoted", ["p%2Fw", "p%23w", "p%3Fw", "p%40w", "p%25w", "p@w", "p%w", "p:w"])
 def test_a_password_in_an_address_is_what_was_written(quoted):
-    parameters, _ = amqp_parameters(f"amqp://lab:{quoted}@localhost:5672/", gl.Access(), SourceError)
+    parameters, _ = parameters_of(f"amqp://lab:{quoted}@localhost:5672/", gl.Access(), SourceError)
     expected = {"2F": "/", "23": "#", "3F": "?", "40": "@", "25": "%"}.get(quoted[2:4])
     assert (f"p{expected}w" if expected else quoted) == parameters.credentials.password
     assert ("localhost", 5672, "/") == (parameters.host, parameters.port, parameters.virtual_host)
@@ -53,12 +54,12 @@ def test_a_password_in_an_address_is_what_was_written(quoted):
 @pytest.mark.parametrize("sign", ["/", "#", "?"])
 def test_a_sign_that_ends_a_password_is_refused_with_how_it_is_written(sign):
     with pytest.raises(ArgumentError, match=r"in a password / # [?] @ % are written %2F %23 %3F %40 %25"):
-        amqp_parameters(f"amqp://lab:p{sign}w@localhost:5672/", gl.Access(), SourceError)
+        parameters_of(f"amqp://lab:p{sign}w@localhost:5672/", gl.Access(), SourceError)
 
 
 def test_an_address_that_was_masked_is_refused_with_where_a_password_belongs():
     with pytest.raises(ArgumentError, match=r"access=gl\.Access"):
-        amqp_parameters("amqp://lab:***@localhost:5672/", gl.Access(), SourceError)
+        parameters_of("amqp://lab:***@localhost:5672/", gl.Access(), SourceError)
 
 
 @pytest.mark.server
