@@ -22,7 +22,7 @@ from govlab.connectors import options_of
 from govlab.errors import ArgumentError
 from govlab.frames import TIME, Schema, duration_us, instant_us, time_us
 from govlab.recording import Folder, Recording, locked
-from govlab.sources.reader import DeadLetter, EndOfStream, Reader
+from govlab.sources.reader import DeadLetter, EndOfStream, Reader, SharedReader
 
 __all__ = ["record", "run"]
 
@@ -87,8 +87,8 @@ def record(
             return kept
         asked = whole.enter_context(_interruptible())
         bar = whole.enter_context(tqdm(unit=" rows", unit_scale=True, disable=not progress, initial=kept.rows))
-        if getattr(reader, "group", None):
-            reader.alone = True  # type: ignore[attr-defined]  # what other members of its group read would be missing here
+        if isinstance(reader, SharedReader):
+            reader.alone = True  # what other members of its group read would be missing here
         reader.open(kept.position)
         if not kept.position:
             waiting.folder.write(frames.empty(), [], reader.position())  # it begins here, also if it is killed before the first row

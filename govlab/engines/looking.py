@@ -38,7 +38,7 @@ def status(source: Feed) -> dict[str, Any]:
         "in_flight": len(source._pending),
         "dead_letters": len(source.letters),
         "sides": sides,
-        "left_out": dict(getattr(source.reader, "left_out", {})),
+        "left_out": dict(source.reader.left_out),
         "last_error": str(source.error) if source.error is not None else trouble[1] if trouble else None,
     }
 

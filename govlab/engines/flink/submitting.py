@@ -108,7 +108,7 @@ def submit(
     make_folder(place)
     whole = pipeline if isinstance(pipeline, Pipeline) else Pipeline(pipeline)
     reader = travelling(source, place, max_rows)
-    if getattr(reader, "group", None):
+    if reader.group is not None:
         raise ArgumentError("submit: on Flink the positions are in its checkpoints; give the source without a group.")
     spec = described(whole, reader, place, parallelism, max_rows, into, access, name)
     known = place / "spec.json"
@@ -140,8 +140,8 @@ def described(
     """Describe a job in plain values, all but Flink's settings."""
     places = [absolute(str(to)) for to in ([into] if isinstance(into, str | Path) else into)]
     packed = pack_step(whole)
-    ranged = isinstance(reader, RangedReader)
-    lanes, pieces = (reader.pieces(max_rows) if isinstance(reader, RangedReader) else None) or (None, None)
+    ranged = reader if isinstance(reader, RangedReader) else None
+    lanes, pieces = (ranged.pieces(max_rows) if ranged else None) or (None, None)
     # without versions, so that a job of another version of a step is found in its folder, and refused
     anonymous = recipe_hash(without_versions(packed["recipe"]))
     run = hashlib.sha256(f"{reader.origin}\n{anonymous}".encode()).hexdigest()[:16]
@@ -150,12 +150,12 @@ def described(
         "pipeline": packed,
         "source": pack_reader(reader),
         "shards": Cut(whole).shards,
-        "live": not ranged,
+        "live": ranged is None,
         "per_s": 12,  # measured: with fewer ticks events wait for one, with more the messages wait for Python
         "pieces": pieces,
         "lanes": lanes,
-        "sticky": isinstance(reader, RangedReader) and reader.sticky,
-        "ticks": len(pieces) if pieces else _ticks(reader, max_rows) if ranged else 1,
+        "sticky": ranged is not None and ranged.sticky,
+        "ticks": len(pieces) if pieces else _ticks(ranged, max_rows) if ranged else 1,
         "max_rows": max_rows,
         "parallelism": parallelism,
         "run": run,
@@ -188,18 +188,9 @@ def travelling(source: Any, place: Path, max_rows: int) -> Reader:
     return written if fields == known["fields"] else ReplayReader(path, Schema(**known | {"fields": fields}), order="arrival")
 
 
-def _ticks(reader: Reader, max_rows: int) -> int:
+def _ticks(reader: RangedReader, max_rows: int) -> int:
     """Count the frames at most; surplus ticks cost nothing, and the last one reads to the end whatever is left."""
-    if isinstance(reader, ReplayReader):
-        rows = reader.most_rows()
-    else:
-        reader.open()
-        position = reader.position()
-        reader.close()
-        # beside the rows given, a stretch keeps where it begins and ends, and which topic it is of
-        ends = sorted(position.items())
-        rows = sum(abs(v) for k, v in ends if -(2**41) <= k < 0)
-    return 1 + math.ceil(rows / max_rows)
+    return 1 + math.ceil(reader.most_rows() / max_rows)
 
 
 def _ended(place: Path) -> None:

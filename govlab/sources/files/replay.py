@@ -66,6 +66,8 @@ class ReplayReader(RangedReader):
         A file is not there, is of no known format, lacks a column, or nothing in it can be read.
     """
 
+    left_out: dict[str, str]
+
     def __init__(
         self,
         paths: Any,
@@ -116,6 +118,10 @@ class ReplayReader(RangedReader):
             )
             self.left_out |= fresh
             say_left_out(self.name, fresh)
+
+    def arguments(self) -> dict[str, Any]:
+        """Give the arguments that make the same reader elsewhere: the files as they were found."""
+        return super().arguments() | {"paths": self.paths}
 
     def pieces(self, rows: int) -> tuple[dict[int, str], list[Piece]] | None:
         """Cut files that can be cut (Parquet at its row groups, plain ndjson between lines); None where another is among them."""

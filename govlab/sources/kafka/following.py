@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,26 +25,22 @@ from govlab.sources.kafka.members import enter, leave
 from govlab.sources.kafka.moves import compare, truncated
 from govlab.sources.kafka.watch import Watch
 from govlab.sources.messages import MessageDecoder, Messages
-from govlab.sources.reader import Reader
+from govlab.sources.reader import SharedReader
 
 __all__ = ["Following"]
 
 log = logging.getLogger("govlab")
-Assign = Callable[[list[int]], tuple[list[int], dict[int, int]]]
 MAX_WAITING = 200_000  # rows of a partition that wait for a slower one; what comes beyond that is fetched again later
 FAILURES = 10  # a client that fails so often in a row, while the broker answers, will not mend
 
 
-class Following(Reader):
+class Following(SharedReader):
     """What the live reader does below its face."""
 
-    waits = True
-    wait_s = 0.02  # for records, where none are there
     topics: list[str] | re.Pattern[str]
     bootstrap: str
     access: Access
     schema: Schema
-    group: str | None
     client_name: str
     stall_s: float
     _start: Any
@@ -52,8 +48,6 @@ class Following(Reader):
     _decoder: MessageDecoder
 
     def __init__(self) -> None:
-        self.on_assign: Assign | None = None  # where a group shares a run, its store is asked first
-        self.alone = False  # whether another member of the group may have no partition
         self.tombstones = self.rebuilt = 0
         self.last_error = ""
         self._client: Client | None = None

@@ -124,11 +124,6 @@ class KafkaReader(Following):
         self._changes.meet(there, {})
 
     @property
-    def consumes(self) -> bool:  # type: ignore[override]
-        """Whether it reads as a member of a group, which takes partitions from the others."""
-        return self.group is not None
-
-    @property
     def origin(self) -> str:
         """What is read, in full, whatever the address of the broker and the way in."""
         return json.dumps(["kafka", self._cluster, self.name, self.group, self.schema.recipe(), self._decoder.form])

@@ -23,7 +23,7 @@ from govlab.sources.rabbitmq.asking import OFFSET, Delivery, look_at
 from govlab.sources.rabbitmq.consumer import Consumer
 from govlab.sources.rabbitmq.messages import identity_of, messages_of
 from govlab.sources.rabbitmq.redelivery import Unacknowledged
-from govlab.sources.reader import RAW_LIMIT, DeadLetter, Reader
+from govlab.sources.reader import RAW_LIMIT, DeadLetter, LiveReader
 
 __all__ = ["RabbitQueue"]
 
@@ -31,7 +31,7 @@ log = logging.getLogger("govlab")
 VANISHED_S = 60.0
 
 
-class RabbitQueue(Reader):
+class RabbitQueue(LiveReader):
     """A quorum (or classic) queue of RabbitMQ, live.
 
     Delivery: every message, once into the store of a run: it is acknowledged after the store has it. A message is taken for
@@ -77,8 +77,8 @@ class RabbitQueue(Reader):
         Nobody answers, the login is refused, or there is no such queue.
     """
 
-    waits = True
     consumes = True
+    schema: Schema
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class RabbitQueue(Reader):
             self.open()
         assert self._consumer is not None
         if not len(self._ready):
-            session, taken = self._consumer.take(max_rows, 0.02)
+            session, taken = self._consumer.take(max_rows, self.wait_s)
             self._ready = self._take(session, taken) if taken else self._ready
         rows, self._ready = frames.cut(self._ready, 0, max_rows), self._ready.iloc[max_rows:]
         self._cuts.give(rows)

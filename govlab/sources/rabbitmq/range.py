@@ -107,6 +107,11 @@ class RabbitRange(RangedReader):
             elif time.monotonic() > patience:
                 raise SourceError(f"{self.queue}: nothing came for {PATIENCE_S:g} s after offset {stream.next}, of {self._end:,}.")
 
+    def most_rows(self) -> int:
+        """Give how many messages there are now."""
+        self._partitions({})
+        return self._end - self._first
+
     def redrive(self, letters: list[tuple[DeadLetter, bytes]]) -> tuple[pd.DataFrame, list[DeadLetter]]:
         """Read corrected messages; gives their rows and those that are still bad."""
         return self._decoder.redrive(letters)

@@ -19,7 +19,7 @@ from govlab.sources.messages import MessageDecoder
 from govlab.sources.rabbitmq.asking import first_of, look_at, offset_of
 from govlab.sources.rabbitmq.following import PREFETCH, Stream, read_again
 from govlab.sources.rabbitmq.messages import messages_of
-from govlab.sources.reader import RAW_LIMIT, DeadLetter, Reader
+from govlab.sources.reader import RAW_LIMIT, DeadLetter, LiveReader
 
 __all__ = ["RabbitStream", "opened"]
 
@@ -27,7 +27,7 @@ SAMPLE = 1_000  # messages from which a schema is guessed
 ANCHOR, CONTENT = -2, -3  # keys of a position: a message before it, and what it holds
 
 
-class RabbitStream(Reader):
+class RabbitStream(LiveReader):
     """A stream queue of RabbitMQ, live.
 
     Delivery: every message from the position on, once into the store of a run; the stream keeps its messages, so nothing is
@@ -49,7 +49,7 @@ class RabbitStream(Reader):
         Of which kind the queue is; the broker is asked where it is not given.
     """
 
-    waits = True
+    schema: Schema
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class RabbitStream(Reader):
         if self._stream is None:
             self.open()
         assert self._stream is not None
-        if not len(self._ready) and (taken := self._stream.take(max_rows, 0.02)):
+        if not len(self._ready) and (taken := self._stream.take(max_rows, self.wait_s)):
             self._moved_s = time.monotonic()
             messages = messages_of(taken, map(offset_of, taken), self.queue, bool(self._decoder.envelope))
             self._ready, bad = self._cuts.skip(0, self._decoder.block(messages, 0))
