@@ -33,6 +33,7 @@ CONTRACTS = {
     "keys",
     "entities",
     "registry",
+    "spreadsheet",
     "step",
     "pipeline",
     "sharded",
