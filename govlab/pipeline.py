@@ -13,8 +13,9 @@ import pandas as pd
 from govlab import frames, registry
 from govlab.ahead import Guard
 from govlab.errors import ArgumentError, StepError
+from govlab.recipes import recipe_hash
 from govlab.scored import Scored
-from govlab.step import Detector, Step, recipe_hash
+from govlab.step import Detector, Step
 
 if TYPE_CHECKING:
     from govlab.summary import Summary

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 import govlab as gl
 from govlab.alerts import Threshold
-from govlab.errors import ArgumentError
 from govlab.frames import ALERT_COLUMNS, event_frame, from_us
 
 
@@ -81,18 +80,3 @@ def test_the_entity_and_the_detector_are_those_of_the_steps_before():
     watch = gl.Pipeline(gl.detectors.EwmaZ("score", by="actor", warm=1), Threshold(1))
     out = watch.run(events([1.0, 9.0], actor=["ann", "ann"])).rows
     assert [("ann", "ewma_z", "ewma_z 8 is above 1")] == list(zip(out["entity"], out["detector"], out["reason"], strict=True))
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({}, "give either above=<score> or p_below=<probability>"),
-        ({"above": 1, "p_below": 0.1}, "give either above"),
-        ({"above": "6"}, "above='6'; expected a number"),
-        ({"p_below": 0}, "p_below=0; expected a number above 0 and at most 1"),
-        ({"p_below": 5}, "p_below=5; expected a number above 0 and at most 1"),
-    ],
-)
-def test_a_threshold_that_is_none_is_refused(wrong, message):
-    with pytest.raises(ArgumentError, match=message):
-        Threshold(**wrong)
