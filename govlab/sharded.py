@@ -13,7 +13,7 @@ from govlab.fields import AtLeast, ColumnName, Wait
 from govlab.hashing import hash_column
 from govlab.pipeline import Pipeline, short
 from govlab.scored import Scored
-from govlab.step import Step
+from govlab.step import Setting, Step
 
 __all__ = ["Sharded"]
 
@@ -64,7 +64,7 @@ class Sharded(Step):
         steps = [self.steps] if isinstance(self.steps, Step) else list(self.steps)
         self.steps = (steps[0] if len(steps) == 1 and isinstance(steps[0], Pipeline) else Pipeline(*steps)).inside()
         self.absorbs = self.steps.absorbs  # type: ignore[misc]
-        self.gives_alerts = self.steps.gives_alerts  # type: ignore[misc]
+        self.gives_alerts, self.merges = self.steps.gives_alerts, self.steps.merges  # type: ignore[misc]
 
     def start(self) -> None:
         """Make the shards, each with its own fresh copy of the steps."""
@@ -74,20 +74,24 @@ class Sharded(Step):
         self._waiting: list[tuple[pd.DataFrame, np.ndarray, np.ndarray]] = []
         self._shape = frames.empty()
         self.elsewhere: dict[int, list[Scored]] = {}  # what shards that run elsewhere say that they scored
-        self.bind(self._recipe_hash, self._detector_name, self._entity_column)
+        self.bind(self._setting)
 
-    def bind(self, recipe: str, detector: str, entity: str | None) -> tuple[str, str | None]:
+    def bind(self, setting: Setting) -> Setting:
         """Pass the same on to the steps of every shard."""
-        told = super().bind(recipe, detector, entity)
+        after = super().bind(setting)
         for part in getattr(self, "_parts", ()):  # none yet when the step is being made
-            told = part.bind(recipe, detector, entity)
-        return told
+            after = part.bind(setting)
+        return after
+
+    def alerts_by(self) -> str | None:
+        """Give None: the scores stay inside."""
+        return None
 
     def part(self) -> Pipeline:
         """Make the steps of one shard, on their own: who runs them elsewhere needs none of those in here."""
         self._parts = []
         part: Pipeline = self.steps.fresh()
-        part.bind(self._recipe_hash, self._detector_name, self._entity_column)
+        part.bind(self._setting)
         return part
 
     def shard_of(self, frame: pd.DataFrame) -> np.ndarray:

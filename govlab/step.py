@@ -21,7 +21,7 @@ import abc
 import dataclasses
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, dataclass_transform
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,16 @@ from govlab.errors import ArgumentError, StepError
 from govlab.fields import Rule, rules_of
 from govlab.recipes import code_of, plain
 
-__all__ = ["Detector", "Step"]
+__all__ = ["Detector", "Setting", "Step"]
+
+
+class Setting(NamedTuple):
+    """What alerts say of the pipeline before them: hash of its recipe, detector, column with the entity, columns that explain."""
+
+    recipe: str = ""
+    detector: str = ""
+    entity: str | None = None
+    tells: Mapping[str, str] = {}
 
 
 @dataclass_transform(eq_default=False)
@@ -59,6 +68,10 @@ class Step(abc.ABC):
     """Whether the rows given on are other rows than those taken (windows, alerts)."""
     gives_alerts: ClassVar[bool] = False
     """Whether the rows given on are alerts."""
+    merges: ClassVar[bool] = False
+    """Whether an alert given on may be of several entities."""
+    tells: ClassVar[Mapping[str, str]] = {}
+    """Columns added that explain an alert: what its reason says of each, such as ``{"authors": ", authors"}``."""
     added: ClassVar[frozenset[str]] = frozenset()
     """Fields that came after 0.1.0: at their default they are left out of the recipe, so that its hash stays."""
     _rules: ClassVar[Mapping[str, Rule | None]] = {}
@@ -91,7 +104,7 @@ class Step(abc.ABC):
         for name, rule in self._rules.items():
             if rule is not None:
                 setattr(self, name, rule(getattr(self, name), f"{type(self).__name__}: {name}"))
-        self.bind("", "", None)
+        self.bind(Setting())
         self.check()
         self.start()
 
@@ -117,6 +130,15 @@ class Step(abc.ABC):
         """Give the score from which on a row alerts now; None where there is none, or not yet."""
         return None
 
+    def alerts_by(self) -> str | None:
+        """Give the column by which it alerts (the lowest of ``p``, the highest of others); None where its rows have none such."""
+        column: str = getattr(self, "score", "score")
+        return column
+
+    def of_any_scores(self) -> Step | None:
+        """Make the step that gives as many alerts of scores in any unit; None where its threshold is in the unit of one."""
+        return None
+
     @classmethod
     def example(cls) -> Step:
         """Make one with small bounds, for the contract checks; override it where the defaults do not make a useful one."""
@@ -127,15 +149,12 @@ class Step(abc.ABC):
         """Make a copy with the same recipe and no state."""
         return dataclasses.replace(self)
 
-    def bind(self, recipe: str, detector: str, entity: str | None) -> tuple[str, str | None]:
-        """Tell the step of which recipe (hash) it is a part, which detector scored its rows, and which column is the entity.
-
-        Gives the detector and the entity of the rows that it gives on.
-        """
+    def bind(self, setting: Setting) -> Setting:
+        """Take what alerts are to say of the pipeline up to here, and give what they are to say of it after this step."""
         by = getattr(self, "by", None)
-        self._recipe_hash, self._detector_name = recipe, detector
-        self._entity_column = getattr(self, "entity", None) or entity
-        return (self.name.rpartition(":")[2] if isinstance(self, Detector) else detector), by if isinstance(by, str) else entity
+        self._setting = setting._replace(entity=getattr(self, "entity", None) or setting.entity)
+        detector = self.name.rpartition(":")[2] if isinstance(self, Detector) else setting.detector
+        return Setting(setting.recipe, detector, by if isinstance(by, str) else setting.entity, {**setting.tells, **self.tells})
 
     def divert(self, side: str, rows: pd.DataFrame, reason: str | pd.Series | np.ndarray) -> None:
         """Put rows aside under a name, with the reason."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -195,6 +196,10 @@ class Budget(Step):
         self._rows, self._state = np.zeros(days + 1, "int64"), np.array([NEVER, NEVER, NEVER, 0, 0])
         self._past, self._quiet = Past(), Quiet(self._cooldown_us)
         self._spent: dict[int, int] = {}  # alerts of each of the last days
+
+    def of_any_scores(self) -> Step:
+        """Make a budget of the same size without a least score."""
+        return replace(self, score="score", least=None)
 
     def alerts_from(self) -> float | None:
         """Give the score from which on a row alerts now; None while too little of the past was seen."""

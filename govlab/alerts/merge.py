@@ -55,6 +55,7 @@ class Merge(Step):
 
     absorbs = True
     gives_alerts = True
+    merges = True
 
     def check(self) -> None:
         """Check the recipe."""

@@ -68,13 +68,17 @@ class Threshold(Step):
         """Forget all scores."""
         self._past = Past()
 
+    def alerts_by(self) -> str:
+        """Give the column by which it alerts."""
+        return self.score if self.p_below is None else "p"
+
     def alerts_from(self) -> float | None:
         """Give the score from which on a row alerts; None where it goes by ``p``."""
         return None if self.above is None else float(self.above)
 
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Give alerts."""
-        column = self.score if self.p_below is None else "p"
+        column = self.alerts_by()
         require(frame, [column, self.entity], "Threshold")
         values = numbers(frame, column)
         with np.errstate(invalid="ignore"):

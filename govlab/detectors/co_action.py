@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ from govlab.fields import Above, AtLeast, ColumnName, Duration
 from govlab.frames import duration_us, from_us, put, require, time_us
 from govlab.hashing import NULL_HASH, hash_column, readable
 from govlab.keys import grow
-from govlab.step import Detector, Step
+from govlab.step import Detector, Setting, Step
 
 _NO_TIME = np.iinfo("int64").min
 _CALLED = 2**40  # names of campaigns are tokens from here down: of their own, not of an account's place
@@ -125,6 +126,10 @@ class CoAction(Detector):
     max_members: Annotated[int, AtLeast(2)] = 256
     max_campaigns: Annotated[int, AtLeast(1)] = 256
 
+    tells: ClassVar[Mapping[str, str]] = {
+        "campaign_members": ", members", "campaign_objects": "; objects", "campaign_start": "; since",
+    }  # fmt: skip
+
     @classmethod
     def example(cls) -> Step:
         """Make one for the contract checks."""
@@ -148,9 +153,9 @@ class CoAction(Detector):
         self._sums, self._state = np.zeros(2), np.zeros(5, "int64")
         self._clock = np.zeros(3, "int64")
 
-    def bind(self, recipe: str, detector: str, entity: str | None) -> tuple[str, str | None]:
+    def bind(self, setting: Setting) -> Setting:
         """Tell of which recipe it is a part; what alerts after it is a campaign."""
-        return super().bind(recipe, detector, entity)[0], "campaign"
+        return super().bind(setting)._replace(entity="campaign")
 
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Give on the rows with their ``score`` and what is known of the campaign."""

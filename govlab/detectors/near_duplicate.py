@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from govlab.detectors.wrong_clock import far_us
 from govlab.fields import Above, AtLeast, ColumnName, Duration, at_least
 from govlab.frames import duration_us, put, require, time_us
 from govlab.hashing import NULL_HASH, hash_column, readable
-from govlab.step import Detector, Step
+from govlab.step import Detector, Setting, Step
 
 _FAR = 400  # times the background, more than a year: a row that is so far from the newest has a wrong clock
 
@@ -91,6 +92,8 @@ class NearDuplicate(Detector):
     memory: Annotated[int, AtLeast(2)] = 2_048
     warm: Annotated[int, AtLeast(1)] = 100
 
+    tells: ClassVar[Mapping[str, str]] = {"containment": ", containment", "authors": ", authors"}
+
     @classmethod
     def example(cls) -> Step:
         """Make one for the contract checks."""
@@ -111,9 +114,9 @@ class NearDuplicate(Detector):
         self._free = np.arange(self.memory + 1)[::-1].copy()
         self._state, self._clock = np.array([0, self.memory + 1, 0]), np.zeros(3, "int64")
 
-    def bind(self, recipe: str, detector: str, entity: str | None) -> tuple[str, str | None]:
+    def bind(self, setting: Setting) -> Setting:
         """Tell of which recipe it is a part; what alerts after it is a cluster."""
-        return super().bind(recipe, detector, entity)[0], "cluster"
+        return super().bind(setting)._replace(entity="cluster")
 
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Give on the rows with their ``score`` and what is known of the cluster."""
