@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from govlab.errors import ArgumentError, SchemaError
+from govlab.fields import Columns
 from govlab.frames import POSITION, TIME, put, require
 from govlab.prepare.expression import Expression
 from govlab.step import Step
@@ -43,8 +44,8 @@ class Select(Step):
     ['time', 'actor', 'partition', 'offset']
     """
 
-    columns: Sequence[str] | None = None
-    drop: Sequence[str] | None = None
+    columns: Columns | None = None
+    drop: Columns | None = None
 
     @classmethod
     def example(cls) -> Step:
@@ -55,10 +56,6 @@ class Select(Step):
         """Check the recipe."""
         if (self.columns is None) == (self.drop is None):
             raise ArgumentError("Select: give columns=[...] to keep, or drop=[...] to leave out.")
-        for field in ("columns", "drop"):
-            names = getattr(self, field)
-            if names is not None and (isinstance(names, str) or not all(isinstance(name, str) and name for name in names)):
-                raise ArgumentError(f"Select: {field}={names!r}; expected a list of names of columns.")
         if kept := [name for name in self.drop or () if name in KEPT]:
             raise ArgumentError(f"Select: drop={list(self.drop or ())!r}; {kept[0]!r} always stays.")
 

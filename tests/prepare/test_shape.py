@@ -36,7 +36,7 @@ def test_names_are_changed_and_may_be_exchanged():
     [
         (lambda: Select(), r"give columns=\[...\] to keep, or drop"),
         (lambda: Select(["a"], drop=["b"]), "give columns"),
-        (lambda: Select("actor"), "expected a list of names"),
+        (lambda: Select("actor"), "expected a list of columns"),
         (lambda: Select(drop=["time"]), "'time' always stays"),
         (lambda: Rename({"a": ""}), "expected a mapping"),
         (lambda: Rename(["a", "b"]), "expected a mapping"),

@@ -27,6 +27,7 @@ from govlab.engines.flink.travel import absolute, pack_reader, pack_step
 from govlab.engines.playback import Source
 from govlab.errors import ArgumentError, GovlabError, ServiceError
 from govlab.pipeline import Pipeline, Result
+from govlab.recipes import recipe_hash
 from govlab.schema import Schema
 from govlab.services import flink_environment
 from govlab.sources.files.replay import ReplayReader
