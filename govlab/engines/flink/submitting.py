@@ -34,7 +34,7 @@ from govlab.sources.files.replay import ReplayReader
 from govlab.sources.frames import FrameReader, reader_of, whole
 from govlab.sources.ranged import RangedReader
 from govlab.sources.reader import Reader
-from govlab.step import Step, recipe_hash
+from govlab.step import Step
 from govlab.stores.writer import refuse_other, without_versions, writer_of
 
 CLUSTERS = ("python", "pandas", "numpy")  # whose versions are those of the cluster's environment, which its states name
