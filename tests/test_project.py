@@ -37,6 +37,7 @@ CONTRACTS = {
     "pipeline",
     "sharded",
     "summary",
+    "tally",
     "clock",
 }
 ROOMS = {"sources", "prepare", "features", "detectors", "alerts", "stores", "review", "plots", "datasets", "services", "sinks"}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from govlab.engines.through import pipelines_below
+from govlab.tally import Tally
 
 if TYPE_CHECKING:
     from govlab.engines.feed import Feed
@@ -18,10 +19,7 @@ __all__ = ["status", "table"]
 def status(source: Feed) -> dict[str, Any]:
     """Give the state of a source as a dict; see :meth:`govlab.engines.playback.Source.status`."""
     (t0, n0), (t1, n1) = (source.rate[0], source.rate[-1]) if source.rate else ((0.0, 0), (0.0, 0))
-    sides: dict[str, int] = {}
-    for node in pipelines_below(source):
-        for side, count in node.carrier.sides.items():
-            sides[side] = sides.get(side, 0) + count
+    counted = sum((node.carrier.counted for node in pipelines_below(source)), Tally())
     trouble, lag = source.reader.trouble(), source.reader.lag()
     for partition in source._pending["partition"].tolist() if lag else ():
         lag[partition] = lag.get(partition, 0) + 1  # read, but not yet given on
@@ -37,7 +35,7 @@ def status(source: Feed) -> dict[str, Any]:
         "lag": lag,
         "in_flight": len(source._pending),
         "dead_letters": len(source.letters),
-        "sides": sides,
+        "sides": counted.sides,
         "left_out": dict(getattr(source.reader, "left_out", {})),
         "last_error": str(source.error) if source.error is not None else trouble[1] if trouble else None,
     }

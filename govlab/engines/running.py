@@ -7,8 +7,9 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 from streamz.core import union
@@ -25,7 +26,8 @@ from govlab.engines.through import Through, pipelines_below
 from govlab.errors import ArgumentError, SourceError, StoreError, TakenOverError
 from govlab.frames import instant_us
 from govlab.sources.reader import EndOfStream
-from govlab.summary import Summary, ended
+from govlab.summary import Summary
+from govlab.tally import Tally
 
 __all__ = ["run"]
 
@@ -266,22 +268,20 @@ def _summary(sources: tuple[Source, ...], nodes: list[Through], state: str, dead
     for source in sources:
         reasons.update(source.letters.reasons())
     common = dict(reasons.most_common(5))
-    summaries = [node.carrier.summary(state, dead, wall_s, cpu_s, common) for node in nodes]
-    if len(summaries) == 1:
-        return summaries[0]
-    events = sum(source.events for source in sources)
-    whole = Summary(ended(state, events, dead), events, dead_letters=dead, letter_reasons=common, wall_s=wall_s, cpu_s=cpu_s)
-    for one in summaries:
-        whole.rows += one.rows
-        whole.steps += one.steps
-        whole.late += one.late
-        whole.held += one.held
-        whole.scored += one.scored
-        whole.thresholds |= one.thresholds
-        for side, count in one.sides.items():
-            whole.sides[side] = whole.sides.get(side, 0) + count
-    if not summaries:
-        return whole
-    whole.recipe = hashlib.sha256("".join(one.recipe for one in summaries).encode()).hexdigest()[:16]
-    whole.fingerprint = hashlib.sha256("".join(sorted(one.fingerprint for one in summaries)).encode()).hexdigest()
-    return whole
+    if len(nodes) == 1:
+        return nodes[0].carrier.summary(state, dead, wall_s, cpu_s, common)
+    whole = Tally()
+    for node in nodes:
+        whole += node.carrier.tally().behind(len(whole.steps))
+    whole.events = sum(source.events for source in sources)
+    parts = [node.carrier.summary(state) for node in nodes]
+    return replace(
+        whole.summary(state, {}, dead, wall_s, cpu_s, common),
+        recipe=_hash(one.recipe for one in parts)[:16],
+        fingerprint=_hash(sorted(one.fingerprint for one in parts)),
+    )
+
+
+def _hash(texts: Iterable[str]) -> str:
+    whole = "".join(texts)
+    return hashlib.sha256(whole.encode()).hexdigest() if whole else ""

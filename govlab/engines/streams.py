@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
-
-from govlab import frames
 from govlab.arguments import fitting
 from govlab.clock import Clock
-from govlab.engines.engine import Engine, whole_sides
-from govlab.engines.journal import Journal
+from govlab.engines.engine import Engine, Output
+from govlab.engines.journal import opened
 from govlab.engines.outlets import Outlet
 from govlab.engines.playback import Source
 from govlab.engines.running import run
@@ -100,18 +97,10 @@ class Streams(Engine):
         """Run; parameters as in :func:`from_reader`."""
         playing = from_reader(source, speed, max_rows, clock)
         node = playing.through(pipeline)
-        rows: list[pd.DataFrame] = []
-        sides: dict[str, list[pd.DataFrame]] = {}
-
-        def collect(out: pd.DataFrame, aside: list[tuple[str, pd.DataFrame]]) -> None:
-            rows.append(out)
-            for side, part in aside:
-                sides.setdefault(side, []).append(part)
-
-        node.listen(collect)
-        summary = run(playing, store=store, progress=False)
-        if store is not None and node.carrier.pipeline.gives_alerts:
-            journal = Journal(store, [playing.reader], [node.carrier])
-            rows = [journal.store.alerts(journal.run)]
-            journal.close()
-        return Result(frames.concat(rows), whole_sides(sides), summary)
+        output = Output()
+        node.listen(output.add)
+        if store is None:
+            return output.result(run(playing, progress=False))
+        with opened(store) as kept:
+            summary = run(playing, store=kept, progress=False)
+            return output.result(summary, kept.alerts(playing.journaled) if node.carrier.pipeline.gives_alerts else None)

@@ -104,14 +104,14 @@ def rows_to_alert(top: Stream, piece: pd.DataFrame) -> int | None:
     if not watched:
         raise ArgumentError("run_until('alert'): no pipeline below this source gives alerts; end one with a step of gl.alerts.")
     mark = Mark.of(top, 0, {}, 0)
-    before = sum(node.carrier.rows for node in watched)
+    before = sum(node.carrier.counted.rows for node in watched)
 
     def ends(rows: int) -> bool:
         with muted(top):
             try:
                 top.emit(piece.iloc[:rows].reset_index(drop=True))
                 settle(top)
-                return sum(node.carrier.rows for node in watched) > before
+                return sum(node.carrier.counted.rows for node in watched) > before
             except Exception:  # comes again, and is told of, when the rows are given
                 return True
             finally:

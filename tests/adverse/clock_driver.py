@@ -19,7 +19,7 @@ def paced(path):
     source = gl.from_replay(path, SCHEMA, order="event", speed=600)
     node = source.through(watch())
     summary = gl.run(source, until="2026-03-02 00:40", store=":memory:", progress=False, save_every_s=0.05)
-    return [summary.fingerprint, summary.events, node.carrier.rows]
+    return [summary.fingerprint, summary.events, node.carrier.counted.rows]
 
 
 def background(path):

@@ -8,9 +8,9 @@ from played import SECOND, START, Running, at, events, playing, total
 
 import govlab as gl
 from govlab.engines import winding
-from govlab.engines.engine import FrameReader
 from govlab.errors import SourceError, StepError
 from govlab.frames import event_frame, from_us
+from govlab.sources import FrameReader
 
 
 @pytest.fixture(params=["many marks", "few marks"])
