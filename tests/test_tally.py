@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import govlab as gl
 from govlab.engines.carrier import Carrier
-from govlab.engines.group import Parted
+from govlab.engines.streams.group import Parted
 from govlab.frames import cut
 from govlab.summary import Fingerprint
 from govlab.tally import Tally

@@ -15,7 +15,7 @@ import streamz
 from streamz import Stream
 
 import govlab as gl
-from govlab.engines.outlets import Outlet, outlets_below
+from govlab.engines.streams.outlets import Outlet, outlets_below
 from govlab.errors import ArgumentError, SinkError, StepError
 from govlab.frames import concat, empty, event_frame
 from govlab.sinks.kafka import make_topic

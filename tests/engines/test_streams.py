@@ -119,7 +119,7 @@ def test_branches_that_nobody_holds_still_run_down_to_the_last():
     assert (
         100
         == next(
-            node for node in gl.engines.through.pipelines_below(source) if node.carrier.pipeline == COUNT
+            node for node in gl.engines.streams.through.pipelines_below(source) if node.carrier.pipeline == COUNT
         ).carrier.counted.events
     )
 

@@ -23,9 +23,9 @@ from govlab.engines.engine import Engine
 from govlab.engines.flink.folder import make_folder, no_secrets, read_spec, write_spec
 from govlab.engines.flink.job import ENDED, Job, cause_of
 from govlab.engines.flink.settings import reach, settings_of
-from govlab.engines.playback import Source
 from govlab.engines.stages.stages import cut
 from govlab.engines.stages.travel import absolute, pack_reader, pack_step
+from govlab.engines.streams.source import Source
 from govlab.errors import ArgumentError, GovlabError, ServiceError
 from govlab.pipeline import Pipeline, Result
 from govlab.schema import Schema

@@ -15,8 +15,8 @@ from streamz import Stream
 
 from govlab.cells import Cells
 from govlab.engines.carrier import Carrier, Out
-from govlab.engines.graph import Held, Node, above, hold_below, nodes_below, on_loop
 from govlab.engines.interrupts import Torn, abortable, in_turn
+from govlab.engines.streams.graph import Held, Node, above, hold_below, nodes_below, on_loop
 from govlab.errors import ArgumentError, SourceError
 from govlab.step import Step
 
@@ -25,7 +25,7 @@ __all__ = ["Through", "muted", "pipelines_below", "settle"]
 Listener = Callable[[pd.DataFrame, list[tuple[str, pd.DataFrame]]], None]
 log = logging.getLogger("govlab")
 LOGGED_ROWS = 1_000_000
-_cells = Cells()  # the nodes that notebook cells made
+cells = Cells()  # the nodes that notebook cells made
 
 
 class _Sides(dict[str, Stream]):
@@ -79,7 +79,7 @@ class Through(Node):
         super().__init__(upstream, **kwargs)
         for node in above(self):
             hold_below(node)
-        self.cell, self.run = _cells.current()
+        self.cell, self.run = cells.current()
         recipe = self.carrier.pipeline.hash
         same = [n for n in upstream.downstreams if isinstance(n, Through) and n is not self and n.carrier.pipeline.hash == recipe]
         for other in same:
@@ -87,7 +87,7 @@ class Through(Node):
                 self._replace(other)
             else:
                 log.warning("through: the same pipeline is on %s already, so each alert comes out of both nodes.", upstream.name)
-        _cells.claim(self)
+        cells.claim(self)
 
     def _replace(self, other: Through) -> None:
         """Take the place of a node with the same pipeline, which an earlier run of the cell has made."""

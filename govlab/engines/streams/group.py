@@ -13,7 +13,7 @@ import pandas as pd
 from govlab import frames
 from govlab.engines.carrier import Carrier, Out
 from govlab.engines.journal import Journal, letters_table, open_store
-from govlab.engines.through import Through
+from govlab.engines.streams.through import Through
 from govlab.errors import ArgumentError, TakenOverError
 from govlab.pipeline import Pipeline
 from govlab.sources.cuts import partition_of
