@@ -90,7 +90,7 @@ def queue_reader(address: Address, access: Access, **options: Any) -> Reader:
     """Make the reader of a topic (several with commas) or of a queue; options as of their readers, None for their defaults."""
     named = {key: value for key, value in options.items() if value is not None}
     if address.kind == "kafka":
-        from govlab.engines.queues import kafka_reader
+        from govlab.engines.streams.queues import kafka_reader
 
         return kafka_reader(address.name.split(","), address.server, access=access, **named)
     from govlab import registry

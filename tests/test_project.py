@@ -40,6 +40,7 @@ CONTRACTS = {
     "pipeline",
     "sharded",
     "summary",
+    "tally",
     "clock",
 }
 ROOMS = {"sources", "prepare", "features", "detectors", "alerts", "stores", "review", "plots", "datasets", "services", "sinks"}

@@ -8,7 +8,7 @@ from govlab import registry
 from govlab.access import Access
 from govlab.arguments import fitting
 from govlab.clock import Clock
-from govlab.engines.playback import Source
+from govlab.engines.streams.source import Source
 from govlab.errors import ArgumentError
 from govlab.frames import Schema
 from govlab.sources.reader import Reader

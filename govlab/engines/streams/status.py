@@ -7,23 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from govlab.engines.through import pipelines_below
+from govlab.engines.streams.through import pipelines_below
+from govlab.tally import Tally
 
 if TYPE_CHECKING:
-    from govlab.engines.feed import Feed
+    from govlab.engines.streams.source import Source
 
 __all__ = ["status", "table"]
 
 
-def status(source: Feed) -> dict[str, Any]:
-    """Give the state of a source as a dict; see :meth:`govlab.engines.playback.Source.status`."""
-    (t0, n0), (t1, n1) = (source.rate[0], source.rate[-1]) if source.rate else ((0.0, 0), (0.0, 0))
-    sides: dict[str, int] = {}
-    for node in pipelines_below(source):
-        for side, count in node.carrier.sides.items():
-            sides[side] = sides.get(side, 0) + count
+def status(source: Source) -> dict[str, Any]:
+    """Give the state of a source as a dict; see :meth:`govlab.engines.streams.source.Source.status`."""
+    rate, waiting = source.flow.rate or [(0.0, 0)], source.flow.buffer.rows
+    (t0, n0), (t1, n1) = rate[0], rate[-1]
+    counted = sum((node.carrier.counted for node in pipelines_below(source)), Tally())
     trouble, lag = source.reader.trouble(), source.reader.lag()
-    for partition in source._pending["partition"].tolist() if lag else ():
+    for partition in waiting["partition"].tolist() if lag else ():
         lag[partition] = lag.get(partition, 0) + 1  # read, but not yet given on
     timed = source.clock.speed is not None and source.clock.running
     behind = source.clock.now_us() - source.event_us if timed and source.event_us is not None else 0
@@ -35,9 +34,9 @@ def status(source: Feed) -> dict[str, Any]:
         "event_time": None if source.event_us is None else pd.Timestamp(source.event_us, unit="us", tz="UTC"),
         "lag_s": max(0, behind) / 1e6,
         "lag": lag,
-        "in_flight": len(source._pending),
+        "in_flight": len(waiting),
         "dead_letters": len(source.letters),
-        "sides": sides,
+        "sides": counted.sides,
         "left_out": dict(getattr(source.reader, "left_out", {})),
         "last_error": str(source.error) if source.error is not None else trouble[1] if trouble else None,
     }
