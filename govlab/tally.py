@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
+from govlab.recipes import recipe_hash
 from govlab.scored import Scored
-from govlab.step import recipe_hash
 from govlab.summary import Fingerprint, Summary
 
 __all__ = ["Count", "Tally", "added"]

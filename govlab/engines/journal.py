@@ -16,9 +16,9 @@ import pandas as pd
 from govlab import frames
 from govlab.engines.carrier import Carrier
 from govlab.errors import StoreError
+from govlab.recipes import recipe_hash
 from govlab.sources.frames import FrameReader
 from govlab.sources.reader import DeadLetter, Reader
-from govlab.step import recipe_hash
 from govlab.stores.store import FORMAT, LETTER_COLUMNS, Snapshot, Store
 from govlab.stores.writer import refuse_other, without_versions, writer_of
 
