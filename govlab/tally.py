@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-import numpy as np
 import pandas as pd
 
 from govlab.recipes import recipe_hash
 from govlab.scored import Scored
 from govlab.summary import Fingerprint, Summary
 
-__all__ = ["Count", "Tally", "added"]
+__all__ = ["UNSEEN", "Count", "Tally", "added"]
 
 UNSEEN = 2**62  # a time that no row has
 Value = TypeVar("Value", int, "Count")
@@ -73,28 +72,6 @@ class Tally:
     held: int = 0
     thresholds: dict[str, float] = field(default_factory=dict)
     fingerprint: Fingerprint = field(default_factory=Fingerprint)
-
-    def take(self, frame: pd.DataFrame) -> None:
-        """Count rows that go in."""
-        self.events += len(frame)
-        self.fingerprint.take(frame)
-
-    def reach(self, times: np.ndarray, newest_us: int) -> None:
-        """Note the times of rows that went in (us), and the newest up to them."""
-        self.first_us = int(times[0]) if self.first_us == UNSEEN else self.first_us
-        self.newest_us = max(self.newest_us, newest_us)
-        self.last_us = min(int(times[-1]), self.newest_us)
-
-    def give(self, out: pd.DataFrame) -> None:
-        """Count rows that came out."""
-        self.rows += len(out)
-        if len(out):
-            self.fingerprint.give(out)
-
-    def put_aside(self, sides: Iterable[tuple[str, pd.DataFrame]]) -> None:
-        """Count rows that were put aside."""
-        for side, rows in sides:
-            self.sides[side] = self.sides.get(side, 0) + len(rows)
 
     def __add__(self, other: Tally) -> Tally:
         """Add another part of the same run."""

@@ -11,7 +11,7 @@ from govlab.errors import ArgumentError
 from govlab.pipeline import Pipeline
 from govlab.step import Step
 from govlab.summary import Summary
-from govlab.tally import Tally
+from govlab.tally import UNSEEN, Tally, added
 
 __all__ = ["Carrier", "Out"]
 
@@ -42,11 +42,15 @@ class Carrier:
         frames.require(frame, [frames.TIME, *frames.POSITION], "an event frame")
         if not isinstance(frame.index, pd.RangeIndex) or frame.index.start != 0:
             frame = frame.reset_index(drop=True)
-        self.counted.take(frame)
+        counted = self.counted
+        counted.events += len(frame)
+        counted.fingerprint.take(frame)
         found = self.passed(self.pipeline.process(frame, None, self.before))
         if len(frame):
             times = frames.time_us(frame)
-            self.counted.reach(times, self.pipeline.newest_us(times))
+            counted.first_us = int(times[0]) if counted.first_us == UNSEEN else counted.first_us
+            counted.newest_us = max(counted.newest_us, self.pipeline.newest_us(times))
+            counted.last_us = min(int(times[-1]), counted.newest_us)
         return found
 
     def finish(self) -> Out:
@@ -60,9 +64,12 @@ class Carrier:
     def passed(self, out: pd.DataFrame) -> Out:
         """Count what came out of the pipeline, and take what was put aside."""
         sides = self.pipeline.take_sides()
-        self.counted.put_aside(sides)
+        for side, rows in sides:
+            self.counted.sides = added(self.counted.sides, {side: len(rows)})
         if self.before is None:
-            self.counted.give(out)
+            self.counted.rows += len(out)
+            if len(out):
+                self.counted.fingerprint.give(out)
         return out, sides
 
     def tally(self) -> Tally:

@@ -39,26 +39,15 @@ class Flow:
         The clock.
     max_rows : int
         Rows a frame at most.
-
-    Attributes
-    ----------
-    events : int
-        Rows emitted.
-    rate : list of (float, int)
-        When the last ones were, and how many there were then.
-    journaled : str
-        The run of the store that has all that was emitted.
-    unsaved : list of DataFrame
-        Alerts of that run that an interrupt has kept from it.
-    stored : bool
-        Whether a run commits positions itself, after it has written them.
     """
 
     def __init__(self, source: Source, clock: ReplayClock, max_rows: int) -> None:
         self._source, self.clock, self.max_rows, self._reader = source, clock, max_rows, source.reader
         self.buffer, self.marks, self.stride = Buffer(source.reader, max_rows, source.dead.bury), Marks(), Stride(max_rows)
-        self.events, self.rate = 0, list[tuple[float, int]]()
-        self.journaled, self.unsaved, self.stored = "", list[pd.DataFrame](), False
+        self.events, self.rate = 0, list[tuple[float, int]]()  # rows emitted; and of the last frames, when that was
+        self.journaled = ""  # the run of the store that has all that was emitted
+        self.unsaved: list[pd.DataFrame] = []  # alerts of that run that an interrupt has kept from it
+        self.stored = False  # a run with a store commits positions itself, after it has written them
         self._torn: tuple[Torn, int] | None = None  # a frame that was stopped in the middle, and how many rows it has
         self._rewinding: int | None = None  # the time that a seek is on its way back to
         self._acknowledge_at_s, self._unacknowledged = 0.0, False

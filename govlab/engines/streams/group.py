@@ -20,7 +20,7 @@ from govlab.sources.cuts import partition_of
 from govlab.sources.reader import DeadLetter, Reader
 from govlab.step import Setting, Step
 from govlab.stores.store import Snapshot
-from govlab.tally import Count, Tally
+from govlab.tally import Count, Tally, added
 
 __all__ = ["GroupJournal", "Parted", "shares"]
 
@@ -61,7 +61,8 @@ class Parted(Carrier):
                 sides += aside
         out = frames.concat(outs)
         self.counted.rows += len(out)
-        self.counted.put_aside(sides)
+        for side, rows in sides:
+            self.counted.sides = added(self.counted.sides, {side: len(rows)})
         return out, sides
 
     def finish(self) -> Out:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import logging
 import threading
 from functools import partial
@@ -19,12 +20,13 @@ from govlab.engines.streams import (
     playback,
 )
 from govlab.engines.streams.background import Background
-from govlab.engines.streams.dead import Dead, Fix
 from govlab.engines.streams.flow import Flow
 from govlab.engines.streams.graph import Node
-from govlab.engines.streams.status import status, table
+from govlab.engines.streams.letters import Dead, Fix
+from govlab.engines.streams.through import pipelines_below
 from govlab.errors import ArgumentError, SourceError
 from govlab.sources.reader import Reader
+from govlab.tally import added
 
 __all__ = ["Source"]
 
@@ -111,10 +113,34 @@ class Source(Node):
 
     def status(self) -> dict[str, Any]:
         """Give the state of the source as a dict: state, rows, rate, event time, lag, dead letters, sides, last error."""
-        return status(self)
+        rate, waiting = self.flow.rate or [(0.0, 0)], self.flow.buffer.rows
+        (t0, n0), (t1, n1) = rate[0], rate[-1]
+        sides: dict[str, int] = {}
+        for node in pipelines_below(self):
+            sides = added(sides, node.carrier.counted.sides)
+        trouble, lag = self.reader.trouble(), self.reader.lag()
+        for partition in waiting["partition"].tolist() if lag else ():
+            lag[partition] = lag.get(partition, 0) + 1  # read, but not yet given on
+        timed = self.clock.speed is not None and self.clock.running
+        behind = self.clock.now_us() - self.event_us if timed and self.event_us is not None else 0
+        return {
+            "name": self.name,
+            "state": self.state,
+            "rows": self.events,
+            "rows_per_s": (n1 - n0) / (t1 - t0) if t1 > t0 else 0.0,
+            "event_time": None if self.event_us is None else pd.Timestamp(self.event_us, unit="us", tz="UTC"),
+            "lag_s": max(0, behind) / 1e6,
+            "lag": lag,
+            "in_flight": len(waiting),
+            "dead_letters": len(self.letters),
+            "sides": sides,
+            "left_out": dict(getattr(self.reader, "left_out", {})),
+            "last_error": str(self.error) if self.error is not None else trouble[1] if trouble else None,
+        }
 
     def _repr_html_(self) -> str:
-        return table(self.status())
+        cells = (f"<tr><th>{html.escape(k)}</th><td>{html.escape(str(v))}</td></tr>" for k, v in self.status().items())
+        return f"<table>{''.join(cells)}</table>"
 
     # -- what becomes of it ---------------------------------------------------------------------------------------------
 
