@@ -42,9 +42,11 @@ CONTRACTS = {
     "summary",
     "tally",
     "clock",
+    "connectors",
+    "sinks",
 }
-ROOMS = {"sources", "prepare", "features", "detectors", "alerts", "stores", "review", "plots", "datasets", "services", "sinks"}
-ABOVE = ["evaluation", "engines", "testing", "demo", "addresses", "recording", "record", "play", "cli"]
+ROOMS = {"sources", "prepare", "features", "detectors", "alerts", "stores", "review", "plots", "datasets", "services"}
+ABOVE = ["addresses", "evaluation", "engines", "testing", "demo", "recording", "record", "play", "cli"]
 
 
 def modules():

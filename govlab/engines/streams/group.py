@@ -187,4 +187,4 @@ def _parted(node: Through) -> Parted:
 
 def shares(reader: Reader, nodes: list[Through]) -> bool:
     """Tell whether a run of these is one that members of a group share."""
-    return getattr(reader, "group", None) is not None and bool(nodes) and all(n.carrier.pipeline.parted for n in nodes)
+    return reader.group is not None and bool(nodes) and all(n.carrier.pipeline.parted for n in nodes)

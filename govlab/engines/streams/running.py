@@ -26,7 +26,7 @@ from govlab.engines.streams.source import Source
 from govlab.engines.streams.through import Through, pipelines_below
 from govlab.errors import ArgumentError, StoreError, TakenOverError
 from govlab.frames import instant_us
-from govlab.sources.reader import EndOfStream
+from govlab.sources.reader import EndOfStream, SharedReader
 from govlab.summary import Summary
 from govlab.tally import Tally
 
@@ -178,9 +178,9 @@ def _journal(store: Any, sources: tuple[Source, ...], nodes: list[Through], ever
         return
     readers = [source.reader for source in sources]
     shared = len(sources) == 1 and shares(readers[0], nodes)
-    if not shared and any(getattr(reader, "group", None) for reader in readers):
-        for reader in readers:
-            reader.alone = True  # type: ignore[attr-defined]  # steps span partitions, so another member may have none
+    for reader in () if shared else readers:
+        if isinstance(reader, SharedReader):
+            reader.alone = True  # steps span partitions, so another member of its group may have none
     journal = _shared(store, sources[0], nodes, every_s) if shared else Journal(store, readers, [n.carrier for n in nodes], every_s)
     endings = []
     try:

@@ -134,7 +134,7 @@ class Source(Node):
             "in_flight": len(waiting),
             "dead_letters": len(self.letters),
             "sides": sides,
-            "left_out": dict(getattr(self.reader, "left_out", {})),
+            "left_out": dict(self.reader.left_out),
             "last_error": str(self.error) if self.error is not None else trouble[1] if trouble else None,
         }
 
