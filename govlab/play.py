@@ -40,9 +40,9 @@ def play(
     Summary
         ``events`` were delivered in ``wall_s`` seconds; ``state`` is ``"paused"`` if it was interrupted.
     """
-    from govlab.engines.outlets import Outlet
     from govlab.engines.streams import from_replay
     from govlab.engines.streams import run as run_sources
+    from govlab.engines.streams.outlets import Outlet
 
     began, cpu, state = time.perf_counter(), time.process_time(), "finished"
     try:

@@ -22,9 +22,9 @@ from govlab.engines.engine import Engine
 from govlab.engines.flink.folder import make_folder, no_secrets, read_spec, write_spec
 from govlab.engines.flink.job import ENDED, Job, cause_of
 from govlab.engines.flink.settings import reach, settings_of
-from govlab.engines.flink.stages import Cut
-from govlab.engines.flink.travel import absolute, pack_reader, pack_step
-from govlab.engines.playback import Source
+from govlab.engines.stages.stages import cut
+from govlab.engines.stages.travel import absolute, pack_reader, pack_step
+from govlab.engines.streams.source import Source
 from govlab.errors import ArgumentError, GovlabError, ServiceError
 from govlab.pipeline import Pipeline, Result
 from govlab.recipes import recipe_hash
@@ -140,7 +140,7 @@ def described(
 ) -> dict[str, Any]:
     """Describe a job in plain values, all but Flink's settings."""
     places = [absolute(str(to)) for to in ([into] if isinstance(into, str | Path) else into)]
-    packed = pack_step(whole)
+    packed, (_, sharded) = pack_step(whole), cut(whole)
     ranged = reader if isinstance(reader, RangedReader) else None
     lanes, pieces = (ranged.pieces(max_rows) if ranged else None) or (None, None)
     # without versions, so that a job of another version of a step is found in its folder, and refused
@@ -150,7 +150,7 @@ def described(
         "name": name or f"govlab {reader.name}",
         "pipeline": packed,
         "source": pack_reader(reader),
-        "shards": Cut(whole).shards,
+        "shards": 0 if sharded is None else sharded.shards,
         "live": ranged is None,
         "per_s": 12,  # measured: with fewer ticks events wait for one, with more the messages wait for Python
         "pieces": pieces,

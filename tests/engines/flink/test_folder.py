@@ -13,7 +13,7 @@ from govlab.engines import flink
 from govlab.engines.flink.folder import make_folder, no_secrets, read_spec, write_spec
 from govlab.engines.flink.kept import Kept, Packed, opened
 from govlab.engines.flink.submitting import described
-from govlab.engines.flink.travel import pack_reader, unpack_reader
+from govlab.engines.stages.travel import pack_reader, unpack_reader
 from govlab.errors import ArgumentError, GovlabError, StoreError
 from govlab.sources.files.replay import ReplayReader
 from govlab.stores.writer import writer_of

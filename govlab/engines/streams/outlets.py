@@ -10,7 +10,7 @@ from streamz import Stream
 
 from govlab import registry
 from govlab.access import Access
-from govlab.engines.graph import Node, above, hold_below, nodes_below
+from govlab.engines.streams.graph import Node, above, hold_below, nodes_below
 from govlab.errors import ArgumentError
 from govlab.frames import TIME
 from govlab.sinks.sink import Sink

@@ -1,13 +1,12 @@
 """A pipeline cut into stages that pass messages: what is before its shards, each shard, and what comes after.
 
-Nothing here knows Flink: a stage takes a message and gives messages, and its state pickles. The head reads, runs the guard on
+A stage takes a message and gives messages, and its state pickles. The head reads, runs the guard on
 event time and the steps before the shards, and deals the rows; each shard runs the sharded steps; the tail takes what the shards
 gave in the order of :class:`govlab.Sharded` and runs the rest. A pipeline without shards runs in the tail, after the guard.
 """
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -16,40 +15,25 @@ import numpy as np
 import pandas as pd
 
 from govlab import frames
-from govlab.engines.engine import NEVER, Carrier
-from govlab.engines.flink.messages import TAIL, Block, End, Given, Rows, Totals
+from govlab.engines.carrier import Carrier, Out
+from govlab.engines.stages.messages import TAIL, Block, End, Given, Rows
 from govlab.pipeline import Pipeline
 from govlab.sharded import Sharded
 from govlab.sources.pieces import Fed
 from govlab.sources.reader import DeadLetter, EndOfStream, Reader
 from govlab.step import Step
-from govlab.summary import Fingerprint, Summary
+from govlab.summary import Summary
+from govlab.tally import Count, Tally
 
-__all__ = ["Cut", "Head", "Shard", "Tail"]
+__all__ = ["Head", "Shard", "Tail", "cut"]
 
 ENOUGH = 1_000  # rows of a live frame behind which there may be more at once
 
 
-class Cut:
-    """A pipeline cut at its first :class:`govlab.Sharded`.
-
-    Parameters
-    ----------
-    step : Step
-        A pipeline, or one step.
-    """
-
-    def __init__(self, step: Step) -> None:
-        self.pipeline = step.fresh() if isinstance(step, Pipeline) else Pipeline(step)
-        at = next((i for i, one in enumerate(self.pipeline.steps) if isinstance(one, Sharded)), None)
-        self.at = at or 0  # how many steps are before the shards
-        self.sharded: Sharded | None = None if at is None else self.pipeline.steps[at]  # type: ignore[assignment]
-        self.part = None if self.sharded is None else self.sharded.part()
-
-    @property
-    def shards(self) -> int:
-        """How many shards there are; 0 where the pipeline has none."""
-        return 0 if self.sharded is None else self.sharded.shards
+def cut(step: Step) -> tuple[int, Sharded | None]:
+    """Find the first :class:`govlab.Sharded` of a pipeline; gives how many steps are before it (0 where there is none), and it."""
+    steps = step.steps if isinstance(step, Pipeline) else (step,)
+    return next(((i, one) for i, one in enumerate(steps) if isinstance(one, Sharded)), (0, None))
 
 
 class Head:
@@ -64,9 +48,8 @@ class Head:
     """
 
     def __init__(self, step: Step, reader: Reader) -> None:
-        cut = Cut(step)
-        self.sharded, self.pipeline, self.at, self.fingerprint = cut.sharded, cut.pipeline, cut.at, Fingerprint()
-        self.totals = Totals()
+        self.carrier = Carrier(step, cut(step)[0])
+        self.sharded = cut(self.carrier.pipeline)[1]
         self.seq, self.ended = 0, False
         self.reader, self._opened = reader, isinstance(reader, Fed)
         self._position: dict[int, int] | None = None
@@ -92,7 +75,7 @@ class Head:
             letters = self.reader.take_dead_letters()
             done += len(frame)
             if len(frame) or letters:
-                yield from self._deal(self._through(frame), letters)
+                yield from self._deal(self.carrier.push(frame), letters)
             few = not len(frame) and isinstance(self.reader, Fed)
             if few or (until is not None and (len(frame) < ENOUGH or time.monotonic() > until)):
                 return
@@ -101,42 +84,17 @@ class Head:
         letters = self.reader.take_dead_letters()
         self._position, self.ended = self.reader.position(), True
         self.reader.close()
-        tail = self.pipeline.finish(None, self.at)
-        self._count()
+        tail, sides = self.carrier.finish()
         if len(tail):
-            yield from self._deal(tail, [])
-        end = End(self.seq, self._told(), letters)
+            yield from self._deal((tail, []), [])
+        end = End(self.seq, self.carrier.tally(), sides, letters)
         for number in range(self.sharded.shards if self.sharded is not None else 0):
             yield number, end
         yield TAIL, end
 
-    def _through(self, frame: pd.DataFrame) -> pd.DataFrame:
-        totals = self.totals
-        totals.events += len(frame)
-        self.fingerprint.take(frame)
-        out = self.pipeline.process(frame, None, self.at)
-        if len(frame):
-            times = frames.time_us(frame)
-            totals.first_us = int(times[0]) if totals.first_us == NEVER else totals.first_us
-            totals.newest_us = max(totals.newest_us, self.pipeline.newest_us(times))
-            totals.last_us = min(int(times[-1]), totals.newest_us)
-        self._count()
-        return out
-
-    def _count(self) -> None:
-        for side, rows in self.pipeline.take_sides():
-            self.totals.sides[side] = self.totals.sides.get(side, 0) + len(rows)
-
-    def _told(self) -> Totals:
-        self.totals.counts = self.pipeline.counts[: self.at]
-        self.totals.taken = self.fingerprint.taken
-        self.totals.held = self.pipeline.held()
-        self.totals.scored = {i: one for i, one in self.pipeline.scored.items() if i < self.at}
-        return copy.deepcopy(self.totals)
-
-    def _deal(self, frame: pd.DataFrame, letters: list[DeadLetter]) -> Iterator[tuple[int, Any]]:
-        frame = frame.reset_index(drop=True)
-        block = Block(self.seq, self._told(), letters)
+    def _deal(self, out: Out, letters: list[DeadLetter]) -> Iterator[tuple[int, Any]]:
+        frame = out[0].reset_index(drop=True)
+        block = Block(self.seq, self.carrier.tally(), out[1], letters)
         self.seq += 1
         if self.sharded is None:
             block.frame = frame
@@ -171,16 +129,15 @@ class Tail:
 
     def __init__(self, step: Step) -> None:
         self.carrier = Carrier(step)
-        cut = Cut(self.carrier.pipeline)
-        self.carrier.pipeline = self.pipeline = cut.pipeline
-        self.shards, self.first = cut.shards, cut.at
-        self.totals, self.finished, self.letters, self.lines = Totals(), False, 0, 0
-        self._next, self._held = 0, dict[int, int]()
+        self.pipeline = self.carrier.pipeline
+        self.first, self.sharded = cut(self.pipeline)
+        self.head, self._shards = Tally(), dict[int, Tally]()
+        self.finished, self.letters, self.lines, self._next = False, 0, 0, 0
         self._heads: dict[int, Block | End] = {}
         self._given: dict[int, dict[int, Given]] = {}
 
-    def take(self, message: Block | End | Given) -> Iterator[tuple[pd.DataFrame, list[tuple[str, pd.DataFrame]], list[DeadLetter]]]:
-        """Take a message; gives rows, sides and dead letters, as far as all before them is there."""
+    def take(self, message: Block | End | Given) -> Iterator[tuple[Out, list[DeadLetter]]]:
+        """Take a message; gives what came out, and dead letters, as far as all before them is there."""
         if isinstance(message, Given):
             self._given.setdefault(message.seq, {})[message.shard] = message
         else:
@@ -192,39 +149,37 @@ class Tail:
             del self._heads[self._next]
             self._given.pop(self._next, None)
             self._next += 1
-            self.totals = head.totals
+            self.head = head.tally
             self.letters += len(head.letters)
-            self._held |= {number: one.held for number, one in given.items()}
-            if self.shards:
-                self.pipeline.steps[self.first].elsewhere |= {number: one.scored for number, one in given.items()}  # type: ignore[attr-defined]
-            out = self._end(given) if isinstance(head, End) else self._block(head, given)
-            yield (*self.carrier.given(out), head.letters)
+            for number, one in given.items():
+                assert self.sharded is not None
+                self._shards[number] = Tally(steps={self.first: Count(self.sharded.name, scored=one.scored)}, held=one.held)
+            rows, sides = self.carrier.passed(self._end(given) if isinstance(head, End) else self._block(head, given))
+            yield (rows, head.sides + sides), head.letters
 
     def _expected(self, head: Block | End) -> int:
         if isinstance(head, End):
-            return self.shards
+            return 0 if self.sharded is None else self.sharded.shards
         return 0 if head.shard is None else len(np.unique(head.shard))
 
     def _block(self, head: Block, given: dict[int, Given]) -> pd.DataFrame:
         if head.frame is not None:
             return self.pipeline.process(head.frame, 0)  # the head has the guard
-        sharded = self.pipeline.steps[self.first]
-        assert isinstance(sharded, Sharded)
+        assert self.sharded is not None
         assert head.times is not None
         assert head.shard is not None
-        key, slowest = sharded.deal(head.times, head.shard)
+        key, slowest = self.sharded.deal(head.times, head.shard)
         for number, one in sorted(given.items()):
-            sharded.take(number, one.frame, key, one.sides)
-        return self._rest(len(key), sharded.release(slowest, pd.RangeIndex(len(key)))) if len(key) else frames.empty()
+            self.sharded.take(number, one.frame, key, one.sides)
+        return self._rest(len(key), self.sharded.release(slowest, pd.RangeIndex(len(key)))) if len(key) else frames.empty()
 
     def _end(self, given: dict[int, Given]) -> pd.DataFrame:
         self.finished = True
-        if not self.shards:
+        if self.sharded is None:
             return self.pipeline.finish(0)
-        sharded = self.pipeline.steps[self.first]
-        assert isinstance(sharded, Sharded)
-        sharded._sides += [side for _, one in sorted(given.items()) for side in one.sides]
-        last = self._rest(0, sharded.gather([one.frame for _, one in sorted(given.items())]))
+        parts = [one for _, one in sorted(given.items())]
+        self.sharded.put_aside([side for one in parts for side in one.sides])
+        last = self._rest(0, self.sharded.gather([one.frame for one in parts]))
         return frames.concat([last, self.pipeline.finish(self.first + 1)])
 
     def _rest(self, taken: int, out: pd.DataFrame) -> pd.DataFrame:
@@ -233,17 +188,5 @@ class Tail:
 
     def summary(self, state: str) -> Summary:
         """Say what was done so far, as a run in one process would."""
-        carrier, totals = self.carrier, self.totals
-        carrier.events, carrier.first_us, carrier.last_us = totals.events, totals.first_us, totals.last_us
-        carrier.newest_us = totals.newest_us
-        self.pipeline.scored |= totals.scored
-        if totals.taken is not None:
-            carrier.fingerprint.taken = totals.taken
-        told = carrier.summary(state, self.letters)
-        for step, (taken, given, aside) in zip(told.steps, totals.counts, strict=False):
-            step |= {"taken": taken, "given": given, "aside": aside}
-        for side, n in totals.sides.items():
-            told.sides[side] = told.sides.get(side, 0) + n
-        told.sides, told.late = dict(sorted(told.sides.items())), told.sides.get("late", 0)
-        told.held += totals.held + sum(self._held.values())
-        return told
+        whole = sum((*self._shards.values(), self.carrier.tally()), self.head)
+        return whole.summary(state, self.carrier.recipe, self.letters)

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
 from govlab import frames
-from govlab.engines.engine import Carrier
+from govlab.engines.carrier import Carrier, Out
 from govlab.engines.journal import Journal, letters_table, open_store
-from govlab.engines.through import Through
+from govlab.engines.streams.through import Through
 from govlab.errors import ArgumentError, TakenOverError
 from govlab.pipeline import Pipeline
 from govlab.sources.cuts import partition_of
 from govlab.sources.reader import DeadLetter, Reader
 from govlab.step import Setting, Step
 from govlab.stores.store import Snapshot
-from govlab.summary import Summary, ended
+from govlab.tally import Count, Tally, added
 
 __all__ = ["GroupJournal", "Parted", "shares"]
-
-Frames = tuple[pd.DataFrame, list[tuple[str, pd.DataFrame]]]
 
 
 class Parted(Carrier):
@@ -51,7 +50,7 @@ class Parted(Carrier):
         carrier.pipeline.bind(Setting(self.pipeline.hash))  # alerts have the ids of the whole
         return carrier
 
-    def push(self, frame: pd.DataFrame) -> Frames:
+    def push(self, frame: pd.DataFrame) -> Out:
         """Take the next rows, each partition by itself."""
         partition = frame["partition"].to_numpy()
         outs, sides = [frames.empty()], []
@@ -61,35 +60,25 @@ class Parted(Carrier):
                 outs.append(out)
                 sides += aside
         out = frames.concat(outs)
-        self.rows += len(out)
+        self.counted.rows += len(out)
         for side, rows in sides:
-            self.sides[side] = self.sides.get(side, 0) + len(rows)
+            self.counted.sides = added(self.counted.sides, {side: len(rows)})
         return out, sides
 
-    def finish(self) -> Frames:
+    def finish(self) -> Out:
         """Let the steps of each partition give on what they hold."""
         given = [self.parts[p].finish() for p in sorted(self.parts)]
         return frames.concat([frames.empty(), *(out for out, _ in given)]), [side for _, aside in given for side in aside]
 
-    def summary(self, state: str, dead_letters: int = 0, *more: Any) -> Summary:
-        """Say what was done so far with the partitions that this member has, also by members before it."""
-        whole = super().summary(state, dead_letters, *more)
-        whole.sides = {}
-        for one in (part.summary(state) for part in self.parts.values()):
-            whole.events += one.events
-            whole.held += one.held
-            whole.late += one.late
-            for side, count in one.sides.items():
-                whole.sides[side] = whole.sides.get(side, 0) + count
-        whole.state = ended(state, whole.events, dead_letters)
-        whole.rows = sum(part.rows for part in self.parts.values())
-        taken = sum(part.pipeline.counts[0][0] for part in self.parts.values())  # by the steps, after the guard
-        given = whole.rows, sum(count for side, count in whole.sides.items() if side != "ahead")
-        whole.steps = [{"step": self.pipeline.steps[0].name, "taken": taken, "given": given[0], "aside": given[1]}]
-        total = type(self.fingerprint)()
-        for part in self.parts.values():
-            total.taken, total.given = total.taken + part.fingerprint.taken, total.given + part.fingerprint.given
-        whole.fingerprint = total.digest(self.recipe)
+    def tally(self) -> Tally:
+        """Add up the partitions that this member has, with what members before it did there."""
+        sharded: Any = self.pipeline.steps[0]
+        whole = Tally(steps={0: Count(sharded.name, scored=sharded.all_scored())})
+        for one in (part.tally() for part in self.parts.values()):
+            steps = one.steps.values()
+            scored = [each for count in steps for each in count.scored]
+            inside = Count(sharded.name, one.steps[0].taken, one.rows, sum(count.aside for count in steps), scored)
+            whole += replace(one, steps={0: inside}, thresholds={})
         return whole
 
 
@@ -178,7 +167,7 @@ class GroupJournal(Journal):
         self.written(began)
         return lost
 
-    def bury(self, letters: Iterable[DeadLetter]) -> None:
+    def bury(self, letters: Sequence[DeadLetter]) -> None:
         """Keep dead letters for the next write, which is due at once where there are many."""
         self.add(letters=letters)
 

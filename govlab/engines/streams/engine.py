@@ -1,34 +1,29 @@
-"""streamz: readers as sources, pipelines as nodes, and ``run``, which plays sources to the end."""
+"""Readers and files as sources, and the engine that runs a pipeline on one to the end."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
-
-from govlab import frames
 from govlab.arguments import fitting
 from govlab.clock import Clock
-from govlab.engines.engine import Engine, whole_sides
-from govlab.engines.journal import Journal
-from govlab.engines.outlets import Outlet
-from govlab.engines.playback import Source
-from govlab.engines.running import run
-from govlab.engines.through import Through
+from govlab.engines.engine import Engine, Output
+from govlab.engines.journal import opened
+from govlab.engines.streams.running import run
+from govlab.engines.streams.source import Source
 from govlab.frames import Schema
 from govlab.pipeline import Result
 from govlab.sources.files.replay import ReplayReader
 from govlab.sources.frames import reader_of
 from govlab.step import Step
 
-__all__ = ["Outlet", "Source", "Streams", "Through", "from_reader", "from_replay", "run"]
+__all__ = ["Streams", "from_reader", "from_replay"]
 
 
 @fitting
 def from_reader(reader: Any, speed: float | None = None, max_rows: int = 65_536, clock: Clock | None = None) -> Source:
     """Make a streamz source of any reader, or of whatever :func:`govlab.sources.reader_of` makes one of.
 
-    The other parameters are those of :class:`govlab.engines.playback.Source`.
+    The other parameters are those of :class:`govlab.engines.streams.source.Source`.
     """
     return Source(reader_of(reader), speed, max_rows, clock)
 
@@ -100,18 +95,10 @@ class Streams(Engine):
         """Run; parameters as in :func:`from_reader`."""
         playing = from_reader(source, speed, max_rows, clock)
         node = playing.through(pipeline)
-        rows: list[pd.DataFrame] = []
-        sides: dict[str, list[pd.DataFrame]] = {}
-
-        def collect(out: pd.DataFrame, aside: list[tuple[str, pd.DataFrame]]) -> None:
-            rows.append(out)
-            for side, part in aside:
-                sides.setdefault(side, []).append(part)
-
-        node.listen(collect)
-        summary = run(playing, store=store, progress=False)
-        if store is not None and node.carrier.pipeline.gives_alerts:
-            journal = Journal(store, [playing.reader], [node.carrier])
-            rows = [journal.store.alerts(journal.run)]
-            journal.close()
-        return Result(frames.concat(rows), whole_sides(sides), summary)
+        output = Output()
+        node.listen(output.add)
+        if store is None:
+            return output.result(run(playing, progress=False))
+        with opened(store) as kept:
+            summary = run(playing, store=kept, progress=False)
+            return output.result(summary, kept.alerts(playing.flow.journaled) if node.carrier.pipeline.gives_alerts else None)

@@ -17,8 +17,8 @@ from streamz.orderedweakset import OrderedSet
 from govlab.engines.interrupts import in_turn
 
 if TYPE_CHECKING:
-    from govlab.engines import outlets
-    from govlab.engines.through import Through
+    from govlab.engines.streams import outlets
+    from govlab.engines.streams.through import Through
     from govlab.step import Step
 
 __all__ = ["Node", "above", "flush_below", "hold_below", "nodes_below", "on_loop", "roots_above"]
@@ -29,10 +29,6 @@ STREAMZ = (
     "accumulate", "buffer", "combine_latest", "connect", "destroy", "disconnect", "downstreams", "filter", "latest", "map", "name",
     "partition", "rate_limit", "sink", "sink_to_list", "sliding_window", "starmap", "timed_window", "to_dataframe", "union",
     "upstreams", "visualize", "zip", "zip_latest",
-)  # fmt: skip
-PLAYING = (  # and of a source
-    "clock", "dead", "error", "event_us", "events", "evidence", "letters", "pause", "position", "reader", "redrive", "resume",
-    "rewound", "run_until", "seek", "start", "state", "status", "step", "stop",
 )  # fmt: skip
 
 
@@ -83,7 +79,7 @@ class Node(Stream):
         to_rabbitmq = outlets.to_rabbitmq
 
         def through(self, pipeline: Step, **kwargs: Any) -> Through:
-            """Run a fresh copy of a pipeline on the frames; see :class:`govlab.engines.through.Through`."""
+            """Run a fresh copy of a pipeline on the frames; see :class:`govlab.engines.streams.through.Through`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -14,9 +14,9 @@ import pandas as pd
 from streamz import Stream
 
 from govlab.cells import Cells
-from govlab.engines.engine import Carrier
-from govlab.engines.graph import Held, Node, above, hold_below, nodes_below, on_loop
+from govlab.engines.carrier import Carrier, Out
 from govlab.engines.interrupts import Torn, abortable, in_turn
+from govlab.engines.streams.graph import Held, Node, above, hold_below, nodes_below, on_loop
 from govlab.errors import ArgumentError, SourceError
 from govlab.step import Step
 
@@ -25,7 +25,7 @@ __all__ = ["Through", "muted", "pipelines_below", "settle"]
 Listener = Callable[[pd.DataFrame, list[tuple[str, pd.DataFrame]]], None]
 log = logging.getLogger("govlab")
 LOGGED_ROWS = 1_000_000
-_cells = Cells()  # the nodes that notebook cells made
+cells = Cells()  # the nodes that notebook cells made
 
 
 class _Sides(dict[str, Stream]):
@@ -79,7 +79,7 @@ class Through(Node):
         super().__init__(upstream, **kwargs)
         for node in above(self):
             hold_below(node)
-        self.cell, self.run = _cells.current()
+        self.cell, self.run = cells.current()
         recipe = self.carrier.pipeline.hash
         same = [n for n in upstream.downstreams if isinstance(n, Through) and n is not self and n.carrier.pipeline.hash == recipe]
         for other in same:
@@ -87,7 +87,7 @@ class Through(Node):
                 self._replace(other)
             else:
                 log.warning("through: the same pipeline is on %s already, so each alert comes out of both nodes.", upstream.name)
-        _cells.claim(self)
+        cells.claim(self)
 
     def _replace(self, other: Through) -> None:
         """Take the place of a node with the same pipeline, which an earlier run of the cell has made."""
@@ -115,7 +115,7 @@ class Through(Node):
         if self.state == "running":
             on_loop(self, lambda: self._give(self._end, self.finish, None))
 
-    def _push(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[str, pd.DataFrame]]]:
+    def _push(self, frame: pd.DataFrame) -> Out:
         found = self.carrier.push(frame)
         self._since.append(frame)
         self._logged += len(frame)
@@ -123,7 +123,7 @@ class Through(Node):
             self._since = []
         return found
 
-    def _end(self) -> tuple[pd.DataFrame, list[tuple[str, pd.DataFrame]]]:
+    def _end(self) -> Out:
         found = self.carrier.finish()
         self.state = "finished"
         return found
@@ -143,7 +143,7 @@ class Through(Node):
             for listener in self._listeners:
                 listener(out, sides)
             if len(out) and self.carrier.pipeline.gives_alerts:
-                self.remember(self.carrier.rows, out)
+                self.remember(self.carrier.counted.rows, out)
         emits: list[Callable[[], Any]] = [partial(self.sides[side]._emit, rows) for side, rows in sides]
         return in_turn([*emits, partial(self._emit, out, metadata)] if len(out) else emits)
 
@@ -174,7 +174,7 @@ class Through(Node):
         self.carrier.__dict__.update(pickle.loads(state) if state else fresh)
         self._base, self._since, self._logged = state or b"", [], 0
         self.state, self.error = "running", None
-        self.forget(self.carrier.rows)
+        self.forget(self.carrier.counted.rows)
 
     def restore(self) -> None:
         """Put the state back where it stood before a frame that was stopped in the middle.

@@ -8,7 +8,7 @@ from govlab.access import Access
 from govlab.arguments import fitting
 from govlab.clock import Clock
 from govlab.connectors import CONNECTORS
-from govlab.engines.playback import Source
+from govlab.engines.streams.source import Source
 from govlab.frames import Schema
 
 __all__ = ["from_kafka", "from_rabbitmq"]

@@ -1,4 +1,4 @@
-"""Winding a replay: snapshots in memory to go back to, and the row at which an alert comes out."""
+"""Marks along a replay: snapshots in memory to go back to."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ import pickle
 import time
 from dataclasses import dataclass
 
-import pandas as pd
 from streamz import Stream
 
-from govlab.engines.feed import BEGINNING
-from govlab.engines.through import muted, pipelines_below, settle
-from govlab.errors import ArgumentError
+from govlab.engines.streams.buffer import BEGINNING
+from govlab.engines.streams.through import pipelines_below
 
-__all__ = ["Mark", "Marks", "rows_to_alert"]
+__all__ = ["Mark", "Marks"]
 
 KEEP_MARKS, KEEP_BYTES = 64, 64 << 20
 
@@ -93,34 +91,3 @@ class Marks:
         last = max(i for i, mark in enumerate(self._marks) if i == 0 or (mark.key_us < goal_us and places <= set(mark.states)))
         self._marks = self._marks[: last + 1]
         return self._marks[last]
-
-
-def rows_to_alert(top: Stream, piece: pd.DataFrame) -> int | None:
-    """Count the rows of a piece up to the one at which an alert comes out (or a step fails); None if there is none.
-
-    Found by halving, on the side: the pipelines below are put back where they stood.
-    """
-    watched = [node for node in pipelines_below(top) if node.carrier.pipeline.gives_alerts]
-    if not watched:
-        raise ArgumentError("run_until('alert'): no pipeline below this source gives alerts; end one with a step of gl.alerts.")
-    mark = Mark.of(top, 0, {}, 0)
-    before = sum(node.carrier.rows for node in watched)
-
-    def ends(rows: int) -> bool:
-        with muted(top):
-            try:
-                top.emit(piece.iloc[:rows].reset_index(drop=True))
-                settle(top)
-                return sum(node.carrier.rows for node in watched) > before
-            except Exception:  # comes again, and is told of, when the rows are given
-                return True
-            finally:
-                mark.resume(top)
-
-    if not ends(len(piece)):
-        return None
-    low, high = 0, len(piece)  # nothing with ``low`` rows, an alert with ``high``
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if ends(middle) else (middle, high)
-    return high

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any
 
-from govlab.engines.playback import Source
+from govlab.engines.streams.source import Source
 from govlab.errors import ArgumentError
 from govlab.sources.frames import reader_of
 from govlab.step import Step

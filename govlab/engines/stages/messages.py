@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from govlab.engines.engine import NEVER
 from govlab.scored import Scored
 from govlab.sources.lanes import Block as Records
 from govlab.sources.pieces import Piece
 from govlab.sources.reader import DeadLetter
+from govlab.tally import Tally
 
-__all__ = ["TAIL", "Block", "End", "Fetched", "Given", "Rows", "Totals"]
+__all__ = ["TAIL", "Block", "End", "Fetched", "Given", "Rows"]
 
 TAIL = -1  # the number of the tail, where a shard has its own
-
-
-@dataclass
-class Totals:
-    """What the head has taken so far: counts, times, what goes into the fingerprint, and how its steps stand."""
-
-    events: int = 0
-    first_us: int = NEVER
-    last_us: int = NEVER
-    newest_us: int = NEVER
-    taken: Any = None
-    counts: list[list[int]] = field(default_factory=list)
-    sides: dict[str, int] = field(default_factory=dict)
-    held: int = 0
-    scored: dict[int, Scored] = field(default_factory=dict)
 
 
 @dataclass
@@ -56,7 +40,8 @@ class Block:
     """What the tail must know of a block: of each row its time and its shard; without shards, the rows themselves."""
 
     seq: int
-    totals: Totals
+    tally: Tally
+    sides: list[tuple[str, pd.DataFrame]]
     letters: list[DeadLetter]
     times: np.ndarray | None = None
     shard: np.ndarray | None = None
@@ -68,7 +53,8 @@ class End:
     """There are no more rows."""
 
     seq: int
-    totals: Totals
+    tally: Tally
+    sides: list[tuple[str, pd.DataFrame]]
     letters: list[DeadLetter]
 
 

@@ -7,25 +7,28 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 from streamz.core import union
 from tqdm.auto import tqdm
 
 from govlab.arguments import fitting
-from govlab.engines.given import as_sources
-from govlab.engines.graph import Node, flush_below
-from govlab.engines.group import GroupJournal, shares
 from govlab.engines.interrupts import interruptible
 from govlab.engines.journal import Journal
-from govlab.engines.playback import Source
-from govlab.engines.through import Through, pipelines_below
-from govlab.errors import ArgumentError, SourceError, StoreError, TakenOverError
+from govlab.engines.streams.buffer import BEGINNING
+from govlab.engines.streams.given import as_sources
+from govlab.engines.streams.graph import Node, flush_below
+from govlab.engines.streams.group import GroupJournal, shares
+from govlab.engines.streams.source import Source
+from govlab.engines.streams.through import Through, pipelines_below
+from govlab.errors import ArgumentError, StoreError, TakenOverError
 from govlab.frames import instant_us
 from govlab.sources.reader import EndOfStream, SharedReader
-from govlab.summary import Summary, ended
+from govlab.summary import Summary
+from govlab.tally import Tally
 
 __all__ = ["run"]
 
@@ -79,8 +82,7 @@ def run(
         playing = as_sources(sources, made)
         for source in playing:
             source.stop()
-            if source._state == "failed":
-                raise SourceError(f"{source.name} has failed ({source.error}); seek() back to before the failure, or make it anew.")
+            source.refuse_failed()
         nodes = pipelines_below(*playing)
         with _journal(store, playing, nodes, save_every_s) as journal:
             try:
@@ -100,9 +102,9 @@ def _play(
     journal: Journal | None,
     progress: bool | None,
 ) -> str:
-    live = [source for source in sources if source._state != "finished"]
+    live = [source for source in sources if source.state != "finished"]
     for source in live:
-        source._state = "running"
+        source.begin()
     begun_events, began = sum(source.events for source in sources), time.monotonic()
     hold = None
     shown = progress or (progress is None and not os.environ.get("TQDM_DISABLE"))
@@ -111,19 +113,19 @@ def _play(
         tqdm(unit=" events", unit_scale=True, disable=not shown, delay=0 if progress else 1.0, leave=progress is True) as bar,
     ):
         for source in live if not asked else ():
-            source.mend()  # what an earlier interrupt has left, before anything is saved
+            source.flow.mend()  # what an earlier interrupt has left, before anything is saved
         while live and hold is None:
             done = sum(source.events for source in sources) - begun_events
             bar.update(done - bar.n)
             left = None if max_events is None else max_events - done
             late = timeout_s is not None and time.monotonic() - began > timeout_s
-            paused = bool(asked) or any(source._state == "paused" for source in live)
+            paused = bool(asked) or not all(source.playing for source in live)
             if paused or late or (left is not None and left <= 0):
                 hold = "paused"
                 break
             with ExitStack() as locks:  # a step() or seek() from another thread waits for the frame on its way
                 for source in live:
-                    locks.enter_context(source._lock)
+                    locks.enter_context(source.lock)
                 hold = _turn(live, until_us, left)
             if journal is not None and (journal.due or any(source.reader.wants_commit for source in live)):
                 _save(journal, sources)
@@ -135,7 +137,7 @@ def _play(
             _save(journal, sources, finished=hold is None)
         elif hold is not None:
             for source in sources:
-                source.acknowledge()  # what is given so far is delivered; nobody knows when it goes on
+                source.flow.acknowledge()  # what is given so far is delivered; nobody knows when it goes on
     return hold or "finished"
 
 
@@ -144,16 +146,16 @@ def _turn(live: list[Source], until_us: int | None, left: int | None) -> str | N
     heads: list[tuple[int, int, Source]] = []
     for i, source in enumerate(list(live)):
         try:
-            head = source.peek()
+            head = source.flow.peek()
         except EndOfStream:
             live.remove(source)
-            source._state = "finished"
+            source.run_out()
             continue
         if head is not None:
             heads.append((head, i, source))
     if not heads:
         if live:
-            live[0].clock.wait(min(source.idle_s() for source in live), threading.Event())
+            live[0].clock.wait(min(source.flow.idle_s() for source in live), threading.Event())
         return None
     heads.sort(key=lambda head: head[:2])
     first, i, source = heads[0]
@@ -163,8 +165,8 @@ def _turn(live: list[Source], until_us: int | None, left: int | None) -> str | N
     if len(heads) > 1:
         stands = heads[1][0] + (1 if i < heads[1][1] else 0)
         before = stands if before is None else min(before, stands)
-    if source.advance(left, before) == 0:
-        source.clock.wait(source.idle_s(), threading.Event())
+    if source.flow.advance(left, before) == 0:
+        source.clock.wait(source.flow.idle_s(), threading.Event())
     return None
 
 
@@ -183,44 +185,46 @@ def _journal(store: Any, sources: tuple[Source, ...], nodes: list[Through], ever
     endings = []
     try:
         _whole(journal, sources, nodes)
-        if not any(source.events or source._torn for source in sources):
+        if all(source.flow.untouched for source in sources):
             for source in sources:
                 if not source.reader.waits:
-                    source.open()  # with fresh pipelines: a mark of the beginning, to which one can seek
+                    source.flow.open()  # with fresh pipelines: a mark of the beginning, to which one can seek
             stood = None if shared else journal.load()
             if stood is not None:
                 for source, position, events in zip(sources, stood.positions, stood.events, strict=True):
-                    source.open(position, events)
-                    source.mark()
+                    source.flow.open(position, events)
+                    if source.reader.waits:
+                        source.flow.mark(BEGINNING)  # what lies before cannot be played by a live source
                 for node in nodes:
                     node.snapshot()
                 if stood.finished:  # it stays finished, whatever this call asks for
                     for node in nodes:
                         node.state = "finished"
                     for source in sources:
-                        source._state = "finished"
+                        source.run_out()
         for node in nodes:
             if node.carrier.pipeline.gives_alerts:
                 endings.append(node.listen(lambda rows, _: journal.add(rows)))
         for source in sources:
-            source.stored = True
+            source.flow.stored = True
             for page in source.letters.pages():
                 journal.bury(page)
-            endings.append(source.listen_letters(journal.bury))
-        for alerts in sources[0].unsaved if sources[0].journaled == journal.run and not shared else ():
+            endings.append(source.dead.listen(journal.bury))
+        first = sources[0].flow
+        for alerts in first.unsaved if first.journaled == journal.run and not shared else ():
             journal.add(alerts)
         try:
             yield journal
         finally:
             for source in sources:  # also after an interrupt: the same run goes on from here, and writes what is not yet written
-                source.journaled, source.unsaved = journal.run, journal.unsaved()
+                source.flow.journaled, source.flow.unsaved = journal.run, journal.unsaved()
     except TakenOverError:
         for source in sources:
-            source.journaled = ""
+            source.flow.journaled = ""
         raise
     finally:
         for source in sources:
-            source.stored = False
+            source.flow.stored = False
         for end in endings:
             end()
         journal.close()
@@ -239,7 +243,7 @@ def _shared(store: Any, source: Source, nodes: list[Through], every_s: float) ->
 def _whole(journal: Journal, sources: tuple[Source, ...], nodes: list[Through]) -> None:
     """Refuse a store that would not hold the whole run."""
     for source in sources:
-        if source.events and source.journaled != journal.run:
+        if source.events and source.flow.journaled != journal.run:
             raise StoreError(
                 f"{source.name} has already given {source.events:,} events that are not in the store; make the source anew, "
                 "and play it with run(..., store=...) from its first event."
@@ -266,22 +270,20 @@ def _summary(sources: tuple[Source, ...], nodes: list[Through], state: str, dead
     for source in sources:
         reasons.update(source.letters.reasons())
     common = dict(reasons.most_common(5))
-    summaries = [node.carrier.summary(state, dead, wall_s, cpu_s, common) for node in nodes]
-    if len(summaries) == 1:
-        return summaries[0]
-    events = sum(source.events for source in sources)
-    whole = Summary(ended(state, events, dead), events, dead_letters=dead, letter_reasons=common, wall_s=wall_s, cpu_s=cpu_s)
-    for one in summaries:
-        whole.rows += one.rows
-        whole.steps += one.steps
-        whole.late += one.late
-        whole.held += one.held
-        whole.scored += one.scored
-        whole.thresholds |= one.thresholds
-        for side, count in one.sides.items():
-            whole.sides[side] = whole.sides.get(side, 0) + count
-    if not summaries:
-        return whole
-    whole.recipe = hashlib.sha256("".join(one.recipe for one in summaries).encode()).hexdigest()[:16]
-    whole.fingerprint = hashlib.sha256("".join(sorted(one.fingerprint for one in summaries)).encode()).hexdigest()
-    return whole
+    if len(nodes) == 1:
+        return nodes[0].carrier.summary(state, dead, wall_s, cpu_s, common)
+    whole = Tally()
+    for node in nodes:
+        whole += node.carrier.tally().behind(len(whole.steps))
+    whole.events = sum(source.events for source in sources)
+    parts = [node.carrier.summary(state) for node in nodes]
+    return replace(
+        whole.summary(state, {}, dead, wall_s, cpu_s, common),
+        recipe=_hash(one.recipe for one in parts)[:16],
+        fingerprint=_hash(sorted(one.fingerprint for one in parts)),
+    )
+
+
+def _hash(texts: Iterable[str]) -> str:
+    whole = "".join(texts)
+    return hashlib.sha256(whole.encode()).hexdigest() if whole else ""
