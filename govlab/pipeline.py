@@ -37,7 +37,9 @@ class Result:
         return self.summary.explain()
 
     def _repr_html_(self) -> str:
-        return self.summary._repr_html_() + self.rows.head(20).to_html(escape=True, notebook=True)
+        from govlab.markup import table
+
+        return self.summary._repr_html_() + table(self.rows.head(20), notebook=True)
 
 
 class Pipeline(Step):

@@ -22,6 +22,7 @@ CONTRACTS = {
     "access",
     "errors",
     "hashing",
+    "markup",
     "schema",
     "frames",
     "ahead",

@@ -16,10 +16,11 @@ from govlab.clock import Clock, ReplayClock
 from govlab.engines.graph import Node, flush_below, roots_above
 from govlab.engines.interrupts import Stride, Torn, abortable, in_turn
 from govlab.engines.letters import Letters
-from govlab.engines.looking import status, table
+from govlab.engines.looking import status
 from govlab.engines.through import pipelines_below, settle
 from govlab.errors import ArgumentError, SourceError
 from govlab.event_clock import AHEAD_US, FEW, EventClock
+from govlab.markup import listing
 from govlab.sources.reader import DeadLetter, EndOfStream, Reader
 
 __all__ = ["BEGINNING", "LIVE_ROWS", "LIVE_S", "Feed"]
@@ -291,4 +292,4 @@ class Feed(Node):
         return rows.reset_index(drop=True)
 
     def _repr_html_(self) -> str:
-        return table(self.status())
+        return listing(self.status())

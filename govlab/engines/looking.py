@@ -1,8 +1,7 @@
-"""Looking at a source: its state, and the table that a notebook shows of it."""
+"""Looking at a source: its state."""
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -12,7 +11,7 @@ from govlab.engines.through import pipelines_below
 if TYPE_CHECKING:
     from govlab.engines.feed import Feed
 
-__all__ = ["status", "table"]
+__all__ = ["status"]
 
 
 def status(source: Feed) -> dict[str, Any]:
@@ -41,9 +40,3 @@ def status(source: Feed) -> dict[str, Any]:
         "left_out": dict(getattr(source.reader, "left_out", {})),
         "last_error": str(source.error) if source.error is not None else trouble[1] if trouble else None,
     }
-
-
-def table(rows: dict[str, Any]) -> str:
-    """Write a dict as an HTML table."""
-    cells = "".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(str(v))}</td></tr>" for k, v in rows.items())
-    return f"<table>{cells}</table>"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import math
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ import pandas as pd
 from govlab.alerts.alert import name_of_entity
 from govlab.alerts.spreadsheet import save
 from govlab.errors import ArgumentError
+from govlab.markup import Markup, page, render, table
 
 __all__ = ["Report"]
 
@@ -30,9 +30,19 @@ _SHOWN = {
     "auc_roc": "AUC-ROC",
     "auc_pr": "AUC-PR",
 }
-_STYLE = (
-    "<style>.govlab-report td,.govlab-report th{padding:.15em .7em;text-align:right}.govlab-report caption{text-align:left}</style>"
-)
+_TABLES = """\
+<div class='govlab-report'>
+<style>.govlab-report td,.govlab-report th{padding:.15em .7em;text-align:right}</style>
+<p>{{ report.title }}</p>{{ shown }}{% if differences is not none %}<p>Beside {{ first }}:</p>{{ differences }}{% endif %}
+</div>
+"""
+_PAGE = """\
+<h1>Backtest</h1>
+{{ tables }}
+{{ plot }}
+<h2>Who caught what</h2>
+<div class='govlab-report'>{{ caught }}</div>
+"""
 
 
 @dataclass(frozen=True, repr=False)
@@ -127,11 +137,10 @@ class Report:
             }
         return pd.DataFrame(rows).T
 
-    def _repr_html_(self) -> str:
-        parts = [_STYLE, f"<p>{html.escape(self.title)}</p>", _html(self.shown())]
-        if len(self.differences):
-            parts += [f"<p>Beside {html.escape(repr(next(iter(self.curves))))}:</p>", _html(self._differences())]
-        return f"<div class='govlab-report'>{''.join(parts)}</div>"
+    def _repr_html_(self) -> Markup:
+        differences = table(self._differences(), border=0) if len(self.differences) else None
+        shown, first = table(self.shown(), border=0), repr(next(iter(self.curves)))
+        return render(_TABLES, report=self, shown=shown, first=first, differences=differences)
 
     def __repr__(self) -> str:
         return f"Report({', '.join(self.curves)}: {self.title})"
@@ -228,22 +237,13 @@ class Report:
 
         told = self.incidents.drop(columns="entities") if self.by_event else self.incidents
         caught = pd.DataFrame({str(name).replace("delay_s", "found after"): _column(v) for name, v in told.items()})
-        page = (
-            "<!doctype html><meta charset='utf-8'><title>govlab backtest</title>"
-            "<style>body{font:15px/1.5 system-ui;margin:2em auto;max-width:75em}</style>"
-            f"<h1>Backtest</h1>{self._repr_html_()}{fragment(self.plot())}"
-            f"<h2>Who caught what</h2><div class='govlab-report'>{caught.to_html(index=False, escape=True, border=0)}</div>"
-        )
-        target.write_text(page, encoding="utf-8")
+        parts = {"tables": self._repr_html_(), "plot": fragment(self.plot()), "caught": table(caught, index=False, border=0)}
+        target.write_text(page("govlab backtest", render(_PAGE, **parts)), encoding="utf-8")
         return target
 
 
 def _unit(most_s: float) -> tuple[float, str]:
     return (86_400.0, "days") if most_s > 172_800 else (3_600.0, "hours") if most_s > 7_200 else (60.0, "minutes")
-
-
-def _html(table: pd.DataFrame) -> str:
-    return table.to_html(escape=True, border=0)
 
 
 def _column(values: pd.Series) -> list[str]:
