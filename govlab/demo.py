@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 import govlab as gl
-from govlab.markup import page, render, table
+from govlab.markup import Markup, page, render, table
 
 __all__ = ["edits_watch", "metric_watch", "run_demo"]
 
@@ -81,10 +81,10 @@ def run_demo(report: Path, store: str | None = None, progress: bool = True) -> d
         alerts=len(alerts),
         fingerprint=fingerprint,
         edits=table(judged_edits, index=False, float_format="{:.3f}".format),
-        edits_plot=gl.plots.fragment(edits_plot),
+        edits_plot=Markup(gl.plots.fragment(edits_plot)),
         name=METRIC,
         metric=table(judged_metric, index=False, float_format="{:.2f}".format),
-        metric_plot=gl.plots.fragment(metric_plot, bokehjs=False),
+        metric_plot=Markup(gl.plots.fragment(metric_plot, bokehjs=False)),
     )
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(page("govlab demo", body), encoding="utf-8")

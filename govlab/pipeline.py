@@ -39,7 +39,7 @@ class Result:
     def _repr_html_(self) -> str:
         from govlab.markup import table
 
-        return self.summary._repr_html_() + table(self.rows.head(20), notebook=True)
+        return self.summary._repr_html_() + str(table(self.rows.head(20), notebook=True))
 
 
 class Pipeline(Step):

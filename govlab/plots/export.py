@@ -57,7 +57,7 @@ def save(obj: Any, path: str | PathLike[str], title: str) -> Path:
             f"save: a plot cannot be written as {kind or 'a file without an ending'} ({str(target)!r}); expected a name that ends "
             "with .html (needs nothing) or .png (needs Chromium)."
         )
-    drawn = page(title, fragment(obj), "margin:24px;background:white")
+    drawn = page(title, Markup(fragment(obj)), "margin:24px;background:white")
     if kind == ".png":
         target.write_bytes(png(drawn))
     else:
@@ -65,7 +65,7 @@ def save(obj: Any, path: str | PathLike[str], title: str) -> Path:
     return target
 
 
-def fragment(obj: Any, bokehjs: bool = True) -> Markup:
+def fragment(obj: Any, bokehjs: bool = True) -> str:
     """Give a plot as it is now as a piece of HTML for a report.
 
     Parameters
@@ -77,11 +77,10 @@ def fragment(obj: Any, bokehjs: bool = True) -> Markup:
 
     Returns
     -------
-    Markup
-        A string that templates of Jinja take as it is.
+    str
     """
     theme.look()
     with DRAWING:
         script, div = components(standalone(hv.render(present(obj), backend="bokeh")))
     texts = map(Markup, scripts() if bokehjs else [])
-    return render(_FRAGMENT, scripts=texts, div=Markup(div), script=Markup(script))  # made and escaped by Bokeh
+    return str(render(_FRAGMENT, scripts=texts, div=Markup(div), script=Markup(script)))  # made and escaped by Bokeh
