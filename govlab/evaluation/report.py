@@ -30,12 +30,12 @@ _SHOWN = {
     "auc_roc": "AUC-ROC",
     "auc_pr": "AUC-PR",
 }
-_TABLES = """\
-<div class='govlab-report'>
-<style>.govlab-report td,.govlab-report th{padding:.15em .7em;text-align:right}</style>
-<p>{{ report.title }}</p>{{ shown }}{% if differences is not none %}<p>Beside {{ first }}:</p>{{ differences }}{% endif %}
-</div>
-"""
+_TABLES = (
+    "<div class='govlab-report'>"
+    "<style>.govlab-report td,.govlab-report th{padding:.15em .7em;text-align:right}.govlab-report caption{text-align:left}</style>"
+    "<p>{{ report.title }}</p>{{ shown }}"
+    "{% if differences is not none %}<p>Beside {{ first }}:</p>{{ differences }}{% endif %}</div>"
+)
 _PAGE = """\
 <h1>Backtest</h1>
 {{ tables }}

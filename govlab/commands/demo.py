@@ -154,9 +154,10 @@ def _metric(store: str | None, progress: bool) -> tuple[gl.Summary, pd.DataFrame
     for name, those in {**found, "never": alerts.iloc[:0]}.items():
         table = gl.evaluation.caught(those, incidents)
         hours = table["delay_s"].median() / 3600 if table["caught"].any() else None
-        rows.append(
-            {"detector": name, "incidents": len(table), "caught": int(table["caught"].sum()), "median delay, h (of those caught)": hours,
-             "alerts": len(those), "false alerts": len(those) - int(table["alerts"].sum())}
-        )  # fmt: skip
+        rows.append({
+            "detector": name, "incidents": len(table), "caught": int(table["caught"].sum()),
+            "median delay, h (of those caught)": hours,
+            "alerts": len(those), "false alerts": len(those) - int(table["alerts"].sum()),
+        })  # fmt: skip
     events = pd.concat(seen, ignore_index=True) if seen else gl.event_frame({"time": [], "value": []})
     return summary, pd.DataFrame(rows), alerts, gl.plots.Timeline(events, alerts, value="value", rows=20_000)
