@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from govlab.alerts.spreadsheet import save
 from govlab.errors import ArgumentError
 from govlab.evaluation import wording
 from govlab.markup import Markup, page, render, table
+from govlab.spreadsheet import save
 
 __all__ = ["Report"]
 
