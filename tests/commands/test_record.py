@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 from sinks.test_encode import READ, frame_from, values
 
 import govlab as gl
-from govlab import cli
 from govlab.addresses import Address
+from govlab.commands import main as cli
+from govlab.commands.record import record
 from govlab.errors import ArgumentError, DataError, StoreError
 from govlab.frames import concat, event_frame, time_us
-from govlab.record import record
 from govlab.recording import Recording
 from govlab.sources.kafka.sink import KafkaSink, make_topic
 from govlab.sources.rabbitmq.sink import RabbitSink
@@ -187,6 +187,21 @@ def test_an_interrupt_ends_it_after_what_was_read_is_written(tmp_path, number):
     kept = record(Interrupted(cut(EVENTS)), tmp_path, progress=False)
     assert (300, {0: 300}, False) == (kept.rows, kept.position, kept.finished)
     assert before is signal.getsignal(number)
+    record(Script(cut(EVENTS)), tmp_path, progress=False)
+    assert same(EVENTS, tmp_path)
+
+
+def test_a_second_interrupt_stops_a_slow_read_and_keeps_what_was_read_before_it(tmp_path):
+    class Interrupted(Script):
+        def read(self, max_rows):
+            if self._given == 200:
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
+                raise AssertionError("the second one was not heard")
+            return super().read(max_rows)
+
+    kept = record(Interrupted(cut(EVENTS)), tmp_path, progress=False)
+    assert (200, {0: 200}, False) == (kept.rows, kept.position, kept.finished)
     record(Script(cut(EVENTS)), tmp_path, progress=False)
     assert same(EVENTS, tmp_path)
 

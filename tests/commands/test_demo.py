@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def govlab(*arguments, status=0):
-    done = subprocess.run([sys.executable, "-m", "govlab.cli", *map(str, arguments)], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-m", "govlab", *map(str, arguments)], capture_output=True, text=True, check=False)
     assert status == done.returncode, done.stderr
     return done
 

@@ -11,8 +11,8 @@ import pika
 import pytest
 
 import govlab as gl
-from govlab import cli
-from govlab.play import play
+from govlab.commands import main as cli
+from govlab.commands.play import play
 from govlab.sinks.encode import json_bodies
 from govlab.sinks.sink import Sink
 from govlab.testing.readers import read_all

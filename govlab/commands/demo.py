@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import html
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,27 @@ from typing import Any
 import pandas as pd
 
 import govlab as gl
+from govlab.markup import Markup, page, render, table
 
 __all__ = ["edits_watch", "metric_watch", "run_demo"]
 
 METRIC = "nab/ec2_request_latency_system_failure"
 FEATURES = ("longest_repeated_char_added", "words_added", "words_removed", "badwords_delta", "informals_delta", "user_is_anon")
+
+_BODY = """\
+<style>table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:right}</style>
+<h1>govlab demo</h1>
+<p>{{ "{:,}".format(events) }} events replayed, {{ "{:,}".format(alerts) }} alerts. Fingerprint <code>{{ fingerprint }}</code>:
+who runs the same on the same data gets the same.</p>
+<h2>Wikipedia edits, 2015: which edits should be looked at?</h2>
+<p>Three alerts a day, no label used. An alert is right if the edit was reverted as damaging.</p>
+{{ edits }}
+{{ edits_plot }}
+<h2>{{ name }}: when is the machine in trouble?</h2>
+<p>One alert a day at most. Incidents are the windows that the authors of NAB labelled.</p>
+{{ metric }}
+{{ metric_plot }}
+"""
 
 
 def edits_watch(detector: gl.Detector | None = None) -> gl.Pipeline:
@@ -60,22 +75,19 @@ def run_demo(report: Path, store: str | None = None, progress: bool = True) -> d
     metric, judged_metric, metric_alerts, metric_plot = _metric(store, progress)
     alerts = pd.concat([edit_alerts, metric_alerts], ignore_index=True)
     fingerprint = hashlib.sha256((edits.fingerprint + metric.fingerprint).encode()).hexdigest()
-    page = [
-        "<h1>govlab demo</h1>",
-        f"<p>{edits.events + metric.events:,} events replayed, {len(alerts):,} alerts. Fingerprint <code>{fingerprint}</code>: "
-        "who runs the same on the same data gets the same.</p>",
-        "<h2>Wikipedia edits, 2015: which edits should be looked at?</h2>",
-        "<p>Three alerts a day, no label used. An alert is right if the edit was reverted as damaging.</p>",
-        judged_edits.to_html(index=False, float_format="{:.3f}".format),
-        gl.plots.fragment(edits_plot),
-        f"<h2>{html.escape(METRIC)}: when is the machine in trouble?</h2>",
-        "<p>One alert a day at most. Incidents are the windows that the authors of NAB labelled.</p>",
-        judged_metric.to_html(index=False, float_format="{:.2f}".format),
-        gl.plots.fragment(metric_plot, bokehjs=False),
-    ]
-    style = "<style>body{font:15px/1.5 system-ui;margin:2em auto;max-width:70em}table{border-collapse:collapse}td,th{padding:.2em .8em;text-align:right}</style>"
+    body = render(
+        _BODY,
+        events=edits.events + metric.events,
+        alerts=len(alerts),
+        fingerprint=fingerprint,
+        edits=table(judged_edits, index=False, float_format="{:.3f}".format),
+        edits_plot=Markup(gl.plots.fragment(edits_plot)),
+        name=METRIC,
+        metric=table(judged_metric, index=False, float_format="{:.2f}".format),
+        metric_plot=Markup(gl.plots.fragment(metric_plot, bokehjs=False)),
+    )
     report.parent.mkdir(parents=True, exist_ok=True)
-    report.write_text(f"<!doctype html><meta charset='utf-8'><title>govlab demo</title>{style}{''.join(page)}", encoding="utf-8")
+    report.write_text(page("govlab demo", body), encoding="utf-8")
     plain = alerts.assign(
         time=alerts["time"].astype(str),
         start=alerts["start"].astype(str),
@@ -142,9 +154,10 @@ def _metric(store: str | None, progress: bool) -> tuple[gl.Summary, pd.DataFrame
     for name, those in {**found, "never": alerts.iloc[:0]}.items():
         table = gl.evaluation.caught(those, incidents)
         hours = table["delay_s"].median() / 3600 if table["caught"].any() else None
-        rows.append(
-            {"detector": name, "incidents": len(table), "caught": int(table["caught"].sum()), "median delay, h (of those caught)": hours,
-             "alerts": len(those), "false alerts": len(those) - int(table["alerts"].sum())}
-        )  # fmt: skip
+        rows.append({
+            "detector": name, "incidents": len(table), "caught": int(table["caught"].sum()),
+            "median delay, h (of those caught)": hours,
+            "alerts": len(those), "false alerts": len(those) - int(table["alerts"].sum()),
+        })  # fmt: skip
     events = pd.concat(seen, ignore_index=True) if seen else gl.event_frame({"time": [], "value": []})
     return summary, pd.DataFrame(rows), alerts, gl.plots.Timeline(events, alerts, value="value", rows=20_000)

@@ -6,9 +6,8 @@ import argparse
 import contextlib
 import json
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,12 @@ from tqdm.auto import tqdm
 from govlab import frames
 from govlab.addresses import Address, access_of, reader_at
 from govlab.connectors import options_of
+from govlab.engines.interrupts import abortable, interruptible
+from govlab.engines.streams.letters import Letters
 from govlab.errors import ArgumentError
 from govlab.frames import TIME, Schema, duration_us, instant_us, time_us
 from govlab.recording import Folder, Recording, locked
-from govlab.sources.reader import DeadLetter, EndOfStream, Reader, SharedReader
+from govlab.sources.reader import EndOfStream, Reader, SharedReader
 
 __all__ = ["record", "run"]
 
@@ -85,22 +86,23 @@ def record(
         kept = waiting.folder.kept
         if kept.finished:
             return kept
-        asked = whole.enter_context(_interruptible())
         bar = whole.enter_context(tqdm(unit=" rows", unit_scale=True, disable=not progress, initial=kept.rows))
-        if isinstance(reader, SharedReader):
-            reader.alone = True  # what other members of its group read would be missing here
-        reader.open(kept.position)
-        if not kept.position:
-            waiting.folder.write(frames.empty(), [], reader.position())  # it begins here, also if it is killed before the first row
-        ended = last = False
-        while not last:
-            ended = waiting.read(reader, until_us)
-            bar.update(waiting.came)
-            bar.set_postfix_str(waiting.told(reader), refresh=False)
-            late = end_s is not None and time.monotonic() >= end_s
-            last = ended or waiting.full or late or asked.is_set() or stop() or (until == "now" and waiting.quiet(reader))
-            if last or waiting.due or reader.wants_commit:
-                waiting.write(reader, finished=ended)
+        done = False
+        try:
+            with interruptible(signal.SIGTERM) as asked:
+                waiting.begin(reader)
+                while not done:
+                    ended = waiting.read(reader, until_us)
+                    bar.update(waiting.came)
+                    bar.set_postfix_str(waiting.told(reader), refresh=False)
+                    late = end_s is not None and time.monotonic() >= end_s
+                    last = ended or waiting.full or late or bool(asked) or stop() or (until == "now" and waiting.quiet(reader))
+                    if last or waiting.due or reader.wants_commit:
+                        waiting.write(reader, finished=ended)
+                    done = last
+        except KeyboardInterrupt:
+            if not done:  # a third one, which stops whatever runs
+                raise
     return kept
 
 
@@ -114,8 +116,17 @@ class _Waiting:
         self._event_time = ""
         self._clear()
 
+    def begin(self, reader: Reader) -> None:
+        """Open the source where the recording stands."""
+        if isinstance(reader, SharedReader):
+            reader.alone = True  # what other members of its group read would be missing here
+        reader.open(self.folder.kept.position)
+        self.position = reader.position()
+        if not self.folder.kept.position:
+            self.folder.write(frames.empty(), [], self.position)  # it begins here, also if it is killed before the first row
+
     def _clear(self) -> None:
-        self.parts, self.letters, self.rows = list[pd.DataFrame](), list[DeadLetter](), 0
+        self.parts, self.letters, self.rows = list[pd.DataFrame](), Letters(), 0
         self._due_s = time.monotonic() + self.every_s
 
     @property
@@ -125,14 +136,18 @@ class _Waiting:
 
     def read(self, reader: Reader, until_us: int | None) -> bool:
         """Take the next rows, those before ``until_us``; tells whether the source has ended."""
+        self.came = 0
         try:
-            rows = reader.read(min(16_384, self.every_rows))
+            with abortable():
+                rows = reader.read(min(16_384, self.every_rows))
         except EndOfStream:
-            self.came, self.position = 0, reader.position()
-            self.letters += reader.take_dead_letters()
+            self.position = reader.position()
+            self.letters.add(reader.take_dead_letters())
             return True
+        except KeyboardInterrupt:
+            return False  # a second one: what was read before is written, with its position
         self.position = reader.position()
-        self.letters += reader.take_dead_letters()
+        self.letters.add(reader.take_dead_letters())
         after = np.flatnonzero(time_us(rows) >= until_us) if until_us is not None else np.empty(0, "int64")
         if after.size:
             self.full, self.position = True, reader.position_before(rows.iloc[after[0] :])
@@ -159,22 +174,9 @@ class _Waiting:
     def write(self, reader: Reader, finished: bool) -> None:
         """Write it, and tell the origin."""
         if self.rows or self.letters or finished or self.position != self.folder.kept.position:
-            self.folder.write(frames.concat(self.parts), self.letters, self.position, finished)
+            self.folder.write(frames.concat(self.parts), self.letters.pages(), self.position, finished)
             reader.commit(self.position)
         self._clear()
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """Let a wish to end (Ctrl-C, the stop button, SIGTERM) wait until what was read is written."""
-    asked, before = threading.Event(), {}
-    if threading.current_thread() is threading.main_thread():
-        before = {number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def run(options: argparse.Namespace) -> int:

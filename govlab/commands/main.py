@@ -12,10 +12,9 @@ from typing import Any
 import govlab
 from govlab import registry
 from govlab.access import MECHANISMS
+from govlab.commands import flink, services
 from govlab.connectors import CONNECTORS, options_of
-from govlab.engines.flink import command as flink
 from govlab.errors import GovlabError
-from govlab.services import command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,12 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     listing = commands.add_parser("list", help="list the steps, readers, stores and engines that there are")
     listing.add_argument("room", nargs="?", choices=registry.ROOMS, help="only this room")
     listing.add_argument("--markdown", action="store_true", help="print the steps as the table of the README")
-    command.add_parser(commands)
+    services.add_parser(commands)
     flink.add_parser(commands)
     _add_record(commands)
     _add_play(commands)
     options = parser.parse_args(arguments)
-    run = {"demo": _demo, "list": _list, "services": command.run, "record": _record, "play": _play, "flink": flink.run}
+    run = {"demo": _demo, "list": _list, "services": services.run, "record": _record, "play": _play, "flink": flink.run}
     try:
         return run[options.command](options)
     except GovlabError as error:
@@ -93,13 +92,13 @@ def _add_access(parser: argparse.ArgumentParser, use: str) -> None:
 
 
 def _record(options: argparse.Namespace) -> int:
-    from govlab.record import run
+    from govlab.commands.record import run
 
     return run(options)
 
 
 def _play(options: argparse.Namespace) -> int:
-    from govlab.play import run
+    from govlab.commands.play import run
 
     return run(options)
 
@@ -133,7 +132,7 @@ def markdown_table() -> str:
 def _demo(options: argparse.Namespace) -> int:
     import pandas as pd
 
-    from govlab.demo import run_demo
+    from govlab.commands.demo import run_demo
 
     result = run_demo(options.report, options.store, progress=not options.json)
     if options.json:
@@ -153,7 +152,3 @@ def _demo(options: argparse.Namespace) -> int:
     print(f"\n{result['events']:,} events, {len(alerts):,} alerts, fingerprint {result['fingerprint']}")
     print(f"report: {options.report}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

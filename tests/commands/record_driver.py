@@ -12,7 +12,7 @@ import sys
 import time
 
 import govlab as gl
-from govlab.record import record
+from govlab.commands.record import record
 
 
 def reader_of(kind, where, *more):

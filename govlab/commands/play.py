@@ -51,6 +51,8 @@ def play(
         try:
             run_sources(source, progress=progress)
         except KeyboardInterrupt:
+            if source.state == "failed":  # a third one, which stops whatever runs
+                raise
             state = "paused"
         finally:
             source.reader.close()
