@@ -180,7 +180,7 @@ class FrameReader(Reader):
         self._source = _frame(source) if _is_table(source) else source
         self._iterator: Iterator[pd.DataFrame] = iter(())
         self._rest = frames.empty()
-        self._opened, self._given = False, 0
+        self._opened, self._given, self._broken = False, 0, False
 
     @property
     def once(self) -> bool:
@@ -214,13 +214,22 @@ class FrameReader(Reader):
         if not self._opened:
             self.open()
         while not len(self._rest):
-            frame = next(self._iterator, None)
+            frame = self._next()
             if frame is None:
                 raise EndOfStream("there are no more frames.")
             self._rest = frames.event_frame(frame, offset=self._given)
         rows, self._rest = self._rest.iloc[:max_rows], self._rest.iloc[max_rows:]
         self._given += len(rows)
         return rows.reset_index(drop=True)
+
+    def _next(self) -> pd.DataFrame | None:
+        if self._broken:  # a generator that was left by an error or an interrupt only says that it has ended
+            raise SourceError("the generator of frames was stopped in the middle, and what it had left is lost; make it anew.")
+        try:
+            return next(self._iterator, None)
+        except BaseException:
+            self._broken = self.once
+            raise
 
     def position(self) -> dict[int, int]:
         """Give the number of rows given."""

@@ -111,6 +111,11 @@ class Reader(abc.ABC):
         return type(self)(*args, **named)
 
     @property
+    def once(self) -> bool:
+        """Whether it can be read but once, so that a read that is stopped in the middle cannot be taken again."""
+        return False
+
+    @property
     def wants_commit(self) -> bool:
         """Whether the origin gives no more before something is committed."""
         return False
