@@ -25,6 +25,34 @@ _FORMATS = {
 }
 _PACKED = {"gz": "gz", "zst": "zst", "zstd": "zst"}
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+_LOGIN = re.compile(r"(?<=://)(?:[^/?#@]*|[^/?#:]*:[^/?#]*[^/?#\d][^?#]*)@(?:[^?#]*@)?")  # a password may hold a slash
+_QUERY = re.compile(r"(?<=\?)[^#]+")
+
+
+class _Private(str):
+    """The URL of a file, which masks its login and its query wherever it is written into a text: they may be secrets."""
+
+    def __str__(self) -> str:
+        text = str.__str__(self)
+        return _QUERY.sub("***", _LOGIN.sub("***@", text))
+
+    def __repr__(self) -> str:
+        return repr(str(self))
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def mask(self, text: str) -> str:
+        """Mask its secrets in what somebody else says of it."""
+        whole = str.__str__(self)
+        for part in (whole, *_LOGIN.findall(whole), *_QUERY.findall(whole)):
+            text = text.replace(part, str(self) if part is whole else "***")
+        return text
+
+
+def _private(text: str) -> str:
+    url = _Private(text)
+    return url if str(url) != text and not text.startswith("file:") else text
 
 
 @contextmanager
@@ -37,6 +65,8 @@ def reading(path: str) -> Iterator[None]:
     except ImportError as error:
         raise MissingExtraError(f"{path} needs a package that is not installed ({error}).") from error
     except Exception as error:  # each file system has errors of its own
+        if isinstance(path, _Private):  # and may name the whole URL in them
+            raise SourceError(f"{path} cannot be read ({type(error).__name__}: {path.mask(str(error))}).") from None
         raise SourceError(f"{path} cannot be read ({type(error).__name__}: {error}).") from error
 
 
@@ -44,7 +74,7 @@ def reading(path: str) -> Iterator[None]:
 def opened(path: str) -> Iterator[Any]:
     """Open a file for reading bytes."""
     with reading(path):
-        file = fsspec.open(path, "rb").open()
+        file = fsspec.open(str.__str__(path), "rb").open()
     try:
         yield file
     finally:
@@ -69,12 +99,13 @@ def locate(paths: Any) -> dict[str, dict[str, str | None]]:
     """
     found: dict[str, dict[str, str | None]] = {}
     for path in [paths] if isinstance(paths, str) or hasattr(paths, "__fspath__") else list(paths):
-        text = str(path)
+        text = _private(str(path))
         with reading(text):
-            names, root = _named(text)
+            names, root = _named(str.__str__(text))
         if not names:
             raise SourceError(f"there is no file at {text!r}; give a path, a folder, a pattern such as 'logs/*.csv.gz', or a URL.")
         for name, full in names.items():
+            full = _private(full)
             found[full] = _folder_keys(name.removeprefix(root)) | found.get(full, {})
     if not found:
         raise SourceError("there is no file to read: the list of paths is empty.")
@@ -123,6 +154,6 @@ def format_of(path: str) -> tuple[str, str | None]:
 def stamp(path: str) -> list[str]:
     """Give what changes when a file does: its size, and the time or the tag of its last change."""
     with reading(path):
-        files, name = fsspec.url_to_fs(path)
+        files, name = fsspec.url_to_fs(str.__str__(path))
         about = files.info(name)
     return [str(about[key]) for key in ("size", "mtime", "LastModified", "ETag", "created") if about.get(key) is not None]

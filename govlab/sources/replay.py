@@ -83,7 +83,7 @@ class ReplayReader(RangedReader):
         known, self.left_out = (schema, {}) if schema is not None else guess(self._folders, window=zstd_window)
         self._guessed = schema is None
         super().__init__(known, order, start, stop, look_ahead)
-        self.name = ", ".join(path.rsplit("/", 1)[-1] for path in self.paths[:3]) + (" ..." if len(self.paths) > 3 else "")
+        self.name = ", ".join(str(path).rsplit("/", 1)[-1] for path in self.paths[:3]) + (" ..." if len(self.paths) > 3 else "")
         self._decoders: dict[str, JsonDecoder | CsvDecoder] = {}
         self.left_out |= trial(self._folders, known, zstd_window, given=schema is not None)
         say_left_out(self.name, self.left_out)
@@ -92,10 +92,10 @@ class ReplayReader(RangedReader):
     def origin(self) -> str:
         """What is read, in full: two readers with one origin give the same rows. A file that was changed is another origin."""
         stamps = [files.stamp(path) for path in self.paths]
-        return json.dumps([self.paths, stamps, self.schema.recipe(), self.order, self.start_us, self.stop_us])
+        return json.dumps([list(map(str, self.paths)), stamps, self.schema.recipe(), self.order, self.start_us, self.stop_us])
 
     def _partitions(self, position: Mapping[int, int]) -> dict[int, str]:
-        return dict(enumerate(self.paths))
+        return dict(enumerate(map(str, self.paths)))
 
     def _blocks(self, partition: int) -> Generator[Block, None, None]:
         held = self.look_ahead if self.order == "event" else 0
@@ -111,7 +111,7 @@ class ReplayReader(RangedReader):
         new = [name for name in names if name not in self.schema.fields and name not in self.left_out and name not in POSITION]
         if new:
             fresh = dict.fromkeys(
-                new, f"it is in {path.rsplit('/', 1)[-1]}, and not in the sample from which the schema was guessed"
+                new, f"it is in {str(path).rsplit('/', 1)[-1]}, and not in the sample from which the schema was guessed"
             )
             self.left_out |= fresh
             say_left_out(self.name, fresh)
@@ -123,7 +123,7 @@ class ReplayReader(RangedReader):
         if None in lanes:
             return None
         ahead = math.ceil(self.look_ahead / rows) + 1 if self.order == "event" else 1
-        return dict(enumerate(self.paths)), pieces.in_turn([lane for lane in lanes if lane is not None], ahead)
+        return dict(enumerate(map(str, self.paths))), pieces.in_turn([lane for lane in lanes if lane is not None], ahead)
 
     def piece(self, piece: Piece) -> Generator[Block, None, int]:
         """Give the rows of a piece."""
@@ -133,7 +133,7 @@ class ReplayReader(RangedReader):
         """Read corrected records of text files; gives their rows and those that are still bad."""
         parts, still = [frames.empty()], []
         for letter, raw in letters:
-            decoder = self._decoder(letter.source)
+            decoder = self._decoder(self.paths[letter.partition])
             rows, bad = decoder.records([(letter.offset, raw.rstrip(b"\r\n"))], letter.partition)
             parts.append(rows)
             still += [DeadLetter(letter.source, letter.partition, letter.offset, reason, again) for _, reason, again in bad]
