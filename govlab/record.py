@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 from govlab import frames
 from govlab.addresses import Address, access_of, queue_reader
 from govlab.errors import ArgumentError
+from govlab.event_clock import AHEAD_US, EventClock
 from govlab.frames import TIME, Schema, duration_us, instant_us, time_us
 from govlab.recording import Folder, Recording, locked
 from govlab.sources.reader import DeadLetter, EndOfStream, Reader
@@ -40,7 +41,8 @@ def record(
 
     A recording that was stopped, or killed at any moment, goes on where it stood when it is started again: files count once
     the manifest lists them, and the manifest holds the position of the reader. Only then is the position committed. An
-    interrupt from the keyboard ends it after what was read is written. In a file rows stand in the order in which they came.
+    interrupt from the keyboard ends it after what was read is written; a second one at once, in the middle of a read. In a file
+    rows stand in the order in which they came.
 
     Parameters
     ----------
@@ -53,7 +55,8 @@ def record(
     every_rows : int
         Written earlier when so many rows wait (memory).
     until : str or Timestamp, optional
-        Stop before the first row at or after this event time; ``"now"`` stops when nothing waits to be read.
+        Stop before the first row at or after this event time (one whose clock is ahead of the others does not count, see
+        :mod:`govlab.ahead`); ``"now"`` stops when nothing waits to be read.
     for_s : float, optional
         Stop after so many seconds. By default it goes on to the end of the source, or until it is interrupted.
     stop : function, optional
@@ -93,11 +96,15 @@ def record(
             waiting.folder.write(frames.empty(), [], reader.position())  # it begins here, also if it is killed before the first row
         ended = last = False
         while not last:
-            ended = waiting.read(reader, until_us)
+            try:
+                ended = waiting.read(reader, until_us, asked)
+            except KeyboardInterrupt:
+                waiting.write(None, finished=False)  # the reader may be in no state to be told
+                break
             bar.update(waiting.came)
             bar.set_postfix_str(waiting.told(reader), refresh=False)
             late = end_s is not None and time.monotonic() >= end_s
-            last = ended or waiting.full or late or asked.is_set() or stop() or (until == "now" and waiting.quiet(reader))
+            last = ended or waiting.full or late or asked.times > 0 or stop() or (until == "now" and waiting.quiet(reader))
             if last or waiting.due or reader.wants_commit:
                 waiting.write(reader, finished=ended)
     return kept
@@ -108,8 +115,10 @@ class _Waiting:
 
     def __init__(self, folder: Folder, every_s: float, every_rows: int) -> None:
         self.folder, self.every_s, self.every_rows = folder, every_s, every_rows
+        self.position = folder.kept.position
         self.full = False  # the row at which to stop has come
         self.came = 0
+        self._clock = EventClock(AHEAD_US)
         self._event_time = ""
         self._clear()
 
@@ -122,17 +131,17 @@ class _Waiting:
         """Whether it is time to write."""
         return self.rows >= self.every_rows or time.monotonic() >= self._due_s
 
-    def read(self, reader: Reader, until_us: int | None) -> bool:
+    def read(self, reader: Reader, until_us: int | None, asked: _Asked) -> bool:
         """Take the next rows, those before ``until_us``; tells whether the source has ended."""
         try:
-            rows = reader.read(min(16_384, self.every_rows))
+            rows = asked.read(reader, min(16_384, self.every_rows))
         except EndOfStream:
             self.came, self.position = 0, reader.position()
             self.letters += reader.take_dead_letters()
             return True
         self.position = reader.position()
         self.letters += reader.take_dead_letters()
-        after = np.flatnonzero(time_us(rows) >= until_us) if until_us is not None else np.empty(0, "int64")
+        after = np.flatnonzero(self._reached(time_us(rows)) >= until_us) if until_us is not None else np.empty(0, "int64")
         if after.size:
             self.full, self.position = True, reader.position_before(rows.iloc[after[0] :])
             rows = rows.iloc[: after[0]]
@@ -145,6 +154,12 @@ class _Waiting:
             time.sleep(0.02)
         return False
 
+    def _reached(self, times: np.ndarray) -> np.ndarray:
+        """Give how far event time had come at each row."""
+        newest = np.zeros(times.size, "int64")
+        self._clock.take(times, newest=newest)
+        return newest
+
     def told(self, reader: Reader) -> str:
         """Say how it goes."""
         trouble = reader.trouble()
@@ -155,20 +170,46 @@ class _Waiting:
         lag = reader.lag()
         return bool(lag) and not any(lag.values()) and not reader.trouble()
 
-    def write(self, reader: Reader, finished: bool) -> None:
-        """Write it, and tell the origin."""
+    def write(self, reader: Reader | None, finished: bool) -> None:
+        """Write it, and tell the origin, if there is a reader that can be told."""
         if self.rows or self.letters or finished or self.position != self.folder.kept.position:
             self.folder.write(frames.concat(self.parts), self.letters, self.position, finished)
-            reader.commit(self.position)
+            if reader is not None:
+                reader.commit(self.position)
         self._clear()
 
 
+class _Asked:
+    """How often somebody wished to end (Ctrl-C, the stop button, SIGTERM): it waits until what was read is written.
+
+    From the second time on, a read is left in the middle: nothing of it is written, nor is its position.
+    """
+
+    def __init__(self) -> None:
+        self.times, self._reading = 0, False
+
+    def hear(self, *_: Any) -> None:
+        """Take a signal."""
+        self.times += 1
+        if self.times > 1 and self._reading:
+            raise KeyboardInterrupt
+
+    def read(self, reader: Reader, rows: int) -> pd.DataFrame:
+        """Read, as long as nobody wishes it to end at once."""
+        self._reading = True
+        try:
+            if self.times > 1:
+                raise KeyboardInterrupt
+            return reader.read(rows)
+        finally:
+            self._reading = False
+
+
 @contextlib.contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """Let a wish to end (Ctrl-C, the stop button, SIGTERM) wait until what was read is written."""
-    asked, before = threading.Event(), {}
+def _interruptible() -> Iterator[_Asked]:
+    asked, before = _Asked(), {}
     if threading.current_thread() is threading.main_thread():
-        before = {number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, asked.hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield asked
     finally:

@@ -450,3 +450,29 @@ def test_times_of_the_rows_come_back_exactly(tmp_path):
     assert {"hour=1700-01-01T00", "hour=2199-12-31T23", "hour=1969-12-31T23"} == {
         name.split("/")[0] for name in Recording.of(tmp_path).files
     }
+
+
+def test_one_row_of_2099_does_not_end_a_recording_until_a_time(tmp_path):
+    odd = EVENTS.copy()
+    odd.loc[100, "time"] = pd.Timestamp("2099-01-01", tz="UTC")
+    kept = record(Script([odd]), tmp_path / "into", until=EVENTS["time"].max(), progress=False)
+    assert EVENTS["time"].argmax() == kept.rows
+
+
+class Hanging(Script):
+    """A script whose second read hangs, and is interrupted twice."""
+
+    def read(self, max_rows):
+        if self._given:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            raise AssertionError("a second interrupt did not end the read")
+        return super().read(max_rows)
+
+
+def test_a_second_interrupt_ends_a_recording_in_the_middle_of_a_read_and_loses_nothing(tmp_path):
+    halves = [EVENTS.iloc[:300], EVENTS.iloc[300:].reset_index(drop=True)]
+    assert 300 == record(Hanging(halves), tmp_path / "into", progress=False).rows
+    record(Script(halves), tmp_path / "into", progress=False)
+    there = read_all(gl.sources.ReplayReader(str(tmp_path / "into"), order="arrival"), 1_000)
+    assert np.sort(content_hashes(EVENTS)).tolist() == np.sort(content_hashes(there[EVENTS.columns])).tolist()
