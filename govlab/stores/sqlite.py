@@ -160,6 +160,11 @@ class Sqlite(Store):
         """Count the dead letters of a run, or all."""
         return self._count("dead_letters", "TRUE" if run is None else "run = ?", [] if run is None else [run])
 
+    def letter_reasons(self, run: str) -> dict[str, int]:
+        """Count the dead letters of a run by their reason, the most frequent first."""
+        query = "SELECT reason, count(*) FROM dead_letters WHERE run = ? GROUP BY reason ORDER BY count(*) DESC, min(rowid)"
+        return dict(self._rows(query, [run]))
+
     def runs(self) -> list[str]:
         """Give the names of the runs."""
         tables = " UNION ".join(f"SELECT run FROM {table}" for table in ("owners", "snapshots", "alerts", "dead_letters"))
