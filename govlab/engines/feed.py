@@ -40,9 +40,8 @@ class Feed(Node):
         self.clock = ReplayClock(speed, clock)
         super().__init__(stream_name=reader.name)
         self.reader, self.max_rows = reader, max_rows
-        self._state = "idle"
+        self._state, self.events = "idle", 0
         self.error: BaseException | None = None
-        self.events = 0
         self.event_us: int | None = None
         self.rate: list[tuple[float, int]] = []
         self.letters = Letters()
@@ -218,6 +217,11 @@ class Feed(Node):
         self.reader.commit(self.position())
         self._acknowledge_at_s, self._unacknowledged = time.monotonic() + ACKNOWLEDGE_S, False
 
+    def deliver(self) -> None:
+        """Acknowledge what was given since the last time, as nobody knows when it goes on."""
+        if self._unacknowledged and self._state != "failed":
+            self.acknowledge()
+
     def fail(self, error: BaseException) -> None:
         """Tell the truth about a failure."""
         self._state, self.error = "failed", error
@@ -284,6 +288,8 @@ class Feed(Node):
         by : str, optional
             The column that holds the entity.
         """
+        if "evidence" not in alert:
+            raise ArgumentError("evidence: the alert names no evidence; give a row of a frame of alerts.")
         rows = self.reader.fetch(str(alert["evidence"]))
         if by is not None:
             frames.require(rows, [by], "evidence")

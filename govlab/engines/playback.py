@@ -133,6 +133,7 @@ class Source(Feed):
             self._thread.join()
         self._thread = None
         self.pause()
+        self.deliver()
 
     def pause(self) -> None:
         """Hold the replay, after the frame on its way."""
@@ -176,6 +177,7 @@ class Source(Feed):
             try:
                 while given < n and not asked:
                     given += self._next(n - given) or 0
+                self.deliver()
             except EndOfStream:
                 self.end()
         return given
@@ -192,12 +194,10 @@ class Source(Feed):
         with self._lock, interruptible() as asked:
             self._hold()
             try:
-                if goal_us is None:
-                    while not asked and not self._to_alert():
-                        pass
-                else:
-                    while not asked and self._next(before_us=goal_us) is not None:
-                        pass
+                while not asked:
+                    if self._to_alert() if goal_us is None else self._next(before_us=goal_us) is None:
+                        break
+                self.deliver()
             except EndOfStream:
                 self.end()
                 return None
@@ -285,6 +285,8 @@ class Source(Feed):
             for page in self.letters.pages():
                 found = [(letter, fix(letter) if callable(fix) else fix.get((letter.partition, letter.offset))) for letter in page]
                 corrected = [(letter, raw) for letter, raw in found if raw is not None]
+                if odd := next((raw for _, raw in corrected if not isinstance(raw, bytes)), None):
+                    raise ArgumentError(f"redrive: {odd!r:.80} is no corrected record; expected bytes, or None to leave it.")
                 rows, still = self.reader.redrive(corrected) if corrected else (frames.empty(), [])
                 for letter, _ in corrected:
                     del self.letters[letter.partition, letter.offset]
