@@ -13,6 +13,7 @@ import pyarrow as pa
 from govlab import frames
 from govlab.access import without_password
 from govlab.errors import ArgumentError, SourceError
+from govlab.sources.ranged import spans_of
 from govlab.sources.reader import EndOfStream, Reader
 from govlab.sources.replay import ReplayReader
 from govlab.summary import content_hashes
@@ -238,6 +239,18 @@ class FrameReader(Reader):
     def position_before(self, rows: pd.DataFrame) -> dict[int, int]:
         """Give the position from which the last rows come again."""
         return {0: self._given - len(rows)}
+
+    def fetch(self, evidence: str) -> pd.DataFrame:
+        """Read the rows of an alert's evidence, ``partition:first-last`` ranges, again."""
+        if self.once:
+            return super().fetch(evidence)
+        parts, given = [frames.empty()], 0
+        for table in self._tables():
+            frame = frames.event_frame(table, offset=given)
+            given += len(frame)
+            partition, offset = frame["partition"], frame["offset"]
+            parts += [frame[(partition == p) & offset.between(first, last)] for p, first, last in spans_of(evidence)]
+        return frames.concat(parts)
 
     def close(self) -> None:
         """Forget the frames at hand."""

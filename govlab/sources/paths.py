@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote
 
 import fsspec
 
-from govlab.errors import GovlabError, MissingExtraError, SourceError
+from govlab.errors import ArgumentError, GovlabError, MissingExtraError, SourceError
 
 __all__ = ["find", "format_of", "locate", "opened", "reading", "stamp"]
 
@@ -94,11 +94,18 @@ def locate(paths: Any) -> dict[str, dict[str, str | None]]:
 
     Raises
     ------
+    ArgumentError
+        They are no paths.
     SourceError
         Nothing is there under one of the names.
     """
     found: dict[str, dict[str, str | None]] = {}
-    for path in [paths] if isinstance(paths, str) or hasattr(paths, "__fspath__") else list(paths):
+    several = [paths] if isinstance(paths, str) or hasattr(paths, "__fspath__") else paths
+    table = hasattr(paths, "__arrow_c_stream__") or not isinstance(several, Iterable)
+    several = [] if table else list(several)
+    if table or not all(isinstance(one, str) or hasattr(one, "__fspath__") for one in several):
+        raise ArgumentError(f"paths: {type(paths).__name__} names no files; expected a path, a pattern or URL, or a list of them.")
+    for path in several:
         text = _private(str(path))
         with reading(text):
             names, root = _named(str.__str__(text))

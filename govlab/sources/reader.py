@@ -10,7 +10,7 @@ from typing import Any, Self
 import pandas as pd
 
 from govlab.arguments import refuse_unfit
-from govlab.errors import ArgumentError, GovlabError
+from govlab.errors import ArgumentError, GovlabError, SourceError
 
 __all__ = ["DeadLetter", "EndOfStream", "Reader"]
 
@@ -170,11 +170,11 @@ class Reader(abc.ABC):
 
     def redrive(self, letters: list[tuple[DeadLetter, bytes]]) -> tuple[pd.DataFrame, list[DeadLetter]]:
         """Read corrected records; gives their rows and those that are still bad."""
-        raise NotImplementedError(f"{type(self).__name__} cannot read corrected records.")
+        raise SourceError(f"{self.name}: {type(self).__name__} cannot read corrected records.")
 
     def fetch(self, evidence: str) -> pd.DataFrame:
         """Read again the rows of an alert's evidence, ``partition:first-last`` ranges."""
-        raise NotImplementedError(f"{type(self).__name__} cannot read rows again.")
+        raise SourceError(f"{self.name}: {type(self).__name__} cannot read rows again; what was read once is not there any more.")
 
     @abc.abstractmethod
     def close(self) -> None:

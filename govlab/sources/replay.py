@@ -156,6 +156,8 @@ class ReplayReader(RangedReader):
         """Read the rows of an alert's evidence, ``partition:first-last`` ranges; reads the file up to there."""
         parts = [frames.empty()]
         for partition, first, last in spans_of(evidence):
+            if not 0 <= partition < len(self.paths):
+                raise SourceError(f"{self.name} has no partition {partition}, as the evidence says; is the alert of other files?")
             for frame, _ in self._read(partition):
                 offset = frame["offset"].to_numpy()
                 parts.append(frame[(offset >= first) & (offset <= last)])

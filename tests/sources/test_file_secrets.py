@@ -9,7 +9,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 import govlab as gl
 from govlab.errors import SourceError
 
-SECRET = "hun!ter2"  # noqa: S105 - not a real one
+SECRET = "hun!ter2"
 PLACES = [f"ann:{SECRET}@host:9/logs/a.ndjson", "host:9/logs/a.ndjson"]
 LINES = b'{"time": "2026-03-02T00:00:00Z", "n": 1}\nno record\n'
 

@@ -279,3 +279,9 @@ def test_rows_among_more_bad_records_than_wait_in_memory_are_all_read(order, n, 
     reader.close()
     bad = [i for i in range(1, n) if i % (apart + 1) == 0]
     assert ([i for i in range(n) if i not in set(bad)], bad) == (rows, sorted(letters))
+
+
+@pytest.mark.parametrize("paths", [None, 5, event_frame({"time": ["2026-03-02"]}), [3]])
+def test_what_names_no_files_is_said(paths):
+    with pytest.raises(ArgumentError, match="names no files"):
+        ReplayReader(paths)
