@@ -21,7 +21,7 @@ from govlab.addresses import Address, access_of, queue_reader
 from govlab.errors import ArgumentError
 from govlab.event_clock import AHEAD_US, EventClock
 from govlab.frames import TIME, Schema, duration_us, instant_us, time_us
-from govlab.recording import Folder, Recording, locked
+from govlab.recording import Folder, Recording, locked, on_disk
 from govlab.sources.reader import DeadLetter, EndOfStream, Reader
 
 __all__ = ["record", "run"]
@@ -71,7 +71,7 @@ def record(
     Raises
     ------
     DataError
-        The folder holds something else.
+        The folder holds something else, or cannot be written.
     StoreError
         Another process records into it.
     """
@@ -79,11 +79,11 @@ def record(
     until_us = None if until in (None, "now") else instant_us(until, "until")
     end_s = None if for_s is None else time.monotonic() + for_s
     every_s = duration_us(every, "every") / 1e6
-    folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as whole:
         whole.callback(reader.close)
         whole.enter_context(locked(folder))
-        waiting = _Waiting(Folder(folder, reader), every_s, every_rows)
+        with on_disk(folder):
+            waiting = _Waiting(Folder(folder, reader), every_s, every_rows)
         kept = waiting.folder.kept
         if kept.finished:
             return kept
@@ -93,7 +93,8 @@ def record(
             reader.alone = True  # type: ignore[attr-defined]  # what other members of its group read would be missing here
         reader.open(kept.position)
         if not kept.position:
-            waiting.folder.write(frames.empty(), [], reader.position())  # it begins here, also if it is killed before the first row
+            with on_disk(folder):  # it begins here, also if it is killed before the first row
+                waiting.folder.write(frames.empty(), [], reader.position())
         ended = last = False
         while not last:
             try:
@@ -173,7 +174,8 @@ class _Waiting:
     def write(self, reader: Reader | None, finished: bool) -> None:
         """Write it, and tell the origin, if there is a reader that can be told."""
         if self.rows or self.letters or finished or self.position != self.folder.kept.position:
-            self.folder.write(frames.concat(self.parts), self.letters, self.position, finished)
+            with on_disk(self.folder.folder):
+                self.folder.write(frames.concat(self.parts), self.letters, self.position, finished)
             if reader is not None:
                 reader.commit(self.position)
         self._clear()

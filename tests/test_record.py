@@ -476,3 +476,26 @@ def test_a_second_interrupt_ends_a_recording_in_the_middle_of_a_read_and_loses_n
     record(Script(halves), tmp_path / "into", progress=False)
     there = read_all(gl.sources.ReplayReader(str(tmp_path / "into"), order="arrival"), 1_000)
     assert np.sort(content_hashes(EVENTS)).tolist() == np.sort(content_hashes(there[EVENTS.columns])).tolist()
+
+
+@pytest.mark.parametrize(
+    ("manifest", "said"),
+    [("{", "is damaged"), ("[]", "is damaged"), ('{"source": "a", "rooms": 3, "position": {}}', "of another version of govlab")],
+)
+def test_a_manifest_that_cannot_be_read_is_said(tmp_path, manifest, said):
+    (tmp_path / "_positions.json").write_text(manifest)
+    with pytest.raises(DataError, match=said):
+        record(Script([EVENTS]), tmp_path, progress=False)
+
+
+def test_a_folder_that_cannot_be_made_or_written_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/nowhere")):
+        with pytest.raises(DataError, match="cannot be used for a recording"):
+            record(Script([EVENTS]), place, progress=False)
+
+
+def test_a_disk_that_fails_ends_a_recording_that_goes_on_later(tmp_path):
+    with patch("os.fsync", side_effect=OSError(28, "No space left on device")), pytest.raises(DataError, match="No space left"):
+        record(Script([EVENTS]), tmp_path, progress=False)
+    assert 600 == record(Script([EVENTS]), tmp_path, progress=False).rows
