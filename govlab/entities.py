@@ -11,9 +11,8 @@ from numba import njit
 from govlab.errors import ArgumentError
 from govlab.frames import duration_us, measures, require, time_us
 from govlab.keys import KeyIndex, grow
-from govlab.step import Step, at_least, column_name
 
-__all__ = ["Entities", "check_entities", "entities_of", "place_rows", "place_values"]
+__all__ = ["Entities", "entities_of", "place_rows", "place_values"]
 
 NO_TIME = np.iinfo("int64").min  # NaT
 
@@ -122,16 +121,6 @@ class Entities:
         self._slot_of = np.full(used.size, -1, "int64")
         self._slot_of[:] = np.arange(used.size)
         self._owner[: used.size] = np.arange(used.size)
-
-
-def check_entities(step: Step) -> None:
-    """Check ``max_entities``, ``expire``, ``by`` and ``column`` of a step."""
-    at_least(step, "max_entities", 1)
-    column_name(step, "by", none=True)
-    if hasattr(step, "column"):
-        column_name(step, "column")
-    if hasattr(step, "expire"):
-        duration_us(step.expire, f"{type(step).__name__}: expire")
 
 
 def entities_of(step: Any) -> Entities:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from govlab import frames, registry
+from govlab import frames, registry, spreadsheet
 from govlab.ahead import Guard
 from govlab.errors import ArgumentError, StepError
+from govlab.recipes import recipe_hash
 from govlab.scored import Scored
-from govlab.step import Detector, Step, recipe_hash
+from govlab.step import Detector, Setting, Step
 
 if TYPE_CHECKING:
     from govlab.summary import Summary
@@ -36,8 +39,25 @@ class Result:
         """Say in words what was scored and what not, how high the scores were beside the thresholds, and what could not be read."""
         return self.summary.explain()
 
+    def to_csv(self, path: str | PathLike[str]) -> Path:
+        """Write the rows to a CSV file, in which what strangers wrote runs nothing; see :func:`govlab.alerts.save`."""
+        return self._save(path, ".csv")
+
+    def to_excel(self, path: str | PathLike[str]) -> Path:
+        """Write the rows to an Excel file, with filters and times in UTC; see :func:`govlab.alerts.save`."""
+        return self._save(path, ".xlsx")
+
+    def to_parquet(self, path: str | PathLike[str]) -> Path:
+        """Write the rows to a Parquet file as they are."""
+        return self._save(path, ".parquet")
+
+    def _save(self, path: str | PathLike[str], suffix: str) -> Path:
+        if Path(path).suffix.lower() != suffix:
+            raise ArgumentError(f"{str(path)!r}: expected a name that ends with {suffix}.")
+        return spreadsheet.save(self.rows, path)
+
     def _repr_html_(self) -> str:
-        return self.summary._repr_html_() + self.rows.head(20).to_html(escape=True, notebook=True)
+        return self.summary._repr_html_() + spreadsheet.people_first(self.rows.head(20)).to_html(escape=True, notebook=True)
 
 
 class Pipeline(Step):
@@ -78,8 +98,9 @@ class Pipeline(Step):
         self.steps = tuple(step.inside() if isinstance(step, Pipeline) else step.fresh() for step in steps)
         self.absorbs = any(step.absorbs for step in steps)  # type: ignore[misc]
         self.gives_alerts = steps[-1].gives_alerts  # type: ignore[misc]
+        self.merges = any(step.merges for step in steps)  # type: ignore[misc]
         self.__post_init__()
-        self.bind(recipe_hash(self.recipe()), "", None)
+        self.bind(Setting(self.hash))
 
     def inside(self) -> Pipeline:
         """Make a fresh copy for rows that have passed a guard, as inside of another pipeline: it has none of its own."""
@@ -99,12 +120,16 @@ class Pipeline(Step):
         # members of a group each run some of the partitions, so that none may move the clock of another
         self._guard = None if self._ahead_us is None else Guard(self._ahead_us, apart=self.parted)
 
-    def bind(self, recipe: str, detector: str, entity: str | None) -> tuple[str, str | None]:
-        """Pass on to each step the hash of the recipe, and the detector and the entity of the steps before it."""
-        super().bind(recipe, detector, entity)
+    def bind(self, setting: Setting) -> Setting:
+        """Pass on to each step what alerts are to say of the steps before it."""
+        super().bind(setting)
         for step in self.steps:
-            detector, entity = step.bind(recipe, detector, entity)
-        return detector, entity
+            setting = step.bind(setting)
+        return setting
+
+    def alerts_by(self) -> str | None:
+        """Give None: the scores stay inside."""
+        return None
 
     @property
     def parted(self) -> bool:

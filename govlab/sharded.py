@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 from numba import njit
 
 from govlab import frames
-from govlab.errors import ArgumentError
+from govlab.fields import AtLeast, ColumnName, Wait
 from govlab.hashing import hash_column
 from govlab.pipeline import Pipeline, short
 from govlab.scored import Scored
-from govlab.step import Step
+from govlab.step import Setting, Step
 
 __all__ = ["Sharded"]
 
@@ -47,26 +47,24 @@ class Sharded(Step):
         What each shard runs.
     by : str
         The column whose value decides on the shard; ``"partition"`` for one shard a source partition (modulo ``shards``).
-    shards : int, default 8
+    shards : int, at least 1 and at most 4096, default 8
         A shard's state should stay below about 10 MB: 128 shards for 10 million keys.
     wait : str, default "1min"
         A shard that is further behind in event time than this (an idle one) is not waited for.
     """
 
     steps: Any
-    by: str = "actor"
-    shards: int = 8
-    wait: str = "1min"
+    by: ColumnName = "actor"
+    shards: Annotated[int, AtLeast(1, most=4096)] = 8
+    wait: Wait = "1min"
 
     def check(self) -> None:
         """Check the recipe."""
-        if isinstance(self.shards, bool) or not isinstance(self.shards, int) or not 1 <= self.shards <= 4096:
-            raise ArgumentError(f"Sharded: shards={self.shards!r}; expected a whole number from 1 to 4096.")
-        self._wait_us = frames.duration_us(self.wait, "Sharded: wait", zero=True)
+        self._wait_us = frames.duration_us(self.wait, zero=True)
         steps = [self.steps] if isinstance(self.steps, Step) else list(self.steps)
         self.steps = (steps[0] if len(steps) == 1 and isinstance(steps[0], Pipeline) else Pipeline(*steps)).inside()
         self.absorbs = self.steps.absorbs  # type: ignore[misc]
-        self.gives_alerts = self.steps.gives_alerts  # type: ignore[misc]
+        self.gives_alerts, self.merges = self.steps.gives_alerts, self.steps.merges  # type: ignore[misc]
 
     def start(self) -> None:
         """Make the shards, each with its own fresh copy of the steps."""
@@ -76,20 +74,24 @@ class Sharded(Step):
         self._waiting: list[tuple[pd.DataFrame, np.ndarray, np.ndarray]] = []
         self._shape = frames.empty()
         self.elsewhere: dict[int, list[Scored]] = {}  # what shards that run elsewhere say that they scored
-        self.bind(self._recipe_hash, self._detector_name, self._entity_column)
+        self.bind(self._setting)
 
-    def bind(self, recipe: str, detector: str, entity: str | None) -> tuple[str, str | None]:
+    def bind(self, setting: Setting) -> Setting:
         """Pass the same on to the steps of every shard."""
-        told = super().bind(recipe, detector, entity)
+        after = super().bind(setting)
         for part in getattr(self, "_parts", ()):  # none yet when the step is being made
-            told = part.bind(recipe, detector, entity)
-        return told
+            after = part.bind(setting)
+        return after
+
+    def alerts_by(self) -> str | None:
+        """Give None: the scores stay inside."""
+        return None
 
     def part(self) -> Pipeline:
         """Make the steps of one shard, on their own: who runs them elsewhere needs none of those in here."""
         self._parts = []
         part: Pipeline = self.steps.fresh()
-        part.bind(self._recipe_hash, self._detector_name, self._entity_column)
+        part.bind(self._setting)
         return part
 
     def shard_of(self, frame: pd.DataFrame) -> np.ndarray:

@@ -19,30 +19,37 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-import hashlib
-import inspect
-import json
-import re
-import textwrap
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, dataclass_transform
 
 import numpy as np
 import pandas as pd
 
 from govlab import frames, registry
-from govlab.arguments import above, at_least, column_name, one_of, refuse_unfit, yes_or_no
+from govlab.arguments import refuse_unfit
 from govlab.errors import ArgumentError, StepError
+from govlab.fields import Rule, rules_of
+from govlab.recipes import code_of, plain
 
-__all__ = ["Detector", "Step", "above", "at_least", "code_of", "column_name", "one_of", "recipe_hash", "yes_or_no"]
+__all__ = ["Detector", "Setting", "Step"]
+
+
+class Setting(NamedTuple):
+    """What alerts say of the pipeline before them: hash of its recipe, detector, column with the entity, columns that explain."""
+
+    recipe: str = ""
+    detector: str = ""
+    entity: str | None = None
+    tells: Mapping[str, str] = {}
 
 
 @dataclass_transform(eq_default=False)
 class Step(abc.ABC):
     """Base class of all steps.
 
-    Write a subclass with annotated fields (the recipe), :meth:`start` (the state) and :meth:`process`.
+    Write a subclass with annotated fields (the recipe), :meth:`start` (the state) and :meth:`process`. What a field may hold
+    is in its annotation, see :mod:`govlab.fields`.
 
     Examples
     --------
@@ -61,8 +68,14 @@ class Step(abc.ABC):
     """Whether the rows given on are other rows than those taken (windows, alerts)."""
     gives_alerts: ClassVar[bool] = False
     """Whether the rows given on are alerts."""
+    merges: ClassVar[bool] = False
+    """Whether an alert given on may be of several entities."""
+    tells: ClassVar[Mapping[str, str]] = {}
+    """Columns added that explain an alert: what its reason says of each, such as ``{"authors": ", authors"}``."""
     added: ClassVar[frozenset[str]] = frozenset()
     """Fields that came after 0.1.0: at their default they are left out of the recipe, so that its hash stays."""
+    _rules: ClassVar[Mapping[str, Rule | None]] = {}
+    """What the fields may hold, as their annotations say."""
     version: ClassVar[int] = 1
     """Raised when the formula or the state changes: snapshots of another version are refused, and alerts get other ids."""
 
@@ -74,6 +87,7 @@ class Step(abc.ABC):
                 "number of at least 1 (give a parameter of that name another one)."
             )
         dataclasses.dataclass(eq=False)(cls)
+        cls._rules = {**cls._rules, **rules_of(cls)}
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Refuse arguments that the step does not have, with the nearest that it has."""
@@ -87,12 +101,15 @@ class Step(abc.ABC):
         for field in dataclasses.fields(self):
             if isinstance(getattr(self, field.name), timedelta):  # text, so that the recipe can be written down
                 setattr(self, field.name, str(pd.Timedelta(getattr(self, field.name))))
-        self.bind("", "", None)
+        for name, rule in self._rules.items():
+            if rule is not None:
+                setattr(self, name, rule(getattr(self, name), f"{type(self).__name__}: {name}"))
+        self.bind(Setting())
         self.check()
         self.start()
 
-    def check(self) -> None:  # noqa: B027 - a step without parameters has nothing to check
-        """Check the recipe; raise an ArgumentError that names the field."""
+    def check(self) -> None:  # noqa: B027 - most steps have nothing more to check
+        """Check what the annotations of the fields cannot say, such as how two relate; raise an ArgumentError that names one."""
 
     def start(self) -> None:  # noqa: B027 - a step without state has nothing to set
         """Set all state as for a fresh stream."""
@@ -113,6 +130,15 @@ class Step(abc.ABC):
         """Give the score from which on a row alerts now; None where there is none, or not yet."""
         return None
 
+    def alerts_by(self) -> str | None:
+        """Give the column by which it alerts (the lowest of ``p``, the highest of others); None where its rows have none such."""
+        column: str = getattr(self, "score", "score")
+        return column
+
+    def of_any_scores(self) -> Step | None:
+        """Make the step that gives as many alerts of scores in any unit; None where its threshold is in the unit of one."""
+        return None
+
     @classmethod
     def example(cls) -> Step:
         """Make one with small bounds, for the contract checks; override it where the defaults do not make a useful one."""
@@ -123,15 +149,12 @@ class Step(abc.ABC):
         """Make a copy with the same recipe and no state."""
         return dataclasses.replace(self)
 
-    def bind(self, recipe: str, detector: str, entity: str | None) -> tuple[str, str | None]:
-        """Tell the step of which recipe (hash) it is a part, which detector scored its rows, and which column is the entity.
-
-        Gives the detector and the entity of the rows that it gives on.
-        """
+    def bind(self, setting: Setting) -> Setting:
+        """Take what alerts are to say of the pipeline up to here, and give what they are to say of it after this step."""
         by = getattr(self, "by", None)
-        self._recipe_hash, self._detector_name = recipe, detector
-        self._entity_column = getattr(self, "entity", None) or entity
-        return (self.name.rpartition(":")[2] if isinstance(self, Detector) else detector), by if isinstance(by, str) else entity
+        self._setting = setting._replace(entity=getattr(self, "entity", None) or setting.entity)
+        detector = self.name.rpartition(":")[2] if isinstance(self, Detector) else setting.detector
+        return Setting(setting.recipe, detector, by if isinstance(by, str) else setting.entity, {**setting.tells, **self.tells})
 
     def divert(self, side: str, rows: pd.DataFrame, reason: str | pd.Series | np.ndarray) -> None:
         """Put rows aside under a name, with the reason."""
@@ -151,7 +174,7 @@ class Step(abc.ABC):
     def recipe(self) -> dict[str, Any]:
         """Give the recipe as plain values that JSON can write: the name of the step and its parameters."""
         told = [f for f in dataclasses.fields(self) if f.init and not (f.name in self.added and getattr(self, f.name) == f.default)]
-        fields = {f.name: _plain(getattr(self, f.name)) for f in told}
+        fields = {f.name: plain(getattr(self, f.name)) for f in told}
         own = {} if type(self).__module__.partition(".")[0] == "govlab" else {"code": code_of(type(self))}
         version = {} if type(self).version == 1 else {"version": type(self).version}
         return {"step": self.name, **version, **own, **fields}
@@ -182,39 +205,6 @@ def _is_class_variable(cls: type, name: str) -> bool:
     return "ClassVar" in (annotation if isinstance(annotation, str) else repr(annotation))
 
 
-def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
-    if isinstance(value, np.generic):
-        return value.item()
-    if hasattr(value, "recipe"):
-        return value.recipe()
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, type) or (callable(value) and hasattr(value, "__qualname__")):
-        return f"{value.__module__}:{value.__qualname__} {code_of(value)}"
-    if hasattr(value, "get_params"):
-        return {"model": type(value).__qualname__, **_plain(value.get_params())}
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
-
-
-def code_of(thing: Any) -> str:
-    """Hash the source of a class or function of the user's own, so that editing it makes another recipe."""
-    known: str | None = vars(thing).get("_govlab_code") if hasattr(thing, "__dict__") else None
-    if known is not None:
-        return known  # it came from another process, which had its source
-    try:
-        text = textwrap.dedent(inspect.getsource(thing))
-    except (OSError, TypeError):
-        # typed into a shell: the compiled form has to do
-        functions = [thing, *vars(thing).values()] if isinstance(thing, type) else [thing]
-        codes = [f.__code__ for f in functions if hasattr(f, "__code__")]
-        text = repr([(code.co_code, code.co_names, repr(code.co_consts).partition(" at 0x")[0]) for code in codes])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def _revive(value: Any) -> Any:
     if isinstance(value, Mapping):
         if "step" in value:
@@ -223,11 +213,6 @@ def _revive(value: Any) -> Any:
             return frames.Schema(**value)
         return {key: _revive(item) for key, item in value.items()}
     return [_revive(item) for item in value] if isinstance(value, list) else value
-
-
-def recipe_hash(recipe: Mapping[str, Any]) -> str:
-    """Give the first 16 hex digits of the sha256 of a recipe."""
-    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class Detector(Step):

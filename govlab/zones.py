@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from functools import lru_cache
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import numpy as np
@@ -11,20 +12,24 @@ import pandas as pd
 from numba import njit
 
 from govlab.errors import ArgumentError
+from govlab.fields import Is
 
-__all__ = ["LocalWindows", "check_zone", "local_us", "start_of", "windows_of"]
+__all__ = ["LocalWindows", "Zone", "local_us", "start_of", "windows_of"]
 
 DAY_US = 86_400_000_000
 
 
-def check_zone(zone: object, name: str) -> None:
-    """Raise an ArgumentError unless this is the IANA name of a zone, such as ``"Europe/Berlin"``."""
+def _zone(value: Any, where: str) -> Any:
     try:
-        ZoneInfo(zone)  # type: ignore[arg-type]
+        ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
-        near = get_close_matches(str(zone), available_timezones(), 1)  # of 600 names
+        near = get_close_matches(str(value), available_timezones(), 1)  # of 600 names
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ArgumentError(f"{name}={zone!r} is no time zone; expected an IANA name such as 'Europe/Berlin'.{hint}") from error
+        raise ArgumentError(f"{where}={value!r} is no time zone; expected an IANA name such as 'Europe/Berlin'.{hint}") from error
+    return value
+
+
+Zone = Annotated[str, Is(_zone)]
 
 
 @lru_cache(maxsize=16)

@@ -1,11 +1,9 @@
 import copy
 import dataclasses
 import inspect
-import math
 import pickle
 
 import pytest
-from sklearn.ensemble import IsolationForest
 
 import govlab as gl
 from govlab import errors, registry
@@ -13,124 +11,7 @@ from govlab.arguments import fitting
 from govlab.errors import ArgumentError, CallError, SchemaError, did_you_mean
 from govlab.testing import sample_events
 
-COUNTS = [0, -1, 1.5, "3", None, True, math.nan]
-NAMES = [
-    ("column", [None, ["x"], 5], "expected the name of a column"),
-    ("by", [["x"], 5], "expected the name of a column, or None"),
-]
-DURATIONS = ["", "soon", "-5s", None, 5, "5 bananas", "3600", "1.5", " 60 "]
-TAIL = [("tail", ["top", None, 1], "expected one of 'upper', 'lower', 'both'")]
-MODEL = IsolationForest(n_estimators=2, random_state=1)
-
-
-def counts(*names, wrong=COUNTS):
-    return [(name, wrong, "expected a whole number of at least") for name in names]
-
-
-def durations(*names, zero=False, none=False):
-    wrong = [d for d in DURATIONS if not (none and d is None) and not (zero and d == 5)]
-    return [
-        (name, wrong if zero else [*wrong, "0s"], "(is not a duration; expected text such as|must be (zero or )?more)")
-        for name in names
-    ]
-
-
-ALPHA = [("alpha", [0, -0.1, 1.1, "1", None, math.nan, True], "expected a number above 0 and at most 1")]
-FLOOR = [("floor", [0, -1, 1e-170, 1e160, "1", None, math.nan, math.inf], "expected a number above 1e-150 and at most")]
-COLUMNS = [("columns", ["x", [], None], "expected a list of columns, such as")]
-CATEGORIES = [("categories", ["x", None, 3], "expected a list of columns, such as")]
-GUARD = [("guard", [-0.1, 0.6, "1", None, math.nan], "expected"), ("patience", [10], "expected a whole number of at least")]
-SEED = [("seed", [-1, 1.5, "1", None, True], "expected a whole number of at least")]
-
-
-def names(*fields, wrong=(None, "", 3, ["x"])):
-    return [(name, wrong, "expected the name of a column") for name in fields]
-
-
-LARGE = [2**63, 10**30]
-
-# for each step: what more it needs, and (field, wrong values, what the message must say was expected)
-ZONE = [("zone", ["Europe/Berlim", "", None, 1, "../etc"], "is no time zone; expected an IANA name")]
-WRONG = {
-    "adwin": ({}, counts("every", "buckets", "warm", "max_entities") + durations("expire") + [("delta", [0, 1, -1, "1", None], "expected a number"), ("span", [0, "1", math.nan], "expected a number above 0"), ("hold", [-1, 1.5], "expected a whole number")]),
-    "always": ({}, []),
-    "anomaly_likelihood": ({}, counts("short", "long", "warm", "max_entities") + FLOOR + durations("expire")),
-    "bocpd": ({}, counts("lag", "runs", "memory", "warm", "max_entities") + durations("expire") + [("every", [1, "1", None, math.nan], "expected a number above 1"), ("run_length", ["yes", 1], "expected True or False"), ("hold", [-1, 1.5], "expected a whole number")]),
-    "budget": ({}, counts("per_day") + durations("memory") + durations("warm", zero=True) + durations("cooldown", zero=True, none=True)),
-    "cad_ose": ({}, counts("bits", "history", "places", "warm", "max_entities") + durations("expire") + [("record", [-1, 1.5], "expected a whole number")]),
-    "calibrated": ({}, counts("window", "warm", "max_entities") + NAMES[1:]),
-    "callable": ({}, [("function", ["f", None, 3], "expected a function of a row")]),
-    "co_action": ({}, counts("least", "warm", "named", "max_per_object", "max_entities", "max_pairs", "max_members", "max_campaigns") + durations("window", "halflife") + [("join", [0, "1", None], "expected a number above 0"), ("join", LARGE, "below 2"), ("least", [2**63], "below 2")] + names("actor", "object")),
-    "conform": ({}, [("schema", [{}, "int64"], "expected gl.Schema"), ("ranges", [{"x": 1}, {"x": (2, 1)}], "expected"), ("allowed", [{"x": "a"}], "expected a list")]),
-    "conformal_knn": ({}, counts("k", "shape", "history", "calibration", "warm", "max_entities") + counts("record", wrong=[-1, 1.5, "3", None, True])),
-    "cooldown": ({}, durations("per")),
-    "decayed_histogram": ({}, counts("halflife", "warm", "patience") + COLUMNS + CATEGORIES + GUARD),
-    "deduplicate": ({}, counts("max_entities") + durations("within")),
-    "entity_rate": ({}, counts("max_entities") + NAMES[1:] + durations("halflife", "per", "expire") + [("into", ["", "time"], "expected the name of a new column")]),
-    "ewma_z": ({}, counts("warm", "max_entities") + ALPHA + FLOOR + TAIL + durations("expire")),
-    "fused": ({"detectors": [registry.load("detectors", "ewma_z")("value")]}, [*counts("window", "warm", "max_entities"), ("ranked", ["yes", 1], "expected True or False"), ("record", [-1, 1.5], "expected a whole number")]),
-    "fuzzy_art": ({}, counts("scales", "categories", "warm", "history", "max_entities") + durations("expire") + [("vigilance", [0, 2, "1", None], "expected a number above 0")]),
-    "half_space_trees": ({}, [*counts("trees", "depth", "window"), ("depth", [16], "expected at most 15"), *COLUMNS, GUARD[0], *counts("patience")]),
-    "hddm": ({}, counts("warm", "max_entities") + TAIL + durations("expire") + [("level", [0, 1, 1e-320, "1", None], "expected a number"), ("low", [-1e308, None], "expected a number above"), ("high", [0, 1e308], "expected a number above"), ("hold", [-1, 1.5], "expected a whole number")]),
-    "input_drift": ({"columns": ["x"]}, [*counts("window", "reference", "every", "block", "bins"), *SEED, ("columns", ["x", 5, None], "expected a list of columns"), ("categories", ["x", 5, None], "expected a list of columns"), ("level", [0, 1e-200, 0.6, "1", None], "expected a number above 1e-100 and at most 0.5"), ("memory", [999], "expected a whole number of at least 1000")]),
-    "kitnet": ({}, counts("group", "mapping", "warm", "patience") + COLUMNS + GUARD + SEED + [(field, [0, -1, 1.5, "1", None, math.nan], "expected a number above 0 and at most 1") for field in ("hidden", "rate")]),
-    "loda": ({}, counts("projections", "halflife", "warm", "patience") + COLUMNS + GUARD + SEED),
-    "merge": ({}, durations("within")),
-    "midas": ({}, [*counts("rows", "width"), ("ticks", ["1min", [], None], "expected a list of durations, such as"), ("alpha", [-0.1, 1, math.nan], "expected a number"), ("threshold", [0, "1", None], "expected a number above 0"), ("threshold", LARGE, "below 2"), *names("source", "target")]),
-    "mstream": ({}, counts("halflife", "warm", "patience") + durations("every") + COLUMNS + CATEGORIES + GUARD + SEED + [("alpha", [0, 1, -0.1, "1", None, math.nan], "expected a number above 0 and at most 0.999")]),
-    "near_duplicate": ({}, counts("shingle", "memory", "warm") + durations("window") + [("join", [0, 2, "1"], "expected a number above 0 and at most 1"), ("background", [1, "1", None], "expected a number above 1"), ("background", LARGE, "below 2"), ("join", LARGE, "below 2"), ("memory", [2**63], "below 2")] + names("text") + names("author", wrong=["", 3])),
-    "never": ({}, []),
-    "page_hinkley": ({}, [*counts("warm", "max_entities"), ("tail", ["top", None, 1], "expected one of 'both', 'upper', 'lower'"), *durations("expire"), ("units", ["metres", None], "expected one of 'deviations', 'raw'"), ("threshold", [0, 1e-200, "1", None], "expected a number above 1e-150"), ("delta", [-1, math.inf, "1"], "expected a number of at (least 0|most)"), ("alpha", [0, 2], "expected a number above 0 and at most 1")]),
-    "random": ({}, [("seed", [1.5, "1", None, True], "expected a whole number")]),
-    "review_learner": ({}, counts("window", "warm", "max_pending") + counts("early", "halflife", wrong=[-1, 1.5, "3", None]) + COLUMNS + SEED + [("share", [0, 1.1, "1", None, math.nan], "expected a number above 0 and at most 1"), ("audit", [-0.1, "1", None, math.nan], "expected a number of at least 0"), ("audit", [0.06], "at most that"), ("clip", [0.5, "1", None, math.nan], "expected a number of at least 1"), ("clip", LARGE, "below 2"), ("products", ["no", 0, None], "expected True or False")] + names("id", "label") + names("prior", wrong=["", 3])),
-    "river": ({"model": type("Model", (), {"score_one": 0, "learn_one": 0})(), "columns": ["x"]}, counts("warm", wrong=[-1, 1.5, "3", None]) + COLUMNS + [("model", [None, 3], "expected score_one")]),
-    "robust_z": ({}, counts("window", "warm", "max_entities") + FLOOR + TAIL + durations("expire")),
-    "role_shift": ({}, counts("memory", "warm", "max_entities", "max_pairs") + durations("halflife") + [("memory", [2**63], "below 2")] + names("source", "target")),
-    "rs_hash": ({}, counts("components", "sample", "halflife", "warm", "patience") + COLUMNS + CATEGORIES + GUARD + SEED),
-    "seasonal_count": ({}, counts("warm", "max_entities") + ALPHA + TAIL + durations("expire") + ZONE),
-    "sklearn": ({"model": MODEL, "columns": ["x"]}, counts("refit", "window", "warm") + COLUMNS + [("model", [None, 3, IsolationForest()], "(expected one with fit|give it one)")]),
-    "spot": ({}, counts("window", "warm", "refit", "max_entities") + TAIL + durations("expire") + [("level", [0, 2, "1", None], "expected a number above 0"), ("give", ["q", None], "expected one of 'score', 'p'"), ("guard", [0, "1"], "expected a number above 0")]),
-    "threshold": ({}, [("above", ["6", math.nan, True], "expected a number"), ("p_below", [0, 2, "1"], "expected a number above 0 and at most 1")]),
-    "volume": ({}, []),
-    "window_count": ({}, counts("max_entities") + durations("every", "expire") + durations("size", none=True) + durations("lateness", zero=True) + [("size", ["90s"], "must be a multiple of every='1min'")] + ZONE),
-}  # fmt: skip
-for _name in (
-    "adwin",
-    "anomaly_likelihood",
-    "bocpd",
-    "cad_ose",
-    "conformal_knn",
-    "ewma_z",
-    "fuzzy_art",
-    "hddm",
-    "page_hinkley",
-    "robust_z",
-    "seasonal_count",
-    "spot",
-):
-    WRONG[_name][1].extend(NAMES)
 STEPS = [(room, name) for room in registry.STEP_ROOMS for name in registry.names(room)]
-CASES = [
-    (room, name, field, value, says)
-    for room, name in STEPS
-    for field, wrong, says in WRONG.get(name, ({}, []))[1]
-    for value in wrong
-]
-
-
-@pytest.mark.parametrize(("room", "name"), STEPS)
-def test_every_registered_step_is_in_the_table_of_wrong_arguments(room, name):
-    assert name in WRONG
-
-
-@pytest.mark.parametrize(("room", "name", "field", "value", "says"), CASES)
-def test_a_wrong_argument_is_refused_with_what_was_given_and_what_is_expected(room, name, field, value, says):
-    kind = registry.load(room, name)
-    with pytest.raises(ArgumentError, match=says) as caught:
-        kind(**WRONG[name][0] | {field: value})
-    shown = repr(value) if not isinstance(value, dict) or field == "schema" else repr(next(iter(value.values())))
-    assert str(caught.value).startswith(f"{kind.__name__}: {field}")
-    assert shown in str(caught.value)
 
 
 @pytest.mark.parametrize(("room", "name"), STEPS)

@@ -251,7 +251,7 @@ def test_a_pipeline_shows_the_arguments_that_differ_from_the_defaults_only():
         (lambda: gl.Pipeline(), "give at least one step, such as"),
         (lambda: gl.Pipeline(gl.detectors.Always), "is not a step \\(write it with parentheses\\)"),
         (lambda: gl.Pipeline("ewma_z"), "'ewma_z' is not a step; expected instances of govlab.Step"),
-        (lambda: gl.Sharded([gl.detectors.Always()], shards=0), "shards=0; expected a whole number from 1 to 4096"),
+        (lambda: gl.Sharded([gl.detectors.Always()], shards=0), "shards=0; expected a whole number of at least 1 and at most 4096"),
         (lambda: gl.Sharded([gl.detectors.Always()], wait="soon"), "wait='soon' is not a duration; expected text such as"),
         (lambda: gl.Sharded([]), "give at least one step"),
         (lambda: Step.from_recipe({"step": "ewma_y"}), "there is no step 'ewma_y'. Did you mean 'ewma_z'?"),

@@ -21,6 +21,7 @@ CONTRACTS = {
     "arguments",
     "access",
     "errors",
+    "fields",
     "hashing",
     "schema",
     "frames",
@@ -32,7 +33,9 @@ CONTRACTS = {
     "scored",
     "keys",
     "entities",
+    "recipes",
     "registry",
+    "spreadsheet",
     "step",
     "pipeline",
     "sharded",
@@ -148,7 +151,7 @@ def test_a_missing_extra_names_the_command_that_installs_it(monkeypatch):
     from govlab.detectors.adapters import River
 
     with pytest.raises(ImportError, match=r"pip install 'govlab\[river\]'"):
-        River()
+        River(columns=["value"])
 
 
 def test_the_code_of_the_readme_runs(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -15,8 +16,7 @@ from govlab.frames import ALERT_COLUMNS, TIME_DTYPE, time_us
 from govlab.step import Step
 from govlab.summary import content_hashes
 
-_TOLD = ("count", "sum", "distinct", "rate", "value", "containment", "authors")
-_CAMPAIGN = ("campaign_members", "campaign_objects")  # text of a detector of campaigns, see CoAction
+_MEASURES = ("count", "sum", "distinct", "rate", "value")  # of windows and events; what else explains an alert, steps tell
 
 
 @cache
@@ -47,7 +47,7 @@ def alerts_of(
     """
     if not len(rows):
         return no_alerts()
-    by = step._entity_column
+    by = step._setting.entity
     entity = ["all"] * len(rows) if by is None or by not in rows else [name_of_entity(v) for v in rows[by].tolist()]
     end, start = time_us(rows), time_us(rows, "start" if "start" in rows else "time")
     p = _floats(rows["p"]) if "p" in rows else np.full(len(rows), np.nan)
@@ -56,13 +56,11 @@ def alerts_of(
     if "start" not in rows:
         # an event, not a window: what it says tells it from others of the same entity and time
         keys.append(content_hashes(rows.drop(columns=["score", "p"], errors="ignore")).tolist())
-    ids = [_id(step._recipe_hash, *key) for key in zip(*keys, strict=True)]
-    told = {
-        name: _floats(rows[name]).tolist()
-        for name in _TOLD
-        if name != score and name in rows and is_numeric_dtype(rows[name].dtype)
-    }
-    detector, campaigns = step._detector_name or score, _campaigns(rows)
+    ids = [_id(step._setting.recipe, *key) for key in zip(*keys, strict=True)]
+    labels = {name: f", {name}" for name in _MEASURES if name in rows and is_numeric_dtype(rows[name].dtype)}
+    labels |= {name: label for name, label in step._setting.tells.items() if name in rows}
+    explained = _explained(rows, {name: label for name, label in labels.items() if name != score})
+    detector = step._setting.detector or score
     table = {
         "id": ids,
         "time": rows["time"].to_numpy(),
@@ -72,14 +70,13 @@ def alerts_of(
         "p": p,
         "severity": severities(p, rank),
         "reason": [
-            _reason(detector, score, v, t, {name: known[i] for name, known in told.items()}) + campaigns[i]
-            for i, (v, t) in enumerate(zip(value.tolist(), threshold.tolist(), strict=True))
+            _reason(detector, score, v, t) + more for v, t, more in zip(value.tolist(), threshold.tolist(), explained, strict=True)
         ],
         "start": rows["start" if "start" in rows else "time"].to_numpy(),
         "partition": rows["partition"].to_numpy("int32"),
         "offset": rows["offset"].to_numpy("int64"),
         "evidence": _evidence(rows),
-        "recipe": [step._recipe_hash] * len(rows),
+        "recipe": [step._setting.recipe] * len(rows),
     }
     out = pd.DataFrame(table, index=rows.index)
     out["time"], out["start"] = rows["time"], rows["start" if "start" in rows else "time"]
@@ -101,23 +98,22 @@ def _id(*parts: Any) -> str:
     return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:16]
 
 
-def _reason(detector: str, column: str, value: float, threshold: float, told: dict[str, float]) -> str:
+def _reason(detector: str, column: str, value: float, threshold: float) -> str:
     passed = "equal to" if value == threshold else "below" if column == "p" else "above"
-    what = detector if column == "score" else column
-    more = "".join(f", {name} {_number(x)}" for name, x in told.items())
-    return f"{what} {_number(value)} is {passed} {_number(threshold)}{more}"
+    return f"{detector if column == 'score' else column} {_number(value)} is {passed} {_number(threshold)}"
 
 
-def _campaigns(rows: pd.DataFrame) -> list[str]:
-    """Say of each row which members, objects and time its campaign has; nothing where there is none."""
-    if not {*_CAMPAIGN, "campaign_start"} <= set(rows) or not isinstance(rows["campaign_start"].dtype, pd.DatetimeTZDtype):
-        return [""] * len(rows)
-    members, objects = (rows[name].tolist() for name in _CAMPAIGN)
-    starts = rows["campaign_start"].dt.strftime("%Y-%m-%d %H:%M:%S").tolist()
-    return [
-        f", members {m}; objects {o}; since {t}" if isinstance(m, str) else ""
-        for m, o, t in zip(members, objects, starts, strict=True)
-    ]
+def _explained(rows: pd.DataFrame, labels: Mapping[str, str]) -> list[str]:
+    """Say of each row what some of its columns hold; nothing of a text or time that is missing."""
+    parts = [[""] * len(rows)]
+    for name, label in labels.items():
+        column = rows[name]
+        if isinstance(column.dtype, pd.DatetimeTZDtype):
+            words = column.dt.strftime("%Y-%m-%d %H:%M:%S").tolist()
+        else:
+            words = [_number(x) for x in _floats(column).tolist()] if is_numeric_dtype(column.dtype) else column.tolist()
+        parts.append([f"{label} {word}" if isinstance(word, str) else "" for word in words])
+    return ["".join(pieces) for pieces in zip(*parts, strict=True)]
 
 
 def _number(x: float) -> str:

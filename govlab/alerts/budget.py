@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Annotated
+
 import numpy as np
 import pandas as pd
 from numba import njit
@@ -10,9 +13,10 @@ from govlab.alerts.alert import alerts_of, no_alerts
 from govlab.alerts.cooldown import Quiet
 from govlab.alerts.severity import Past, place_of
 from govlab.errors import ArgumentError
+from govlab.fields import AtLeast, ColumnName, Duration, Wait
 from govlab.frames import duration_us, numbers, require, time_us
-from govlab.step import Step, at_least
-from govlab.zones import DAY_US, check_zone, local_us
+from govlab.step import Step
+from govlab.zones import DAY_US, Zone, local_us
 
 NEVER = -(2**62)  # no time yet; far enough from the edge for differences
 COMMON = 4  # a score that a row in so many reaches is common
@@ -132,7 +136,7 @@ class Budget(Step):
 
     Parameters
     ----------
-    per_day : int
+    per_day : int, at least 1
         Alerts that a person can look at in a day.
     cooldown : str, optional
         For so long (event time) after an alert, its entity is quiet.
@@ -160,14 +164,14 @@ class Budget(Step):
     [9.0]
     """
 
-    per_day: int = 20
-    cooldown: str | None = None
-    memory: str = "7d"
-    warm: str = "1h"
-    score: str = "score"
-    entity: str | None = None
+    per_day: Annotated[int, AtLeast(1)] = 20
+    cooldown: Wait | None = None
+    memory: Duration = "7d"
+    warm: Wait = "1h"
+    score: ColumnName = "score"
+    entity: ColumnName | None = None
     least: float | None = None
-    zone: str = "UTC"
+    zone: Zone = "UTC"
 
     added = frozenset({"zone"})
     absorbs = True
@@ -181,15 +185,10 @@ class Budget(Step):
 
     def check(self) -> None:
         """Check the recipe."""
-        at_least(self, "per_day", 1)
-        self._memory_us, self._warm_us = (
-            duration_us(self.memory, "Budget: memory"),
-            duration_us(self.warm, "Budget: warm", zero=True),
-        )
-        check_zone(self.zone, "Budget: zone")
+        self._memory_us, self._warm_us = duration_us(self.memory), duration_us(self.warm, zero=True)
+        self._cooldown_us = 0 if self.cooldown is None else duration_us(self.cooldown, zero=True)
         if self._warm_us > self._memory_us:
             raise ArgumentError(f"Budget: warm={self.warm!r} is longer than memory={self.memory!r}, so no alert would ever come.")
-        self._cooldown_us = 0 if self.cooldown is None else duration_us(self.cooldown, "Budget: cooldown", zero=True)
 
     def start(self) -> None:
         """Forget all scores and alerts."""
@@ -199,6 +198,10 @@ class Budget(Step):
         self._rows, self._state = np.zeros(days + 1, "int64"), np.array([NEVER, NEVER, NEVER, 0, 0])
         self._past, self._quiet = Past(), Quiet(self._cooldown_us)
         self._spent: dict[int, int] = {}  # alerts of each of the last days
+
+    def of_any_scores(self) -> Step:
+        """Make a budget of the same size without a least score."""
+        return replace(self, score="score", least=None)
 
     def alerts_from(self) -> float | None:
         """Give the score from which on a row alerts now; None while too little of the past was seen."""

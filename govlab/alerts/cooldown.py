@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from govlab.fields import Duration
 from govlab.frames import duration_us, require, time_us
 from govlab.step import Step
 
@@ -51,13 +52,9 @@ class Cooldown(Step):
     (2, 1)
     """
 
-    per: str = "30min"
+    per: Duration = "30min"
 
     gives_alerts = True
-
-    def check(self) -> None:
-        """Check the recipe."""
-        duration_us(self.per, "Cooldown: per")
 
     def start(self) -> None:
         """Forget all alerts."""

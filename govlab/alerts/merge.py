@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from govlab.alerts.alert import no_alerts
+from govlab.fields import Duration
 from govlab.frames import concat, duration_us, from_us, require, time_us
 from govlab.step import Step
 
@@ -49,15 +50,16 @@ class Merge(Step):
     ['score 2 is above 0.5 (with 1 more alert of 1 other entity)', 'score 3 is above 0.5']
     """
 
-    within: str = "10min"
+    within: Duration = "10min"
     by_entity: bool = False
 
     absorbs = True
     gives_alerts = True
+    merges = True
 
     def check(self) -> None:
         """Check the recipe."""
-        self._within_us = duration_us(self.within, "Merge: within")
+        self._within_us = duration_us(self.within)
 
     def start(self) -> None:
         """Forget all groups."""

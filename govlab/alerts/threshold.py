@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import pandas as pd
 
 from govlab.alerts.alert import alerts_of, no_alerts
 from govlab.alerts.severity import Past
 from govlab.errors import ArgumentError
+from govlab.fields import Above, ColumnName
 from govlab.frames import numbers, require
-from govlab.step import Step, above
+from govlab.step import Step
 
 
 class Threshold(Step):
@@ -22,7 +25,7 @@ class Threshold(Step):
     ----------
     above : float, optional
         Alert when the score is at least this.
-    p_below : float, optional
+    p_below : float, above 0 and at most 1, optional
         Alert when the column ``p`` (see :class:`~govlab.detectors.calibrated.Calibrated`) is at most this.
     score : str
         The column with the score.
@@ -38,9 +41,9 @@ class Threshold(Step):
     """
 
     above: float | None = None
-    p_below: float | None = None
-    score: str = "score"
-    entity: str | None = None
+    p_below: Annotated[float, Above(0, most=1)] | None = None
+    score: ColumnName = "score"
+    entity: ColumnName | None = None
 
     absorbs = True
     gives_alerts = True
@@ -57,14 +60,17 @@ class Threshold(Step):
             raise ArgumentError(
                 "Threshold: give either above=<score> or p_below=<probability>, such as Threshold(6) or Threshold(p_below=0.001)."
             )
-        if self.p_below is not None:
-            above(self, "p_below", 0, most=1)
-        elif isinstance(self.above, bool) or not isinstance(self.above, int | float | np.number) or self.above != self.above:
+        numeric = isinstance(self.above, int | float | np.number) and not isinstance(self.above, bool)
+        if self.above is not None and (not numeric or self.above != self.above):
             raise ArgumentError(f"Threshold: above={self.above!r}; expected a number.")
 
     def start(self) -> None:
         """Forget all scores."""
         self._past = Past()
+
+    def alerts_by(self) -> str:
+        """Give the column by which it alerts."""
+        return self.score if self.p_below is None else "p"
 
     def alerts_from(self) -> float | None:
         """Give the score from which on a row alerts; None where it goes by ``p``."""
@@ -72,7 +78,7 @@ class Threshold(Step):
 
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Give alerts."""
-        column = self.score if self.p_below is None else "p"
+        column = self.alerts_by()
         require(frame, [column, self.entity], "Threshold")
         values = numbers(frame, column)
         with np.errstate(invalid="ignore"):

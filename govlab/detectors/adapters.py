@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable as Function
-from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 
-from govlab.detectors.rows import check_columns, matrix, whole
+from govlab.detectors.rows import matrix, whole
 from govlab.detectors.scale import MEMORY, learn_scale, new_scale, squash, standard
 from govlab.errors import ArgumentError
+from govlab.fields import AtLeast, SomeColumns
 from govlab.frames import LARGEST
 from govlab.registry import extra
-from govlab.step import Detector, Step, at_least
+from govlab.step import Detector, Step
 
 BLOCK = 64
 
@@ -34,8 +34,8 @@ class River(Detector):
         The features, numbers.
     scale : bool
         Scale inside, from the rows before; without, some models of river are silently blind.
-    warm : int
-        So many rows are learned before the first is scored.
+    warm : int, at least 0
+        Rows learned before the first is scored.
 
     Examples
     --------
@@ -48,9 +48,9 @@ class River(Detector):
     """
 
     model: Any = None
-    columns: Sequence[str] = ()
+    columns: SomeColumns = ()
     scale: bool = True
-    warm: int = 100
+    warm: Annotated[int, AtLeast(0)] = 100
 
     @classmethod
     def example(cls) -> Step:
@@ -66,8 +66,6 @@ class River(Detector):
             raise ArgumentError(
                 f"River: model={self.model!r}; expected score_one(x) and learn_one(x), such as river.anomaly.HalfSpaceTrees()."
             )
-        check_columns(self)
-        at_least(self, "warm", 0)
         if getattr(self.model, "seed", 0) is None:
             raise ArgumentError(f"River: model={self.model!r} has no seed, so no run could be repeated; give it one.")
 
@@ -107,11 +105,11 @@ class Sklearn(Detector):
         ``random_state`` if it has one.
     columns : list of str
         The features, numbers.
-    refit : int
+    refit : int, at least 2
         So many rows after a fit comes the next.
-    window : int
+    window : int, at least 2
         It is fitted to so many of the last rows.
-    warm : int
+    warm : int, at least 2
         So many rows before the first fit.
     scale : bool
         Fit and score with each feature scaled by the mean and deviation of the window, on which no single wild value has a hold.
@@ -128,10 +126,10 @@ class Sklearn(Detector):
     """
 
     model: Any = None
-    columns: Sequence[str] = ()
-    refit: int = 1_000
-    window: int = 5_000
-    warm: int = 500
+    columns: SomeColumns = ()
+    refit: Annotated[int, AtLeast(2)] = 1_000
+    window: Annotated[int, AtLeast(2)] = 5_000
+    warm: Annotated[int, AtLeast(2)] = 500
     scale: bool = True
 
     @classmethod
@@ -149,9 +147,6 @@ class Sklearn(Detector):
         params = self.model.get_params() if hasattr(self.model, "get_params") else {}
         if any(value is None for name, value in params.items() if name.endswith("random_state")):
             raise ArgumentError(f"Sklearn: model={self.model!r} has no random_state, so no run could be repeated; give it one.")
-        check_columns(self)
-        for field in ("refit", "window", "warm"):
-            at_least(self, field, 2)
 
     def start(self) -> None:
         """Forget the fitted model and the window."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 from numba import njit
 
 from govlab.detectors.burst_gate import ANEW, OUT, WIDTH, close_gate, insiders, lets_in
-from govlab.entities import check_entities, entities_of, place_values
-from govlab.errors import ArgumentError
-from govlab.step import Detector, Step, above, at_least
+from govlab.entities import entities_of, place_values
+from govlab.fields import Above, AtLeast, ColumnName, Duration
+from govlab.step import Detector, Step
 
 _LEVELS = 32  # a bucket of level l holds 2^l values: more than any stream
 _LEAST = 5  # values in the smaller part of a cut
@@ -124,22 +125,22 @@ class Adwin(Detector):
         The number to watch: an error (0 or 1), a metric, a score.
     by : str, optional
         The column with the entity; None: all rows are one entity.
-    delta : float
-        Chance of a false alarm at a check, above 0 and below 1 (a bound: the true one is far lower).
-    every : int
-        So many values between checks.
-    buckets : int
+    delta : float, above 0 and below 1
+        Chance of a false alarm at a check (a bound: the true one is far lower).
+    every : int, at least 1
+        Values between checks.
+    buckets : int, at least 2
         So many buckets of a size before two are merged; more find the moment of change more exactly.
-    warm : int
+    warm : int, at least 10
         So many values are learned before the first check.
-    span : float, optional
+    span : float, above 0, optional
         Greatest less least possible value. None: of those let in since the last drift, so that units do not matter.
-    hold : int
+    hold : int, at least 0
         A run of outliers (5 deviations) shorter than this is a burst, not a drift, and is held out; 0 = no gate. A stream
         of nothing but 0 and 1 has no outliers. Outliers among the first 30 values make the detector begin
         again without them.
-    max_entities : int
-        So many entities are known at once; one more takes the place of the one unseen for the longest.
+    max_entities : int, at least 1
+        Entities in memory; one more evicts the least recently seen.
     expire : str
         An entity unseen for longer (event time) starts afresh.
 
@@ -157,32 +158,21 @@ class Adwin(Detector):
     447
     """
 
-    column: str = "value"
-    by: str | None = None
-    delta: float = 0.002
-    every: int = 32
-    buckets: int = 5
-    warm: int = 10
-    span: float | None = None
-    hold: int = 30
-    max_entities: int = 10_000
-    expire: str = "30d"
+    column: ColumnName = "value"
+    by: ColumnName | None = None
+    delta: Annotated[float, Above(0, below=1)] = 0.002
+    every: Annotated[int, AtLeast(1)] = 32
+    buckets: Annotated[int, AtLeast(2)] = 5
+    warm: Annotated[int, AtLeast(2 * _LEAST)] = 10
+    span: Annotated[float, Above(0)] | None = None
+    hold: Annotated[int, AtLeast(0)] = 30
+    max_entities: Annotated[int, AtLeast(1)] = 10_000
+    expire: Duration = "30d"
 
     @classmethod
     def example(cls) -> Step:
         """Make one for the contract checks."""
         return cls("value", "actor", every=3, hold=3, max_entities=8)
-
-    def check(self) -> None:
-        """Check the recipe."""
-        above(self, "delta", 0, most=1)
-        if self.delta == 1:
-            raise ArgumentError(f"Adwin: delta={self.delta!r}; expected a number below 1.")
-        if self.span is not None:
-            above(self, "span", 0)
-        for field, least in (("every", 1), ("buckets", 2), ("warm", 2 * _LEAST), ("hold", 0)):
-            at_least(self, field, least)
-        check_entities(self)
 
     def start(self) -> None:
         """Forget all entities."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.entities import check_entities, entities_of, place_values
+from govlab.entities import entities_of, place_values
 from govlab.errors import ArgumentError
+from govlab.fields import Above, AtLeast, ColumnName, Duration
 from govlab.frames import LARGEST
-from govlab.step import Detector, Step, above, at_least
+from govlab.step import Detector, Step
 
 
 @njit(cache=True, nogil=True)
@@ -89,16 +91,17 @@ class AnomalyLikelihood(Detector):
         The column with the scores.
     by : str, optional
         The column with the entity; None: all rows are one entity.
-    long, short : int
-        So many scores make the long-run mean and deviation (those before this row), and so many the mean beside it (this row and
-        those just before). 8,000 and 10 are those of the paper.
-    warm : int
-        So many scores are learned before the first is scored, at least ``short``.
-    floor : float
-        Added to the deviation (as sqrt(variance + floor^2)), in the unit of the column, above 1e-150: so a constant past does not
+    long : int, at least 2
+        Scores in the long-run mean and deviation (those before this row); 8,000 as in the paper.
+    short : int, at least 1
+        Scores in the mean beside it (this row and those just before); 10 as in the paper.
+    warm : int, at least 1
+        Scores learned before the first is scored, at least ``short``.
+    floor : float, above 1e-150 and at most 1e+150
+        Added to the deviation (as sqrt(variance + floor^2)), in the unit of the column: so a constant past does not
         make the next small change infinitely anomalous.
-    max_entities : int
-        So many entities are known at once; one more takes the place of the one unseen for the longest.
+    max_entities : int, at least 1
+        Entities in memory; one more evicts the least recently seen.
     expire : str
         An entity unseen for longer (event time) starts afresh.
 
@@ -117,14 +120,14 @@ class AnomalyLikelihood(Detector):
     (100, [0.3, 0.43, 0.77, 0.76])
     """
 
-    column: str = "score"
-    by: str | None = None
-    long: int = 8_000
-    short: int = 10
-    warm: int = 100
-    floor: float = 0.001
-    max_entities: int = 1_000
-    expire: str = "30d"
+    column: ColumnName = "score"
+    by: ColumnName | None = None
+    long: Annotated[int, AtLeast(2)] = 8_000
+    short: Annotated[int, AtLeast(1)] = 10
+    warm: Annotated[int, AtLeast(1)] = 100
+    floor: Annotated[float, Above(1 / LARGEST, most=LARGEST)] = 0.001
+    max_entities: Annotated[int, AtLeast(1)] = 1_000
+    expire: Duration = "30d"
 
     @classmethod
     def example(cls) -> Step:
@@ -133,12 +136,8 @@ class AnomalyLikelihood(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        for field, least in (("short", 1), ("long", 2), ("warm", 1)):
-            at_least(self, field, least)
         if not self.short <= min(self.long, self.warm):
             raise ArgumentError(f"AnomalyLikelihood: short={self.short} must not be above long={self.long} nor warm={self.warm}.")
-        above(self, "floor", 1 / LARGEST, most=LARGEST)
-        check_entities(self)
 
     def start(self) -> None:
         """Forget all entities."""

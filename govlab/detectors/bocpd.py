@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 from numba import njit
 
 from govlab.detectors.burst_gate import ANEW, OUT, WIDTH, close_gate, insiders, lets_in
-from govlab.entities import check_entities, entities_of, place_values
+from govlab.entities import entities_of, place_values
+from govlab.fields import Above, AtLeast, ColumnName, Duration, at_least
 from govlab.frames import put
-from govlab.step import Detector, Step, above, at_least, yes_or_no
+from govlab.step import Detector, Step
 
 _TINY = -20.0  # a run length e^-20 as probable as the best one is forgotten
 # of an entity; means are those of the differences from the FIRST value, so that far from 0 they do not drown in rounding
@@ -138,25 +140,25 @@ class Bocpd(Detector):
         The number to watch.
     by : str, optional
         The column with the entity; None: all rows are one entity.
-    every : float
-        Expected number of values between changes, above 1.
-    lag : int
+    every : float, above 1
+        Expected number of values between changes.
+    lag : int, at least 1
         A regime of at most so many values is a new one.
-    runs : int
+    runs : int, at least 2
         So many run lengths are kept, the most probable.
-    memory : int
+    memory : int, at least 2
         Values over which the mean and variance of the past forget.
-    warm : int
-        So many values are learned before the first is scored; more than ``lag``.
-    hold : int
+    warm : int, at least 2
+        Values learned before the first is scored; more than ``lag``.
+    hold : int, at least 0
         A run of outliers (5 deviations) shorter than this is a burst, not a change, and is held out; 0 = no gate. A stream
         of nothing but 0 and 1 has no outliers. Outliers among the first 30 values make the detector begin
         again without them.
     run_length : bool
         Whether to add also a column ``run_length``: the most probable number of values learned since the last change, this
         one included. A change began so many values ago, and ``hold`` - 1 more if the gate held the first ones out.
-    max_entities : int
-        So many entities are known at once; one more takes the place of the one unseen for the longest.
+    max_entities : int, at least 1
+        Entities in memory; one more evicts the least recently seen.
     expire : str
         An entity unseen for longer (event time) starts afresh.
 
@@ -175,17 +177,17 @@ class Bocpd(Detector):
     (60, 60)
     """
 
-    column: str = "value"
-    by: str | None = None
-    every: float = 250.0
-    lag: int = 5
-    runs: int = 200
-    memory: int = 5_000
-    warm: int = 10
-    hold: int = 5
+    column: ColumnName = "value"
+    by: ColumnName | None = None
+    every: Annotated[float, Above(1)] = 250.0
+    lag: Annotated[int, AtLeast(1)] = 5
+    runs: Annotated[int, AtLeast(2)] = 200
+    memory: Annotated[int, AtLeast(2)] = 5_000
+    warm: Annotated[int, AtLeast(2)] = 10
+    hold: Annotated[int, AtLeast(0)] = 5
     run_length: bool = False
-    max_entities: int = 1_000
-    expire: str = "30d"
+    max_entities: Annotated[int, AtLeast(1)] = 1_000
+    expire: Duration = "30d"
 
     @classmethod
     def example(cls) -> Step:
@@ -194,12 +196,7 @@ class Bocpd(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        above(self, "every", 1)
-        for field, least in (("lag", 1), ("runs", 2), ("memory", 2), ("hold", 0)):
-            at_least(self, field, least)
         at_least(self, "warm", self.lag + 1)  # else the beginning is a change
-        yes_or_no(self, "run_length")
-        check_entities(self)
 
     def start(self) -> None:
         """Forget all entities."""

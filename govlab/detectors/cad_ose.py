@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.entities import check_entities, entities_of, place_values
+from govlab.entities import entities_of, place_values
 from govlab.errors import ArgumentError
+from govlab.fields import AtLeast, ColumnName, Duration, at_least
 from govlab.hashing import mix
-from govlab.step import Detector, Step, at_least
+from govlab.step import Detector, Step
 
 LOW, HIGH, FENCE_LOW, FENCE_HIGH, ASKED = range(5)  # of a grid
 CUT = 100  # one value in so many, at both ends, is not in the middle
@@ -173,25 +175,25 @@ class CadOse(Detector):
         The column that is scored.
     by : str, optional
         The column with the entity; None: all rows are one entity.
-    bits : int
+    bits : int, at least 1 and at most 16
         Resolutions: the finest grid has 2^bits cells over the range of the past.
-    depth : int
+    depth : int, at least 0
         Values in the longest context; 0: only whether the value itself is new.
-    record : int
+    record : int, at least 0
         Rows that a sum must be above in order to count; it takes the place of the rest period, which needs a threshold. 0: every
         sum counts.
-    history : int
+    history : int, at least 3
         Values that are remembered, more than ``warm``. The grid lies over their range, never over what is to come: it is laid
         anew, and they are learned again, when a value is more than that range outside of it, and every ``history`` values.
         What is more than 20 times the range of the middle 98 % beyond that (of the different values, where 98 % are equal) is
         left out of the range and counts as being in the outermost cell, a range away: else one spike would put all else into
         one cell, and hide what comes later. Less than 20 would leave out what is merely rare (20 was found on NAB).
-    places : int
+    places : int, at least 2
         Places in the table of contexts and facts, even; where it is full, what was seen least gives way.
-    warm : int
-        So many values are learned before the first is scored; they give the first grid.
-    max_entities : int
-        So many entities are known at once; one more takes the place of the one unseen for the longest.
+    warm : int, at least 2
+        Values learned before the first is scored; they give the first grid.
+    max_entities : int, at least 1
+        Entities in memory; one more evicts the least recently seen.
     expire : str
         An entity unseen for longer (event time) starts afresh.
 
@@ -212,16 +214,16 @@ class CadOse(Detector):
     [121, 122, 160]
     """
 
-    column: str = "value"
-    by: str | None = None
-    bits: int = 6
-    depth: int = 1
-    record: int = 50
-    history: int = 8_192
-    places: int = 32_768
-    warm: int = 150
-    max_entities: int = 64
-    expire: str = "30d"
+    column: ColumnName = "value"
+    by: ColumnName | None = None
+    bits: Annotated[int, AtLeast(1, most=16)] = 6
+    depth: Annotated[int, AtLeast(0)] = 1
+    record: Annotated[int, AtLeast(0)] = 50
+    history: Annotated[int, AtLeast(3)] = 8_192
+    places: Annotated[int, AtLeast(2)] = 32_768
+    warm: Annotated[int, AtLeast(2)] = 150
+    max_entities: Annotated[int, AtLeast(1)] = 64
+    expire: Duration = "30d"
 
     @classmethod
     def example(cls) -> Step:
@@ -230,13 +232,9 @@ class CadOse(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        bounds = {"bits": 1, "depth": 0, "record": 0, "places": 2, "warm": 2}
-        for field, least in bounds.items():
-            at_least(self, field, least)
         at_least(self, "history", self.warm + 1)
-        if self.bits > 16 or self.places % 2:
-            raise ArgumentError(f"CadOse: bits={self.bits}, places={self.places}; expected at most 16 bits and even places.")
-        check_entities(self)
+        if self.places % 2:
+            raise ArgumentError(f"CadOse: places={self.places}; expected an even number.")
 
     def start(self) -> None:
         """Forget all entities."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.entities import check_entities, entities_of, place_rows
+from govlab.entities import entities_of, place_rows
+from govlab.fields import AtLeast, ColumnName
 from govlab.frames import numbers, put, require
-from govlab.step import Step, at_least
+from govlab.step import Step
 
 
 @njit(cache=True, nogil=True)
@@ -55,14 +58,14 @@ class Calibrated(Step):
     ----------
     by : str, optional
         The column with the entity, for scores that are not comparable between entities; None: all rows together.
-    window : int
-        So many scores are remembered.
-    warm : int
+    window : int, at least 2
+        Scores in memory.
+    warm : int, at least 1
         So many scores are learned before the first ``p`` is given.
     score : str
         The column with the score.
-    max_entities : int
-        So many entities are known at once; one more takes the place of the one unseen for the longest.
+    max_entities : int, at least 1
+        Entities in memory; one more evicts the least recently seen.
 
     References
     ----------
@@ -76,22 +79,16 @@ class Calibrated(Step):
     [nan, nan, nan, 0.125]
     """
 
-    by: str | None = None
-    window: int = 5_000
-    warm: int = 100
-    score: str = "score"
-    max_entities: int = 1_000
+    by: ColumnName | None = None
+    window: Annotated[int, AtLeast(2)] = 5_000
+    warm: Annotated[int, AtLeast(1)] = 100
+    score: ColumnName = "score"
+    max_entities: Annotated[int, AtLeast(1)] = 1_000
 
     @classmethod
     def example(cls) -> Step:
         """Make one for the contract checks."""
         return cls("actor", window=20, warm=5, max_entities=8)
-
-    def check(self) -> None:
-        """Check the recipe."""
-        for field, least in (("window", 2), ("warm", 1)):
-            at_least(self, field, least)
-        check_entities(self)
 
     def start(self) -> None:
         """Forget all scores."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -20,10 +21,11 @@ from govlab.detectors.co_action_kernel import (
 )
 from govlab.detectors.wrong_clock import AFRESH, STRAY, clocks_of, far_us
 from govlab.entities import Entities
+from govlab.fields import Above, AtLeast, ColumnName, Duration
 from govlab.frames import duration_us, from_us, put, require, time_us
 from govlab.hashing import NULL_HASH, hash_column, readable
 from govlab.keys import grow
-from govlab.step import Detector, Step, above, at_least, column_name
+from govlab.step import Detector, Setting, Step
 
 _NO_TIME = np.iinfo("int64").min
 _CALLED = 2**40  # names of campaigns are tokens from here down: of their own, not of an account's place
@@ -61,24 +63,26 @@ class CoAction(Detector):
         Acts on one object no further apart (event time) than this are a meeting.
     halflife : str
         A meeting and an act count half after so long (event time).
-    least : int
+    least : int, at least 1
         So many meetings (faded, rounded) a pair must have before it is joined.
-    join : float
+    join : float, above 0
         Evidence from which a pair is joined, in nats. 10: one pair in 20,000 by chance.
-    warm : int
-        So many acts are learned before the first is scored.
-    named : int
+    warm : int, at least 1
+        Acts learned before the first is scored.
+    named : int, at least 1
         So many members and objects of a campaign are named.
-    max_per_object : int
+    max_per_object : int, at least 2
         So many of the last actors of an object are remembered. More have met by its popularity.
-    max_entities : int
+    max_entities : int, at least 1
         So many accounts and so many objects are known at once; one more takes the place of the one unseen for the longest.
-    max_pairs : int
+    max_pairs : int, at least 1
         So many pairs are remembered, 8 to a bucket of a hash table; a further one takes the place of the one with the
         fewest meetings (faded) in its bucket.
-    max_members, max_campaigns : int
-        A campaign takes no more members, and no more campaigns begin, while there are so many. A campaign is dissolved when
-        its evidence has faded below ``join``, or when fewer than two of its members are still known.
+    max_members : int, at least 2
+        Members of a campaign; it takes no more.
+    max_campaigns : int, at least 1
+        Campaigns at a time; no more begin. One is dissolved when its evidence has faded below ``join``, or when fewer than two
+        of its members are still known.
 
     Notes
     -----
@@ -108,19 +112,23 @@ class CoAction(Detector):
     (2023, '3: ann, bob, cy', '6: post_7, post_6, post_5, and 3 more')
     """
 
-    actor: str = "actor"
-    object: str = "target"
-    window: str = "1h"
-    halflife: str = "1d"
-    least: int = 3
-    join: float = 10.0
-    warm: int = 1_000
-    named: int = 3
-    max_per_object: int = 32
-    max_entities: int = 100_000
-    max_pairs: int = 262_144
-    max_members: int = 256
-    max_campaigns: int = 256
+    actor: ColumnName = "actor"
+    object: ColumnName = "target"
+    window: Duration = "1h"
+    halflife: Duration = "1d"
+    least: Annotated[int, AtLeast(1)] = 3
+    join: Annotated[float, Above(0)] = 10.0
+    warm: Annotated[int, AtLeast(1)] = 1_000
+    named: Annotated[int, AtLeast(1)] = 3
+    max_per_object: Annotated[int, AtLeast(2)] = 32
+    max_entities: Annotated[int, AtLeast(1)] = 100_000
+    max_pairs: Annotated[int, AtLeast(1)] = 262_144
+    max_members: Annotated[int, AtLeast(2)] = 256
+    max_campaigns: Annotated[int, AtLeast(1)] = 256
+
+    tells: ClassVar[Mapping[str, str]] = {
+        "campaign_members": ", members", "campaign_objects": "; objects", "campaign_start": "; since",
+    }  # fmt: skip
 
     @classmethod
     def example(cls) -> Step:
@@ -130,14 +138,7 @@ class CoAction(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        column_name(self, "actor")
-        column_name(self, "object")
-        self._window = duration_us(self.window, "CoAction: window")
-        self._halflife = duration_us(self.halflife, "CoAction: halflife")
-        above(self, "join", 0)
-        bounds = {"max_per_object": 2, "max_entities": 1, "max_pairs": 1, "max_members": 2, "max_campaigns": 1}
-        for field, low in {"least": 1, "warm": 1, "named": 1, **bounds}.items():
-            at_least(self, field, low)
+        self._window, self._halflife = duration_us(self.window), duration_us(self.halflife)
 
     def start(self) -> None:
         """Forget all accounts, objects and campaigns."""
@@ -152,9 +153,9 @@ class CoAction(Detector):
         self._sums, self._state = np.zeros(2), np.zeros(5, "int64")
         self._clock = np.zeros(3, "int64")
 
-    def bind(self, recipe: str, detector: str, entity: str | None) -> tuple[str, str | None]:
+    def bind(self, setting: Setting) -> Setting:
         """Tell of which recipe it is a part; what alerts after it is a campaign."""
-        return super().bind(recipe, detector, entity)[0], "campaign"
+        return super().bind(setting)._replace(entity="campaign")
 
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Give on the rows with their ``score`` and what is known of the campaign."""

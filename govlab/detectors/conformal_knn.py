@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -10,10 +10,10 @@ from numba import njit
 
 from govlab import frames
 from govlab.detectors.cad_ose import beside
-from govlab.entities import check_entities
 from govlab.errors import SchemaError
+from govlab.fields import AtLeast, ColumnName, at_least
 from govlab.keys import grow
-from govlab.step import Detector, Step, at_least
+from govlab.step import Detector, Step
 
 FILL, LEARNED, VALUES, SHAPES, RAWS = range(5)  # what the counts of an entity count
 LEAST = 64  # places of an entity at first; they double
@@ -143,21 +143,21 @@ class ConformalKnn(Detector):
         The number to watch (any unit; float64).
     by : str, optional
         The entity: each has its own state. ``None``: the stream is one. A missing entity is one too.
-    k : int, default 3
+    k : int, at least 1, default 3
         Which neighbour: what has happened fewer than ``k`` times is still strange.
-    shape : int, default 20
-        Rows in the longer block, at least 2.
-    history : int, default 8192
+    shape : int, at least 2, default 20
+        Rows in the longer block.
+    history : int, at least 5, default 8192
         Neighbours are looked for among the blocks that end in the last so many rows (four weeks at 5 minutes). It must
         span what is normal: a week that it does not hold is new again every week.
-    calibration : int, default 16384
+    calibration : int, at least 1, default 16384
         Past distances that p is read off: the smallest p is 0.5 / (calibration + 1). Longer than ``history``, since an
         alarm once in 10,000 rows cannot be read off 8,192, and a row here is one comparison, not ``shape`` products.
-    record : int, default 50
+    record : int, at least 0, default 50
         Rows that a score must be above in order to count. 0: every row counts, as other detectors need it that take in the score.
-    warm : int, default 150
+    warm : int, at least 5, default 150
         Rows that an entity must have learned before it is scored; at least ``2 * shape + k``.
-    max_entities : int, default 256
+    max_entities : int, at least 1, default 256
         So many entities have state, those that came first; they are never forgotten, and the score of any further one is NaN.
 
     Raises
@@ -200,15 +200,15 @@ class ConformalKnn(Detector):
     (50, 280)
     """
 
-    column: str = "value"
-    by: str | None = None
-    k: int = 3
-    shape: int = 20
-    history: int = 8192
-    calibration: int = 16384
-    record: int = 50
-    warm: int = 150
-    max_entities: int = 256
+    column: ColumnName = "value"
+    by: ColumnName | None = None
+    k: Annotated[int, AtLeast(1)] = 3
+    shape: Annotated[int, AtLeast(2)] = 20
+    history: Annotated[int, AtLeast(5)] = 8192
+    calibration: Annotated[int, AtLeast(1)] = 16384
+    record: Annotated[int, AtLeast(0)] = 50
+    warm: Annotated[int, AtLeast(5)] = 150
+    max_entities: Annotated[int, AtLeast(1)] = 256
 
     @classmethod
     def example(cls) -> Step:
@@ -217,10 +217,6 @@ class ConformalKnn(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        check_entities(self)
-        bounds = {"k": 1, "shape": 2, "calibration": 1, "record": 0, "history": 5, "warm": 5}
-        for field, least in bounds.items():
-            at_least(self, field, least)
         at_least(self, "history", self.shape + self.k)  # else no earlier block
         at_least(self, "warm", 2 * self.shape + self.k)  # else no past distance
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from govlab.errors import ArgumentError
+from govlab.fields import ColumnName
 from govlab.frames import numbers, require
 from govlab.hashing import hash_column
 from govlab.step import Detector
@@ -95,7 +96,7 @@ class Volume(Detector):
     [3.0, 8.0]
     """
 
-    column: str = "count"
+    column: ColumnName = "count"
 
     def score_learn_many(self, frame: pd.DataFrame) -> np.ndarray:
         """Score each row, shape (n,)."""

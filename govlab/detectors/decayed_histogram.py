@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,8 @@ from govlab.detectors.rows import (
     whole,
 )
 from govlab.detectors.scale import learn_scale, new_scale, place
-from govlab.step import Detector, Step, at_least
+from govlab.fields import AtLeast, Columns
+from govlab.step import Detector, Step
 
 _PRIOR = 0.5  # rows that each bin, and each category, is taken to hold from the start
 
@@ -78,15 +79,15 @@ class DecayedHistogram(Detector):
     categories : list of str
         Further features, texts or other values, each counted in a sketch (count-min, 2 x 4,096: of many
         thousand values at once the rare ones are no longer told apart).
-    halflife : int
-        After so many rows learned, a row counts half. 10,000 fill the bins and forget within days on a busy platform.
-    warm : int
-        So many rows are learned before the first is scored.
-    guard : float
+    halflife : int, at least 1
+        Rows learned after which a row counts half. 10,000 fill the bins and forget within days on a busy platform.
+    warm : int, at least 1
+        Rows learned before the first is scored.
+    guard : float, at least 0 and at most 0.5
         From 0 (all rows are learned) to 0.5: a row whose score is among the highest ``guard`` share of the past is not
         learned, so that a burst cannot make itself normal. On most platforms less than 0.05 of all events are bad.
-    patience : int
-        What stays extreme for longer than so many rows is the new normal and is learned; at least 1 / ``guard``.
+    patience : int, at least 1
+        What stays extreme for more rows than this is the new normal and is learned; at least 1 / ``guard``.
 
     References
     ----------
@@ -104,12 +105,12 @@ class DecayedHistogram(Detector):
     True
     """
 
-    columns: Sequence[str] = ("count",)
-    categories: Sequence[str] = ()
-    halflife: int = 10_000
-    warm: int = 250
-    guard: float = 0.05
-    patience: int = 5_000
+    columns: Columns = ("count",)
+    categories: Columns = ()
+    halflife: Annotated[int, AtLeast(1)] = 10_000
+    warm: Annotated[int, AtLeast(1)] = 250
+    guard: Annotated[float, AtLeast(0, most=0.5)] = 0.05
+    patience: Annotated[int, AtLeast(1)] = 5_000
 
     @classmethod
     def example(cls) -> Step:
@@ -118,9 +119,7 @@ class DecayedHistogram(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        check_columns(self, categories=True)
-        for field in ("halflife", "warm"):
-            at_least(self, field, 1)
+        check_columns(self)
         check_guard(self)
 
     def start(self) -> None:

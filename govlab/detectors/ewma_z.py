@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.entities import check_entities, entities_of, place_values
+from govlab.entities import entities_of, place_values
+from govlab.fields import Above, AtLeast, ColumnName, Duration, Tail
 from govlab.frames import LARGEST
-from govlab.step import Detector, Step, above, at_least, one_of
+from govlab.step import Detector, Step
 
 
 @njit(cache=True, nogil=True)
@@ -47,17 +50,17 @@ class EwmaZ(Detector):
         The column that is scored.
     by : str, optional
         The column with the entity; None: all rows are one entity.
-    alpha : float
-        Weight of a new value, above 0 and at most 1.
-    warm : int
-        So many values are learned before the first is scored.
-    floor : float
-        Added to the deviation (as sqrt(variance + floor^2)), in the unit of the column, above 1e-150: so a constant past does not
+    alpha : float, above 0 and at most 1
+        Weight of a new value.
+    warm : int, at least 1
+        Values learned before the first is scored.
+    floor : float, above 1e-150 and at most 1e+150
+        Added to the deviation (as sqrt(variance + floor^2)), in the unit of the column: so a constant past does not
         make the next small change infinitely anomalous. 1 suits counts.
     tail : {"upper", "lower", "both"}
         Which side is anomalous.
-    max_entities : int
-        So many entities are known at once; one more takes the place of the one unseen for the longest.
+    max_entities : int, at least 1
+        Entities in memory; one more evicts the least recently seen.
     expire : str
         An entity unseen for longer (event time) starts afresh.
 
@@ -74,27 +77,19 @@ class EwmaZ(Detector):
     [nan, nan, nan, nan, nan, 0.0, 20.0]
     """
 
-    column: str = "count"
-    by: str | None = None
-    alpha: float = 0.1
-    warm: int = 5
-    floor: float = 1.0
-    tail: str = "upper"
-    max_entities: int = 1_000_000
-    expire: str = "30d"
+    column: ColumnName = "count"
+    by: ColumnName | None = None
+    alpha: Annotated[float, Above(0, most=1)] = 0.1
+    warm: Annotated[int, AtLeast(1)] = 5
+    floor: Annotated[float, Above(1 / LARGEST, most=LARGEST)] = 1.0
+    tail: Tail = "upper"
+    max_entities: Annotated[int, AtLeast(1)] = 1_000_000
+    expire: Duration = "30d"
 
     @classmethod
     def example(cls) -> Step:
         """Make one for the contract checks."""
         return cls("value", "actor", max_entities=8)
-
-    def check(self) -> None:
-        """Check the recipe."""
-        above(self, "alpha", 0, most=1)
-        at_least(self, "warm", 1)
-        above(self, "floor", 1 / LARGEST, most=LARGEST)
-        one_of(self, "tail", ("upper", "lower", "both"))
-        check_entities(self)
 
     def start(self) -> None:
         """Forget all entities."""

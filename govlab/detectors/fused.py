@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -11,12 +11,13 @@ from numba import njit
 
 from govlab.detectors.cad_ose import beside
 from govlab.detectors.calibrated import _calibrate
-from govlab.entities import check_entities, entities_of, place_rows
+from govlab.entities import entities_of, place_rows
 from govlab.errors import ArgumentError
+from govlab.fields import AtLeast, ColumnName
 from govlab.frames import require
 from govlab.keys import grow
 from govlab.pipeline import Pipeline
-from govlab.step import Detector, Step, at_least, yes_or_no
+from govlab.step import Detector, Step
 
 
 @njit(cache=True, nogil=True)
@@ -65,11 +66,11 @@ class Fused(Detector):
         At least one detector (or pipeline that ends in one); fresh copies of them are run.
     by : str, optional
         The column with the entity beside whose past scores are ranked; None: all rows together.
-    window : int
+    window : int, at least 2
         So many scores of a detector are remembered; the least p is 0.5 / (``window`` + 1).
-    warm : int
+    warm : int, at least 1
         So many scores of a detector are learned before it has a p.
-    record : int
+    record : int, at least 0
         Rows of the entity that a sum must be above in order to count, so that one event does not alarm at each of its rows: a
         sum that is not above the last ``record`` ones gives by how much it is not (0 or less). 0: every sum counts.
     ranked : bool
@@ -77,8 +78,8 @@ class Fused(Detector):
         CadOse, FuzzyArt, ConformalKnn and Fused, with ``record=0``). A rank knows nothing of how far above all of the past a
         score is, so for one metric over time ``Fused([CadOse(record=0), ConformalKnn(record=0)], ranked=False, record=50)`` is
         better than the sum of ranks.
-    max_entities : int
-        So many entities are known at once; one more takes the place of the one unseen for the longest.
+    max_entities : int, at least 1
+        Entities in memory; one more evicts the least recently seen.
 
     Raises
     ------
@@ -103,12 +104,12 @@ class Fused(Detector):
     """
 
     detectors: Any
-    by: str | None = None
-    window: int = 16_384
-    warm: int = 100
-    record: int = 0
+    by: ColumnName | None = None
+    window: Annotated[int, AtLeast(2)] = 16_384
+    warm: Annotated[int, AtLeast(1)] = 100
+    record: Annotated[int, AtLeast(0)] = 0
     ranked: bool = True
-    max_entities: int = 256
+    max_entities: Annotated[int, AtLeast(1)] = 256
 
     @classmethod
     def example(cls) -> Step:
@@ -131,11 +132,7 @@ class Fused(Detector):
                 raise ArgumentError(f"Fused: {step!r} cannot score the rows that it takes; expected instances of Detector.")
             if not _scores(step):  # the score of a step before would be ranked in its place
                 raise ArgumentError(f"Fused: {step!r} gives no score; expected instances of Detector, or pipelines with one.")
-        yes_or_no(self, "ranked")
         self.detectors = [step.fresh() for step in given]
-        for field, least in (("window", 2), ("warm", 1), ("record", 0)):
-            at_least(self, field, least)
-        check_entities(self)
 
     def start(self) -> None:
         """Forget all scores, those of the detectors too."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 from numba import njit
 
 from govlab.detectors.cad_ose import ASKED, HIGH, LOW, beside, lay, outgrown
-from govlab.entities import check_entities, entities_of, place_values
-from govlab.errors import ArgumentError
-from govlab.step import Detector, Step, above, at_least
+from govlab.entities import entities_of, place_values
+from govlab.fields import Above, AtLeast, ColumnName, Duration, at_least
+from govlab.step import Detector, Step
 
 USED, OPENED, SHOWN = range(3)  # what the counts of a scale count: categories held, ever opened, and blocks
 CHOICE = 0.01  # the choice parameter: of categories that fit, the smaller is chosen
@@ -137,25 +138,25 @@ class FuzzyArt(Detector):
         The column that is scored.
     by : str, optional
         The column with the entity; None: all rows are one entity.
-    scales : int
-        How many scales, 1 to 6.
-    vigilance : float
-        The least vigilance, above 0 and below 1: 1 less the mean size of a category, in thirds of the range of the past. It
+    scales : int, at least 1 and at most 6
+        How many scales; 6 reach back 1,024 rows.
+    vigilance : float, above 0 and at most 0.999
+        The least vigilance: 1 less the mean size of a category, in thirds of the range of the past. It
         is raised for each scale to 1 less twice the mean mismatch of the past, where that is smoother.
-    categories : int
+    categories : int, at least 1
         So many are known at each scale; one more takes the place of the one unused for the longest.
-    record : int
+    record : int, at least 0
         Rows that a sum must be above in order to count. 0: every sum counts.
-    history : int
+    history : int, at least 3
         Values that are remembered, more than ``warm``. Values are scaled by their range, never by what is to come; that, the
         vigilance and the categories are learned again when a value is more than that range outside of it, and every
         ``history`` values. What is more than 20 times the range of the middle 98 % beyond that (of the different values, where
         98 % are equal) is left out of the range, and counts as one range away from it: else one spike would make all else alike,
         and hide what comes later. Less than 20 would leave out what is merely rare (20 was found on NAB).
-    warm : int
-        So many values are learned before the first is scored, at least twice the longest block.
-    max_entities : int
-        So many entities are known at once; one more takes the place of the one unseen for the longest.
+    warm : int, at least 2
+        Values learned before the first is scored, at least twice the longest block.
+    max_entities : int, at least 1
+        Entities in memory; one more evicts the least recently seen.
     expire : str
         An entity unseen for longer (event time) starts afresh.
 
@@ -176,16 +177,16 @@ class FuzzyArt(Detector):
     [101, 170]
     """
 
-    column: str = "value"
-    by: str | None = None
-    scales: int = 3
-    vigilance: float = 0.9
-    categories: int = 200
-    record: int = 50
-    history: int = 8_192
-    warm: int = 150
-    max_entities: int = 64
-    expire: str = "30d"
+    column: ColumnName = "value"
+    by: ColumnName | None = None
+    scales: Annotated[int, AtLeast(1, most=6)] = 3
+    vigilance: Annotated[float, Above(0, most=CLOSEST)] = 0.9
+    categories: Annotated[int, AtLeast(1)] = 200
+    record: Annotated[int, AtLeast(0)] = 50
+    history: Annotated[int, AtLeast(3)] = 8_192
+    warm: Annotated[int, AtLeast(2)] = 150
+    max_entities: Annotated[int, AtLeast(1)] = 64
+    expire: Duration = "30d"
 
     @classmethod
     def example(cls) -> Step:
@@ -194,14 +195,8 @@ class FuzzyArt(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        for field, least in (("scales", 1), ("categories", 1), ("record", 0)):
-            at_least(self, field, least)
-        if self.scales > 6:
-            raise ArgumentError(f"FuzzyArt: scales={self.scales}; expected at most 6, which reach back 1,024 rows.")
         at_least(self, "warm", 2 * 4 ** (self.scales - 1))
         at_least(self, "history", self.warm + 1)
-        above(self, "vigilance", 0, most=CLOSEST)
-        check_entities(self)
 
     def start(self) -> None:
         """Forget all entities."""

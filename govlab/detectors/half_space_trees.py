@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.detectors.rows import admit, check_columns, check_guard, matrix, new_guard, whole
+from govlab.detectors.rows import admit, check_guard, matrix, new_guard, whole
 from govlab.detectors.scale import MEMORY, learn_scale, new_scale, spread
-from govlab.errors import ArgumentError
-from govlab.step import Detector, Step, at_least
+from govlab.fields import AtLeast, SomeColumns
+from govlab.step import Detector, Step
 
 _LIMIT = 0.1  # a node with less than this share of the window is as good as empty (Tan's sizeLimit)
 
@@ -71,19 +71,19 @@ class HalfSpaceTrees(Detector):
     ----------
     columns : list of str
         The features, numbers; those with long tails (counts, amounts) best as logarithms.
-    trees : int
+    trees : int, at least 1
         Number of trees.
-    depth : int
-        Depth of a tree, from 1 to 15.
-    window : int
+    depth : int, at least 1 and at most 15
+        Depth of a tree.
+    window : int, at least 2
         So many rows make the masses with which the next are scored.
-    seed : int
+    seed : int, at least 0
         Another seed gives other trees.
-    guard : float
+    guard : float, at least 0 and at most 0.5
         From 0 (all rows are learned, as published) to 0.5: a row whose score is among the highest ``guard`` share of the past
         is not learned, so that a burst cannot make itself normal. On most platforms less than 0.05 of all events are bad.
-    patience : int
-        What stays extreme for longer than so many rows is the new normal and is learned; at least 1 / ``guard``. With a guard,
+    patience : int, at least 1
+        What stays extreme for more rows than this is the new normal and is learned; at least 1 / ``guard``. With a guard,
         20 bytes a row of it.
 
     References
@@ -100,13 +100,13 @@ class HalfSpaceTrees(Detector):
     True
     """
 
-    columns: Sequence[str] = ("count",)
-    trees: int = 25
-    depth: int = 8
-    window: int = 250
-    seed: int = 0
-    guard: float = 0.05
-    patience: int = 5_000
+    columns: SomeColumns = ("count",)
+    trees: Annotated[int, AtLeast(1)] = 25
+    depth: Annotated[int, AtLeast(1, most=15)] = 8
+    window: Annotated[int, AtLeast(2)] = 250
+    seed: Annotated[int, AtLeast(0)] = 0
+    guard: Annotated[float, AtLeast(0, most=0.5)] = 0.05
+    patience: Annotated[int, AtLeast(1)] = 5_000
 
     @classmethod
     def example(cls) -> Step:
@@ -115,11 +115,6 @@ class HalfSpaceTrees(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        check_columns(self)
-        for field, least in (("trees", 1), ("depth", 1), ("window", 2), ("seed", 0)):
-            at_least(self, field, least)
-        if self.depth > 15:
-            raise ArgumentError(f"HalfSpaceTrees: depth={self.depth!r}; expected at most 15.")
         check_guard(self)
 
     def start(self) -> None:

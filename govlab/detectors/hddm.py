@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 from numba import njit
 
 from govlab.detectors.burst_gate import ANEW, OUT, WIDTH, close_gate, insiders, lets_in
-from govlab.entities import check_entities, entities_of, place_values
+from govlab.entities import entities_of, place_values
 from govlab.errors import ArgumentError
+from govlab.fields import Above, AtLeast, ColumnName, Duration, Tail
 from govlab.frames import LARGEST
-from govlab.step import Detector, Step, above, at_least, one_of
+from govlab.step import Detector, Step
 
 N, MEAN, LOW_N, LOW, HIGH_N, HIGH = range(6)
 
@@ -85,20 +87,20 @@ class Hddm(Detector):
         The number to watch.
     by : str, optional
         The column with the entity; None: all rows are one entity.
-    level : float
-        Chance of a false alarm at a row, by the bound, above 1e-150 and below 1.
-    low, high : float
-        The least and the greatest value, within +-1e150; those beyond count as these.
-    warm : int
+    level : float, above 1e-150 and below 1
+        Chance of a false alarm at a row, by the bound.
+    low, high : float, above -1e+150 and at most 1e+150
+        The least and the greatest value; those beyond count as these.
+    warm : int, at least 1
         The first value that has a score, counted from 1; the score is of all values up to it.
     tail : {"upper", "lower", "both"}
         Tell a rise, a fall, or either.
-    hold : int
+    hold : int, at least 0
         A run of outliers (5 deviations) shorter than this is a burst, not a drift, and is held out; 0 = no gate. A stream
         of nothing but 0 and 1 has no outliers. Outliers among the first 30 values make the detector begin
         again without them.
-    max_entities : int
-        So many entities are known at once; one more takes the place of the one unseen for the longest.
+    max_entities : int, at least 1
+        Entities in memory; one more evicts the least recently seen.
     expire : str
         An entity unseen for longer (event time) starts afresh.
 
@@ -117,16 +119,16 @@ class Hddm(Detector):
     406
     """
 
-    column: str = "error"
-    by: str | None = None
-    level: float = 0.001
-    low: float = 0.0
-    high: float = 1.0
-    warm: int = 30
-    tail: str = "upper"
-    hold: int = 30
-    max_entities: int = 10_000
-    expire: str = "30d"
+    column: ColumnName = "error"
+    by: ColumnName | None = None
+    level: Annotated[float, Above(1 / LARGEST, below=1)] = 0.001
+    low: Annotated[float, Above(-LARGEST, most=LARGEST)] = 0.0
+    high: Annotated[float, Above(-LARGEST, most=LARGEST)] = 1.0
+    warm: Annotated[int, AtLeast(1)] = 30
+    tail: Tail = "upper"
+    hold: Annotated[int, AtLeast(0)] = 30
+    max_entities: Annotated[int, AtLeast(1)] = 10_000
+    expire: Duration = "30d"
 
     @classmethod
     def example(cls) -> Step:
@@ -135,15 +137,8 @@ class Hddm(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        above(self, "level", 1 / LARGEST, most=1)
-        above(self, "low", -LARGEST, most=LARGEST)
-        above(self, "high", self.low, most=LARGEST)
-        if self.level == 1:
-            raise ArgumentError(f"Hddm: level={self.level!r}; expected a number below 1.")
-        for field, least in (("warm", 1), ("hold", 0)):
-            at_least(self, field, least)
-        one_of(self, "tail", ("upper", "lower", "both"))
-        check_entities(self)
+        if not self.low < self.high:
+            raise ArgumentError(f"Hddm: high={self.high!r}; expected a number above low={self.low!r}.")
 
     def start(self) -> None:
         """Forget all entities."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from statistics import NormalDist
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,10 @@ from numba import njit
 
 from govlab.detectors.rows import check_columns
 from govlab.errors import ArgumentError
+from govlab.fields import Above, AtLeast, Columns, at_least
 from govlab.frames import numbers, require, values
 from govlab.hashing import hash_column, mix
-from govlab.step import Detector, Step, above, at_least
+from govlab.step import Detector, Step
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # the step of splitmix64
 _CELLS = 64  # categories are hashed into so many
@@ -171,23 +172,23 @@ class InputDrift(Detector):
         Numbers to watch.
     categories : list of str
         Categories to watch: any column, by the hash of its values.
-    window : int
+    window : int, at least 10
         The last so many rows are compared.
-    reference : int
+    reference : int, at least 10
         Rows in the sample of the past.
-    memory : int
+    memory : int, at least 10
         Rows over which the sample forgets; at least ``reference``.
-    every : int
-        So many rows between checks.
-    block : int
+    every : int, at least 1
+        Rows between checks.
+    block : int, at least 1
         So many rows in a row are permuted as one: 1 for independent events, the length of a day for a metric with a daily
         cycle. ``window`` and ``reference`` must be multiples of it, and at least 10 times as long.
-    bins : int
-        Bins of a number, from 2 to 100.
-    level : float
-        Chance of a false alarm at a check, above 1e-100 and at most 0.5. It comes 0.6 to 1.1 times as often, with
+    bins : int, at least 2 and at most 100
+        Bins of a number.
+    level : float, above 1e-100 and at most 0.5
+        Chance of a false alarm at a check. It comes 0.6 to 1.1 times as often, with
         categories of which one is very rare up to 1.3 times.
-    seed : int
+    seed : int, at least 0
         Another seed gives other permutations.
 
     References
@@ -205,16 +206,16 @@ class InputDrift(Detector):
     649
     """
 
-    columns: Sequence[str] = ()
-    categories: Sequence[str] = ()
-    window: int = 500
-    reference: int = 1_000
-    memory: int = 10_000
-    every: int = 250
-    block: int = 1
-    bins: int = 10
-    level: float = 0.001
-    seed: int = 0
+    columns: Columns = ()
+    categories: Columns = ()
+    window: Annotated[int, AtLeast(10)] = 500
+    reference: Annotated[int, AtLeast(10)] = 1_000
+    memory: Annotated[int, AtLeast(10)] = 10_000
+    every: Annotated[int, AtLeast(1)] = 250
+    block: Annotated[int, AtLeast(1)] = 1
+    bins: Annotated[int, AtLeast(2, most=100)] = 10
+    level: Annotated[float, Above(1e-100, most=0.5)] = 0.001
+    seed: Annotated[int, AtLeast(0)] = 0
 
     @classmethod
     def example(cls) -> Step:
@@ -223,17 +224,14 @@ class InputDrift(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        check_columns(self, categories=True)
-        at_least(self, "block", 1)
-        for field, least in (("window", 10 * self.block), ("reference", 10 * self.block), ("every", 1), ("bins", 2), ("seed", 0)):
-            at_least(self, field, least)
+        check_columns(self)
+        for field in ("window", "reference"):
+            at_least(self, field, 10 * self.block)
         at_least(self, "memory", self.reference)
         if self.window % self.block or self.reference % self.block:
             raise ArgumentError(
                 f"InputDrift: block={self.block!r}; expected a divisor of window={self.window} and reference={self.reference}."
             )
-        above(self, "bins", 1, most=100)
-        above(self, "level", 1e-100, most=0.5)
 
     def start(self) -> None:
         """Forget the past."""

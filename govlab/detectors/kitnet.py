@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.detectors.rows import admit, check_columns, check_guard, matrix, new_guard, whole
+from govlab.detectors.rows import admit, check_guard, matrix, new_guard, whole
 from govlab.detectors.scale import MEMORY, learn_scale, new_scale, spread
-from govlab.step import Detector, Step, above, at_least
+from govlab.fields import Above, AtLeast, SomeColumns, at_least
+from govlab.step import Detector, Step
 
 
 @njit(cache=True, nogil=True)
@@ -140,22 +141,22 @@ class Kitnet(Detector):
     ----------
     columns : list of str
         The features, numbers; those with long tails (counts, amounts) best as logarithms.
-    group : int
+    group : int, at least 1
         So many columns at most share an autoencoder (10 as published).
-    hidden : float
-        Units of the hidden layer, as a share of the inputs, above 0 and at most 1.
-    rate : float
-        Size of a step down the gradient, above 0 and at most 1.
-    mapping : int
-        So many rows are learned to see which columns go together, at least 2.
-    warm : int
+    hidden : float, above 0 and at most 1
+        Units of the hidden layer, as a share of the inputs.
+    rate : float, above 0 and at most 1
+        Size of a step down the gradient.
+    mapping : int, at least 2
+        Rows learned to see which columns go together.
+    warm : int, at least 3
         So many rows are learned, those of the mapping among them, before the first is scored; more than ``mapping``.
-    guard : float
+    guard : float, at least 0 and at most 0.5
         From 0 (all rows are learned) to 0.5: a row whose score is among the highest ``guard`` share of the past is not
         learned, so that a burst cannot make itself normal. On most platforms less than 0.05 of all events are bad.
-    patience : int
-        What stays extreme for longer than so many rows is the new normal and is learned; at least 1 / ``guard``.
-    seed : int
+    patience : int, at least 1
+        What stays extreme for more rows than this is the new normal and is learned; at least 1 / ``guard``.
+    seed : int, at least 0
         Another seed gives other weights at the start.
 
     References
@@ -174,15 +175,15 @@ class Kitnet(Detector):
     (1000, True)
     """
 
-    columns: Sequence[str] = ("count",)
-    group: int = 10
-    hidden: float = 0.75
-    rate: float = 0.1
-    mapping: int = 500
-    warm: int = 2_000
-    guard: float = 0.05
-    patience: int = 5_000
-    seed: int = 0
+    columns: SomeColumns = ("count",)
+    group: Annotated[int, AtLeast(1)] = 10
+    hidden: Annotated[float, Above(0, most=1)] = 0.75
+    rate: Annotated[float, Above(0, most=1)] = 0.1
+    mapping: Annotated[int, AtLeast(2)] = 500
+    warm: Annotated[int, AtLeast(3)] = 2_000
+    guard: Annotated[float, AtLeast(0, most=0.5)] = 0.05
+    patience: Annotated[int, AtLeast(1)] = 5_000
+    seed: Annotated[int, AtLeast(0)] = 0
 
     @classmethod
     def example(cls) -> Step:
@@ -191,11 +192,6 @@ class Kitnet(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        check_columns(self)
-        for field in ("hidden", "rate"):
-            above(self, field, 0, most=1)
-        for field, least in (("group", 1), ("mapping", 2), ("seed", 0)):
-            at_least(self, field, least)
         at_least(self, "warm", self.mapping + 1)
         check_guard(self)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,6 @@ from govlab.detectors.rows import (
     BINS,
     add,
     admit,
-    check_columns,
     check_guard,
     learned,
     matrix,
@@ -22,7 +21,8 @@ from govlab.detectors.rows import (
     whole,
 )
 from govlab.detectors.scale import learn_scale, new_scale, place
-from govlab.step import Detector, Step, at_least
+from govlab.fields import AtLeast, SomeColumns
+from govlab.step import Detector, Step
 
 _PRIOR = 0.5  # rows that each bin is taken to hold from the start, so that an empty one is not impossible
 
@@ -69,18 +69,18 @@ class Loda(Detector):
     columns : list of str
         The features, numbers; those with long tails (counts, amounts) best as logarithms. A projection takes the square root
         of their number (rounded up), at random.
-    projections : int
+    projections : int, at least 1
         Number of projections. 100 leave the mean a tenth of the noise of one.
-    halflife : int
-        After so many rows learned, a row counts half. 10,000 fill the bins and forget within days on a busy platform.
-    warm : int
-        So many rows are learned before the first is scored.
-    guard : float
+    halflife : int, at least 1
+        Rows learned after which a row counts half. 10,000 fill the bins and forget within days on a busy platform.
+    warm : int, at least 1
+        Rows learned before the first is scored.
+    guard : float, at least 0 and at most 0.5
         From 0 (all rows are learned) to 0.5: a row whose score is among the highest ``guard`` share of the past is not
         learned, so that a burst cannot make itself normal. On most platforms less than 0.05 of all events are bad.
-    patience : int
-        What stays extreme for longer than so many rows is the new normal and is learned; at least 1 / ``guard``.
-    seed : int
+    patience : int, at least 1
+        What stays extreme for more rows than this is the new normal and is learned; at least 1 / ``guard``.
+    seed : int, at least 0
         Another seed gives other projections.
 
     References
@@ -97,13 +97,13 @@ class Loda(Detector):
     True
     """
 
-    columns: Sequence[str] = ("count",)
-    projections: int = 100
-    halflife: int = 10_000
-    warm: int = 250
-    guard: float = 0.05
-    patience: int = 5_000
-    seed: int = 0
+    columns: SomeColumns = ("count",)
+    projections: Annotated[int, AtLeast(1)] = 100
+    halflife: Annotated[int, AtLeast(1)] = 10_000
+    warm: Annotated[int, AtLeast(1)] = 250
+    guard: Annotated[float, AtLeast(0, most=0.5)] = 0.05
+    patience: Annotated[int, AtLeast(1)] = 5_000
+    seed: Annotated[int, AtLeast(0)] = 0
 
     @classmethod
     def example(cls) -> Step:
@@ -112,11 +112,7 @@ class Loda(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        check_columns(self)
-        for field in ("projections", "halflife", "warm"):
-            at_least(self, field, 1)
         check_guard(self)
-        at_least(self, "seed", 0)
 
     def start(self) -> None:
         """Draw the projections, and forget all rows."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,10 @@ from numba import njit
 
 from govlab.detectors.wrong_clock import AFRESH, STRAY, clock_of, far_us
 from govlab.errors import ArgumentError
+from govlab.fields import Above, AtLeast, ColumnName
 from govlab.frames import duration_us, require, time_us
 from govlab.hashing import NULL_HASH, hash_column, mix, readable
-from govlab.step import Detector, Step, above, at_least, column_name
+from govlab.step import Detector, Step
 
 CURRENT, TOTAL, SCORE = range(3)  # what a cell of a sketch holds
 _NONE = np.iinfo("int64").min  # before the first row
@@ -104,12 +106,12 @@ class Midas(Detector):
     ticks : list of str
         Lengths of ticks in event time. Several, since a burst shorter than a tick is diluted in it, and one longer is
         cut up by it. Which tick is the current one depends on the events alone.
-    alpha : float
-        What is left of the current number when a tick passes, at least 0 and below 1.
-    threshold : float
+    alpha : float, at least 0 and below 1
+        What is left of the current number when a tick passes.
+    threshold : float, above 0
         From this score on, the number of a tick is kept out of the total, and the mean of the ticks before stays as it was.
         1,000 as in the paper; with a higher one new habits are learned sooner, and long attacks too.
-    rows, width : int
+    rows, width : int, at least 1
         Size of a sketch. 2 x 1,024 as in the paper; wider with many more keys than that: keys that share all their
         cells are counted together.
 
@@ -129,13 +131,13 @@ class Midas(Detector):
     (True, True, True)
     """
 
-    source: str = "source"
-    target: str = "target"
+    source: ColumnName = "source"
+    target: ColumnName = "target"
     ticks: Sequence[str] = ("10min", "1h", "6h")
-    alpha: float = 0.5
-    threshold: float = 1_000.0
-    rows: int = 2
-    width: int = 1_024
+    alpha: Annotated[float, AtLeast(0, below=1)] = 0.5
+    threshold: Annotated[float, Above(0)] = 1_000.0
+    rows: Annotated[int, AtLeast(1)] = 2
+    width: Annotated[int, AtLeast(1)] = 1_024
 
     @classmethod
     def example(cls) -> Step:
@@ -144,18 +146,10 @@ class Midas(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        column_name(self, "source")
-        column_name(self, "target")
         if isinstance(self.ticks, str) or not self.ticks:
             raise ArgumentError(f"Midas: ticks={self.ticks!r}; expected a list of durations, such as ['10min', '1h'].")
         self.ticks = tuple(self.ticks)
         self._lengths = np.array([duration_us(tick, "Midas: ticks") for tick in self.ticks])
-        at_least(self, "alpha", 0)
-        if not self.alpha < 1:
-            raise ArgumentError(f"Midas: alpha={self.alpha!r}; expected a number of at least 0 and below 1.")
-        above(self, "threshold", 0)
-        for field in ("rows", "width"):
-            at_least(self, field, 1)
 
     def start(self) -> None:
         """Forget all counts."""

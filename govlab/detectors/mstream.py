@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -28,9 +28,10 @@ from govlab.detectors.rows import (
 )
 from govlab.detectors.scale import learn_scale, new_scale, place
 from govlab.detectors.wrong_clock import AFRESH, STRAY, clock_of, far_us
+from govlab.fields import Above, AtLeast, Columns, Duration
 from govlab.frames import duration_us, time_us
 from govlab.hashing import mix
-from govlab.step import Detector, Step, above, at_least
+from govlab.step import Detector, Step
 
 _BITS = 8  # of the signature of the numbers in the joint hash
 _FAR = 10_000  # ticks: a row that is so far from the newest tick has a wrong clock
@@ -129,18 +130,18 @@ class Mstream(Detector):
         thousand values at once the rare ones are no longer told apart).
     every : str
         Length of a tick (event time), such as "1h": bursts of a few ticks are found. A late row counts for the newest tick.
-    alpha : float
-        What a count of late keeps at each tick, above 0 and at most 0.999. 0.8 (as published) looks back about five ticks.
-    halflife : int
-        After so many rows learned, a row counts half for the scales of the numbers.
-    warm : int
-        So many ticks are learned before the first row is scored, at least 1. Ten give a mean that is worth the name.
-    guard : float
+    alpha : float, above 0 and at most 0.999
+        What a count of late keeps at each tick. 0.8 (as published) looks back about five ticks.
+    halflife : int, at least 1
+        Rows learned after which a row counts half for the scales of the numbers.
+    warm : int, at least 1
+        Ticks learned before the first row is scored. Ten give a mean that is worth the name.
+    guard : float, at least 0 and at most 0.5
         From 0 (all rows are learned) to 0.5: a row whose score is among the highest ``guard`` share of the past counts for
         lately, but not for the total, so that a burst cannot make itself normal (as in MIDAS-F).
-    patience : int
-        What stays extreme for longer than so many rows is the new normal and is learned; at least 1 / ``guard``.
-    seed : int
+    patience : int, at least 1
+        What stays extreme for more rows than this is the new normal and is learned; at least 1 / ``guard``.
+    seed : int, at least 0
         Another seed gives other joint hashes.
 
     References
@@ -159,15 +160,15 @@ class Mstream(Detector):
     True
     """
 
-    columns: Sequence[str] = ("count",)
-    categories: Sequence[str] = ()
-    every: str = "1h"
-    alpha: float = 0.8
-    halflife: int = 10_000
-    warm: int = 10
-    guard: float = 0.01
-    patience: int = 5_000
-    seed: int = 0
+    columns: Columns = ("count",)
+    categories: Columns = ()
+    every: Duration = "1h"
+    alpha: Annotated[float, Above(0, most=0.999)] = 0.8
+    halflife: Annotated[int, AtLeast(1)] = 10_000
+    warm: Annotated[int, AtLeast(1)] = 10
+    guard: Annotated[float, AtLeast(0, most=0.5)] = 0.01
+    patience: Annotated[int, AtLeast(1)] = 5_000
+    seed: Annotated[int, AtLeast(0)] = 0
 
     @classmethod
     def example(cls) -> Step:
@@ -176,11 +177,7 @@ class Mstream(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        check_columns(self, categories=True)
-        duration_us(self.every, "Mstream: every")
-        above(self, "alpha", 0, most=0.999)
-        for field, least in (("halflife", 1), ("warm", 1), ("seed", 0)):
-            at_least(self, field, least)
+        check_columns(self)
         check_guard(self)
 
     def start(self) -> None:

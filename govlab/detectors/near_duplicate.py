@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
 import numpy as np
 import pandas as pd
 
 from govlab.detectors.near_duplicate_kernel import BANDS, CLUSTER, TEXT, run_rows
 from govlab.detectors.wrong_clock import far_us
+from govlab.fields import Above, AtLeast, ColumnName, Duration, at_least
 from govlab.frames import duration_us, put, require, time_us
 from govlab.hashing import NULL_HASH, hash_column, readable
-from govlab.step import Detector, Step, above, at_least, column_name
+from govlab.step import Detector, Setting, Step
 
 _FAR = 400  # times the background, more than a year: a row that is so far from the newest has a wrong clock
 
@@ -40,19 +44,19 @@ class NearDuplicate(Detector):
         The column with who wrote them; None: ``authors`` is 0.
     window : str
         The time in which a cluster grows (event time).
-    background : float
-        So many times longer is the time from which the usual growth is taken, above 1.
-    join : float
-        Containment from which a text joins, above 0 and at most 1.
-    shingle : int
+    background : float, above 1
+        So many times longer is the time from which the usual growth is taken.
+    join : float, above 0 and at most 1
+        Containment from which a text joins.
+    shingle : int, at least 1
         Characters in a run.
-    least, most : int
+    least, most : int, at least 1
         Texts with fewer characters, or with fewer different runs than so many characters can have (such as "hahahaha..."),
         say too little; of longer ones than ``most`` the first are read.
-    memory : int
+    memory : int, at least 2
         So many of the last texts are compared with. A cluster lasts as long as one of its texts is among them.
-    warm : int
-        So many texts are learned before the first is scored.
+    warm : int, at least 1
+        Texts learned before the first is scored.
 
     Notes
     -----
@@ -77,16 +81,18 @@ class NearDuplicate(Detector):
     (True, True, 6.0)
     """
 
-    text: str = "text"
-    author: str | None = "actor"
-    window: str = "1h"
-    background: float = 24.0
-    join: float = 0.5
-    shingle: int = 5
-    least: int = 16
-    most: int = 500
-    memory: int = 2_048
-    warm: int = 100
+    text: ColumnName = "text"
+    author: ColumnName | None = "actor"
+    window: Duration = "1h"
+    background: Annotated[float, Above(1)] = 24.0
+    join: Annotated[float, Above(0, most=1)] = 0.5
+    shingle: Annotated[int, AtLeast(1)] = 5
+    least: Annotated[int, AtLeast(1)] = 16
+    most: Annotated[int, AtLeast(1)] = 500
+    memory: Annotated[int, AtLeast(2)] = 2_048
+    warm: Annotated[int, AtLeast(1)] = 100
+
+    tells: ClassVar[Mapping[str, str]] = {"containment": ", containment", "authors": ", authors"}
 
     @classmethod
     def example(cls) -> Step:
@@ -95,13 +101,9 @@ class NearDuplicate(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        column_name(self, "text")
-        column_name(self, "author", none=True)
-        self._window = duration_us(self.window, "NearDuplicate: window")
-        above(self, "background", 1)
-        above(self, "join", 0, most=1)
-        for field, low in (("shingle", 1), ("least", self.shingle), ("most", self.least), ("memory", 2), ("warm", 1)):
-            at_least(self, field, low)
+        self._window = duration_us(self.window)
+        at_least(self, "least", self.shingle)
+        at_least(self, "most", self.least)
 
     def start(self) -> None:
         """Forget all texts."""
@@ -112,9 +114,9 @@ class NearDuplicate(Detector):
         self._free = np.arange(self.memory + 1)[::-1].copy()
         self._state, self._clock = np.array([0, self.memory + 1, 0]), np.zeros(3, "int64")
 
-    def bind(self, recipe: str, detector: str, entity: str | None) -> tuple[str, str | None]:
+    def bind(self, setting: Setting) -> Setting:
         """Tell of which recipe it is a part; what alerts after it is a cluster."""
-        return super().bind(recipe, detector, entity)[0], "cluster"
+        return super().bind(setting)._replace(entity="cluster")
 
     def process(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Give on the rows with their ``score`` and what is known of the cluster."""

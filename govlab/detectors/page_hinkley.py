@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import numpy as np
 import pandas as pd
 from numba import njit
 
 from govlab.detectors.burst_gate import ANEW, OUT, WIDTH, close_gate, insiders, lets_in
-from govlab.entities import check_entities, entities_of, place_values
-from govlab.errors import ArgumentError
+from govlab.entities import entities_of, place_values
+from govlab.fields import Above, AtLeast, ColumnName, Duration, Tail
 from govlab.frames import LARGEST
-from govlab.step import Detector, Step, above, at_least, one_of
+from govlab.step import Detector, Step
 
 _MOST = 4.0  # deviations that one value counts for at most: else one rare error (z of 30) would be a drift
 # all are of the differences from the FIRST value, so that far from 0 a small change does not drown in rounding
@@ -81,16 +83,16 @@ class PageHinkley(Detector):
         The number to watch: an error (0 or 1), a metric, a score.
     by : str, optional
         The column with the entity; None: all rows are one entity.
-    delta : float
+    delta : float, at least 0 and at most 1e+150
         Change of the mean that is let pass; in standard deviations, or in the unit of the column (``units``).
-    threshold : float
+    threshold : float, above 1e-150 and at most 1e+150
         The statistic above which there is a drift, in the same unit. With 0.25 and 20, independent values give a false
         alarm about once in 100,000 rows (Siegmund's approximation: 200,000 for each side), and a shift by one deviation
         is told after about 25, by half a deviation after about 65.
-    alpha : float
-        What the sums keep of themselves at each row, above 0 and at most 1. Below 1, ``delta`` no longer pulls the sum
+    alpha : float, above 0 and at most 1
+        What the sums keep of themselves at each row. Below 1, ``delta`` no longer pulls the sum
         down after some 1 / (1 - ``alpha``) rows, and false alarms come about that often.
-    warm : int
+    warm : int, at least 1
         The first value that has a score, counted from 1; the score is of all values up to it.
     tail : {"both", "upper", "lower"}
         Tell a rise, a fall, or either.
@@ -98,12 +100,12 @@ class PageHinkley(Detector):
         Whether values are divided by their standard deviation since the last drift (and cut at 4 of them), so that their
         unit does not matter. "raw" with ``delta=0.005, threshold=50, alpha=0.9999`` is
         what other libraries do.
-    hold : int
+    hold : int, at least 0
         A run of outliers (5 deviations) shorter than this is a burst, not a drift, and is held out; 0 = no gate. A stream
         of nothing but 0 and 1 has no outliers. Outliers among the first 30 values make the detector begin
         again without them.
-    max_entities : int
-        So many entities are known at once; one more takes the place of the one unseen for the longest.
+    max_entities : int, at least 1
+        Entities in memory; one more evicts the least recently seen.
     expire : str
         An entity unseen for longer (event time) starts afresh.
 
@@ -121,35 +123,22 @@ class PageHinkley(Detector):
     206
     """
 
-    column: str = "value"
-    by: str | None = None
-    delta: float = 0.25
-    threshold: float = 20.0
-    alpha: float = 1.0
-    warm: int = 30
-    tail: str = "both"
-    units: str = "deviations"
-    hold: int = 30
-    max_entities: int = 10_000
-    expire: str = "30d"
+    column: ColumnName = "value"
+    by: ColumnName | None = None
+    delta: Annotated[float, AtLeast(0, most=LARGEST)] = 0.25
+    threshold: Annotated[float, Above(1 / LARGEST, most=LARGEST)] = 20.0
+    alpha: Annotated[float, Above(0, most=1)] = 1.0
+    warm: Annotated[int, AtLeast(1)] = 30
+    tail: Tail = "both"
+    units: Literal["deviations", "raw"] = "deviations"
+    hold: Annotated[int, AtLeast(0)] = 30
+    max_entities: Annotated[int, AtLeast(1)] = 10_000
+    expire: Duration = "30d"
 
     @classmethod
     def example(cls) -> Step:
         """Make one for the contract checks."""
         return cls("value", "actor", threshold=2.0, warm=5, hold=3, max_entities=8)
-
-    def check(self) -> None:
-        """Check the recipe."""
-        at_least(self, "delta", 0)
-        if self.delta > LARGEST:
-            raise ArgumentError(f"PageHinkley: delta={self.delta!r}; expected a number of at most {LARGEST}.")
-        above(self, "threshold", 1 / LARGEST, most=LARGEST)
-        above(self, "alpha", 0, most=1)
-        for field, least in (("warm", 1), ("hold", 0)):
-            at_least(self, field, least)
-        one_of(self, "tail", ("both", "upper", "lower"))
-        one_of(self, "units", ("deviations", "raw"))
-        check_entities(self)
 
     def start(self) -> None:
         """Forget all entities."""

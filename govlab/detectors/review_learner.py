@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 
 from govlab.detectors.review_kernel import BASE, IGNORED, LEARNED, score_and_learn
-from govlab.detectors.rows import check_columns, matrix
+from govlab.detectors.rows import matrix
 from govlab.errors import ArgumentError
+from govlab.fields import Above, AtLeast, ColumnName, SomeColumns
 from govlab.frames import numbers, put, require
 from govlab.hashing import NULL_HASH, hash_column
-from govlab.step import Detector, Step, above, at_least, column_name, yes_or_no
+from govlab.step import Detector, Step
 
 _BIAS_VARIANCE = 4.0  # so that a base rate from 0.0002 to 0.35 is within two deviations
 _MOST_FEATURES = 11_585  # their covariance takes 1 GiB
@@ -48,28 +49,28 @@ class ReviewLearner(Detector):
         The column with the labels.
     prior : str or None
         The column with the score of a detector before it; None to start from nothing.
-    share : float
+    share : float, above 0 and at most 1
         Of the rows that are asked for.
-    audit : float
+    audit : float, at least 0 and at most 1
         Of the rows that are asked for at random; part of ``share``. Equal to ``share``: all at random.
-    early : int
+    early : int, at least 0
         Rows of the early phase.
-    clip : float
+    clip : float, at least 1
         The most that a label weighs, before weights are divided by their mean so far. At 1 % audit it would be 100, and then a
         few labels would decide all. 1: all weigh the same.
     products : bool
         Whether to take squares and products of columns as features too. They start as one feature, however many they are. With
         d columns they are d (d + 1) / 2, and the covariance 8 bytes times the square of all features: at most 1 GiB is taken.
-    halflife : int
+    halflife : int, at least 0
         After so many labels, what one taught counts half; 0 = never. Suits abuse that changes.
-    window : int
+    window : int, at least 2
         Its last scores, of which the highest are asked for.
-    warm : int
+    warm : int, at least 1
         So many prior scores are needed before the first p.
-    max_pending : int
+    max_pending : int, at least 1
         Features of the last rows asked for that are kept until their label comes; 16 bytes a column and row. Choose more than
         are asked for in the time that a label takes.
-    seed : int
+    seed : int, at least 0
         Another seed asks for other rows at random.
 
     References
@@ -88,20 +89,20 @@ class ReviewLearner(Detector):
     [[nan, 1.0], [nan, 1.0], [nan, 0.0], [3.3, 1.0]]
     """
 
-    columns: Sequence[str] = ("count",)
-    id: str = "event_id"
-    label: str = "label"
-    prior: str | None = "score"
-    share: float = 0.05
-    audit: float = 0.01
-    early: int = 1_000
-    clip: float = 4.0
+    columns: SomeColumns = ("count",)
+    id: ColumnName = "event_id"
+    label: ColumnName = "label"
+    prior: ColumnName | None = "score"
+    share: Annotated[float, Above(0, most=1)] = 0.05
+    audit: Annotated[float, AtLeast(0, most=1)] = 0.01
+    early: Annotated[int, AtLeast(0)] = 1_000
+    clip: Annotated[float, AtLeast(1)] = 4.0
     products: bool = True
-    halflife: int = 0
-    window: int = 1_000
-    warm: int = 100
-    max_pending: int = 5_000
-    seed: int = 0
+    halflife: Annotated[int, AtLeast(0)] = 0
+    window: Annotated[int, AtLeast(2)] = 1_000
+    warm: Annotated[int, AtLeast(1)] = 100
+    max_pending: Annotated[int, AtLeast(1)] = 5_000
+    seed: Annotated[int, AtLeast(0)] = 0
 
     @classmethod
     def example(cls) -> Step:
@@ -110,22 +111,13 @@ class ReviewLearner(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        check_columns(self)
-        for field in ("id", "label", "prior"):
-            column_name(self, field, none=field == "prior")
-        yes_or_no(self, "products")
         if (size := self._size()) > _MOST_FEATURES:
             raise ArgumentError(
                 f"ReviewLearner: {len(self.columns)} columns with products={self.products} make {size:,} features, the covariance "
                 f"of which takes {size**2 / 2**27:,.0f} GiB; expected at most {_MOST_FEATURES:,} features."
             )
-        above(self, "share", 0, 1)
-        at_least(self, "audit", 0)
         if self.audit > self.share:
             raise ArgumentError(f"ReviewLearner: audit={self.audit!r} is part of share={self.share!r}, so at most that.")
-        at_least(self, "clip", 1)
-        for field, least in (("early", 0), ("halflife", 0), ("window", 2), ("warm", 1), ("max_pending", 1), ("seed", 0)):
-            at_least(self, field, least)
 
     def _size(self) -> int:
         """How many features there are: a one, the prior, columns, which of them are missing, and products."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.entities import check_entities, entities_of, place_values
+from govlab.entities import entities_of, place_values
+from govlab.fields import Above, AtLeast, ColumnName, Duration, Tail
 from govlab.frames import LARGEST
-from govlab.step import Detector, Step, above, at_least, one_of
+from govlab.step import Detector, Step
 
 
 @njit(cache=True, nogil=True)
@@ -57,16 +60,16 @@ class RobustZ(Detector):
         The column that is scored.
     by : str, optional
         The column with the entity; None: all rows are one entity.
-    window : int
-        So many values are remembered.
-    warm : int
-        So many values are learned before the first is scored.
-    floor : float
-        Added to the deviation, in the unit of the column, above 1e-150; 1 suits counts.
+    window : int, at least 3
+        Values in memory.
+    warm : int, at least 1
+        Values learned before the first is scored.
+    floor : float, above 1e-150 and at most 1e+150
+        Added to the deviation, in the unit of the column; 1 suits counts.
     tail : {"upper", "lower", "both"}
         Which side is anomalous.
-    max_entities : int
-        So many entities are known at once; one more takes the place of the one unseen for the longest.
+    max_entities : int, at least 1
+        Entities in memory; one more evicts the least recently seen.
     expire : str
         An entity unseen for longer (event time) starts afresh.
 
@@ -82,27 +85,19 @@ class RobustZ(Detector):
     [nan, nan, nan, 20.0]
     """
 
-    column: str = "count"
-    by: str | None = None
-    window: int = 101
-    warm: int = 11
-    floor: float = 1.0
-    tail: str = "both"
-    max_entities: int = 10_000
-    expire: str = "30d"
+    column: ColumnName = "count"
+    by: ColumnName | None = None
+    window: Annotated[int, AtLeast(3)] = 101
+    warm: Annotated[int, AtLeast(1)] = 11
+    floor: Annotated[float, Above(1 / LARGEST, most=LARGEST)] = 1.0
+    tail: Tail = "both"
+    max_entities: Annotated[int, AtLeast(1)] = 10_000
+    expire: Duration = "30d"
 
     @classmethod
     def example(cls) -> Step:
         """Make one for the contract checks."""
         return cls("value", "actor", window=11, warm=3, max_entities=8)
-
-    def check(self) -> None:
-        """Check the recipe."""
-        for field, least in (("window", 3), ("warm", 1)):
-            at_least(self, field, least)
-        above(self, "floor", 1 / LARGEST, most=LARGEST)
-        one_of(self, "tail", ("upper", "lower", "both"))
-        check_entities(self)
 
     def start(self) -> None:
         """Forget all entities."""

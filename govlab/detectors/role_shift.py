@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import pandas as pd
 from numba import njit
 
 from govlab.entities import Entities
+from govlab.fields import AtLeast, ColumnName, Duration
 from govlab.frames import duration_us, require, time_us
 from govlab.hashing import NULL_HASH, hash_column, mix, readable
 from govlab.keys import grow
-from govlab.step import Detector, Step, at_least, column_name
+from govlab.step import Detector, Step
 
 IN, IN_RECENT, IN_TIME, OUT, OUT_RECENT, OUT_TIME = range(6)  # of an account: edges taken and made, faded, times of these
 UNIT, TOTAL, LEARNED = range(3)  # weight of the next row, sum of the weights, rows learned
@@ -112,13 +115,13 @@ class RoleShift(Detector):
         The columns with who acted, and on whom. Both name accounts of one kind.
     halflife : str
         What is recent: an edge counts half after so long (event time).
-    memory : int
-        So many rows make a running tail: a row so long ago weighs 1/e of the newest. At least 2.
-    warm : int
-        So many edges are learned before the first is scored.
-    max_entities : int
-        So many accounts are known at once, at least 2; one more takes the place of the one unseen for the longest.
-    max_pairs : int
+    memory : int, at least 2
+        So many rows make a running tail: a row so long ago weighs 1/e of the newest.
+    warm : int, at least 1
+        Edges learned before the first is scored.
+    max_entities : int, at least 2
+        Accounts in memory; one more evicts the least recently seen.
+    max_pairs : int, at least 1
         So many pairs (source, target) are remembered, 8 to a bucket of a hash table; a further one takes the place of the
         oldest in its bucket.
 
@@ -140,13 +143,13 @@ class RoleShift(Detector):
     (True, True)
     """
 
-    source: str = "source"
-    target: str = "target"
-    halflife: str = "7d"
-    memory: int = 10_000
-    warm: int = 500
-    max_entities: int = 1_000_000
-    max_pairs: int = 524_288
+    source: ColumnName = "source"
+    target: ColumnName = "target"
+    halflife: Duration = "7d"
+    memory: Annotated[int, AtLeast(2)] = 10_000
+    warm: Annotated[int, AtLeast(1)] = 500
+    max_entities: Annotated[int, AtLeast(2)] = 1_000_000
+    max_pairs: Annotated[int, AtLeast(1)] = 524_288
 
     @classmethod
     def example(cls) -> Step:
@@ -155,11 +158,7 @@ class RoleShift(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        column_name(self, "source")
-        column_name(self, "target")
-        self._halflife = duration_us(self.halflife, "RoleShift: halflife")
-        for field, least in (("memory", 2), ("warm", 1), ("max_entities", 2), ("max_pairs", 1)):
-            at_least(self, field, least)
+        self._halflife = duration_us(self.halflife)
 
     def start(self) -> None:
         """Forget all accounts."""

@@ -14,41 +14,34 @@ read once in ``patience / 8`` rows, from the first ``patience / 2`` scores on; u
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numba import njit
 
 from govlab.errors import ArgumentError
+from govlab.fields import at_least
 from govlab.frames import LARGEST, numbers, require
 from govlab.hashing import hash_column, mix
-from govlab.step import Step, at_least
 
 BINS = 129  # of a stretched z (see place), a quarter wide, so from -16 to 16: Scott's rule for some thousand rows
 SLOTS = 4096  # of a row of a count-min sketch: enough for some thousand values at once
 ROWS = 2  # of a count-min sketch
-_LIST = "expected a list of columns, such as ['words', 'links']."
 SEEN, ENTERED, TOKENS, LIMIT, PATIENCE = range(5)  # the state of the guard
 
 
-def check_columns(step: Step, categories: bool = False) -> None:
-    """Make tuples of ``columns`` (and ``categories``) of a step; raise an ArgumentError if there are none."""
-    for field in ("columns", "categories")[: 1 + categories]:
-        value = getattr(step, field)
-        if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(name, str) for name in value):
-            raise ArgumentError(f"{type(step).__name__}: {field}={value!r}; {_LIST}")
-        setattr(step, field, tuple(value))
-    if not step.columns and not (categories and step.categories):  # type: ignore[attr-defined]
-        raise ArgumentError(f"{type(step).__name__}: columns=[]; {_LIST}")
+def check_columns(step: Any) -> None:
+    """Raise an ArgumentError if a step has neither ``columns`` nor ``categories``."""
+    if not step.columns and not step.categories:
+        raise ArgumentError(f"{type(step).__name__}: columns=[]; expected a list of columns, such as ['words', 'links'].")
 
 
-def check_guard(step: Step) -> None:
-    """Check ``guard`` and ``patience`` of a step."""
-    at_least(step, "guard", 0)
-    if step.guard > 0.5 or 0 < step.guard < 1e-6:  # type: ignore[attr-defined]
-        raise ArgumentError(f"{type(step).__name__}: guard={step.guard!r}; expected 0, or from 1e-6 to at most 0.5.")  # type: ignore[attr-defined]
-    # else the highest share is less than one score
-    at_least(step, "patience", int(np.ceil(1.0 / step.guard)) if step.guard else 1)  # type: ignore[attr-defined]
+def check_guard(step: Any) -> None:
+    """Raise an ArgumentError if the ``guard`` of a step is a share too small to count, or of fewer rows than one."""
+    if 0 < step.guard < 1e-6:
+        raise ArgumentError(f"{type(step).__name__}: guard={step.guard!r}; expected 0, or at least 1e-6.")
+    at_least(step, "patience", int(np.ceil(1.0 / step.guard)) if step.guard else 1)
 
 
 def matrix(frame: pd.DataFrame, columns: Sequence[str], who: str) -> np.ndarray:
@@ -69,11 +62,10 @@ def codes(frame: pd.DataFrame, categories: Sequence[str], who: str) -> np.ndarra
     return hashes
 
 
-def new_guard(step: Step) -> tuple[np.ndarray, np.ndarray]:
+def new_guard(step: Any) -> tuple[np.ndarray, np.ndarray]:
     """Give the reference and the state of a guard for :func:`admit`."""
-    patience: int = step.patience  # type: ignore[attr-defined]
-    ring = np.zeros(5 * patience // 2 if step.guard else 0)  # type: ignore[attr-defined]
-    return ring, np.array([0.0, 0.0, 0.0, np.inf, patience])
+    ring = np.zeros(5 * step.patience // 2 if step.guard else 0)
+    return ring, np.array([0.0, 0.0, 0.0, np.inf, step.patience])
 
 
 @njit(cache=True, nogil=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,8 @@ from govlab.detectors.rows import (
     whole,
 )
 from govlab.detectors.scale import learn_scale, new_scale, spread
-from govlab.step import Detector, Step, at_least
+from govlab.fields import AtLeast, Columns
+from govlab.step import Detector, Step
 
 _ROWS, _SLOTS = 2, 2048  # of a sketch; a component has at most about ``sample`` cells that matter
 
@@ -75,20 +76,20 @@ class RsHash(Detector):
         The features, numbers, those with long tails (counts, amounts) best as logarithms; may be empty if there are categories.
     categories : list of str
         Further features, texts or other values.
-    components : int
+    components : int, at least 1
         Number of grids. 50 leave the mean a seventh of the noise of one.
-    sample : int
-        As if so many rows had filled the grids, at least 2: the more, the finer the cells and the more columns a grid has.
-    halflife : int
-        After so many rows learned, a row counts half. 10,000 fill the cells and forget within days on a busy platform.
-    warm : int
-        So many rows are learned before the first is scored.
-    guard : float
+    sample : int, at least 2
+        As if so many rows had filled the grids: the more, the finer the cells and the more columns a grid has.
+    halflife : int, at least 1
+        Rows learned after which a row counts half. 10,000 fill the cells and forget within days on a busy platform.
+    warm : int, at least 1
+        Rows learned before the first is scored.
+    guard : float, at least 0 and at most 0.5
         From 0 (all rows are learned) to 0.5: a row whose score is among the highest ``guard`` share of the past is not
         learned, so that a burst cannot make itself normal. On most platforms less than 0.05 of all events are bad.
-    patience : int
-        What stays extreme for longer than so many rows is the new normal and is learned; at least 1 / ``guard``.
-    seed : int
+    patience : int, at least 1
+        What stays extreme for more rows than this is the new normal and is learned; at least 1 / ``guard``.
+    seed : int, at least 0
         Another seed gives other grids.
 
     References
@@ -105,15 +106,15 @@ class RsHash(Detector):
     True
     """
 
-    columns: Sequence[str] = ("count",)
-    categories: Sequence[str] = ()
-    components: int = 50
-    sample: int = 1_000
-    halflife: int = 10_000
-    warm: int = 250
-    guard: float = 0.05
-    patience: int = 5_000
-    seed: int = 0
+    columns: Columns = ("count",)
+    categories: Columns = ()
+    components: Annotated[int, AtLeast(1)] = 50
+    sample: Annotated[int, AtLeast(2)] = 1_000
+    halflife: Annotated[int, AtLeast(1)] = 10_000
+    warm: Annotated[int, AtLeast(1)] = 250
+    guard: Annotated[float, AtLeast(0, most=0.5)] = 0.05
+    patience: Annotated[int, AtLeast(1)] = 5_000
+    seed: Annotated[int, AtLeast(0)] = 0
 
     @classmethod
     def example(cls) -> Step:
@@ -122,9 +123,7 @@ class RsHash(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        check_columns(self, categories=True)
-        for field, least in (("components", 1), ("sample", 2), ("halflife", 1), ("warm", 1), ("seed", 0)):
-            at_least(self, field, least)
+        check_columns(self)
         check_guard(self)
 
     def start(self) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.entities import check_entities, entities_of, place_values
+from govlab.entities import entities_of, place_values
 from govlab.errors import SchemaError
+from govlab.fields import Above, AtLeast, ColumnName, Duration, Tail
 from govlab.frames import time_us
-from govlab.step import Detector, Step, above, at_least, one_of
-from govlab.zones import check_zone, local_us
+from govlab.step import Detector, Step
+from govlab.zones import Zone, local_us
 
 HOURS = 168
 HOUR_US = 3_600_000_000
@@ -152,14 +154,14 @@ class SeasonalCount(Detector):
         The column with the counts.
     by : str, optional
         The column with the entity; None: all rows are one entity.
-    alpha : float
-        Weight of a new count for the level, above 0 and at most 1.
-    warm : int
-        So many counts are learned before the first is scored.
+    alpha : float, above 0 and at most 1
+        Weight of a new count for the level.
+    warm : int, at least 1
+        Counts learned before the first is scored.
     tail : {"upper", "lower", "both"}
         Too many, too few, or either (then the p value is doubled).
-    max_entities : int
-        So many entities are known at once; one more takes the place of the one unseen for the longest.
+    max_entities : int, at least 1
+        Entities in memory; one more evicts the least recently seen.
     expire : str
         An entity unseen for longer (event time) starts afresh.
     zone : str, default "UTC"
@@ -181,14 +183,14 @@ class SeasonalCount(Detector):
     True
     """
 
-    column: str = "count"
-    by: str | None = None
-    alpha: float = 0.02
-    warm: int = 48
-    tail: str = "both"
-    max_entities: int = 10_000
-    expire: str = "60d"
-    zone: str = "UTC"
+    column: ColumnName = "count"
+    by: ColumnName | None = None
+    alpha: Annotated[float, Above(0, most=1)] = 0.02
+    warm: Annotated[int, AtLeast(1)] = 48
+    tail: Tail = "both"
+    max_entities: Annotated[int, AtLeast(1)] = 10_000
+    expire: Duration = "60d"
+    zone: Zone = "UTC"
 
     added = frozenset({"zone"})
 
@@ -196,14 +198,6 @@ class SeasonalCount(Detector):
     def example(cls) -> Step:
         """Make one for the contract checks."""
         return cls("count", "actor", warm=5, max_entities=8)
-
-    def check(self) -> None:
-        """Check the recipe."""
-        above(self, "alpha", 0, most=1)
-        at_least(self, "warm", 1)
-        one_of(self, "tail", ("upper", "lower", "both"))
-        check_entities(self)
-        check_zone(self.zone, "SeasonalCount: zone")
 
     def start(self) -> None:
         """Forget all entities."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
 from numba import njit
 
 from govlab.detectors.calibrated import renew
-from govlab.entities import check_entities, entities_of, place_values
+from govlab.entities import entities_of, place_values
 from govlab.errors import ArgumentError
+from govlab.fields import Above, AtLeast, ColumnName, Duration, Tail
 from govlab.frames import LARGEST, put
-from govlab.step import Detector, Step, above, at_least, one_of
+from govlab.step import Detector, Step
 
 LEAST = 1e-300  # of a probability
 
@@ -131,22 +133,24 @@ class Spot(Detector):
         The column with the entity; None: all rows are one entity.
     tail : {"upper", "lower", "both"}
         Which side is anomalous (both: then the p is doubled).
-    drift : int
+    drift : int, at least 0
         Values are taken from their exponentially weighted mean over about so many rows (much as the paper's DSPOT), so that
         a level may wander. 0: as they are (SPOT).
-    level : float
-        The quantile above which the distribution is fitted, between 0 and 1; the paper has 0.98.
-    guard : float
+    level : float, above 0 and below 1
+        The quantile above which the distribution is fitted; the paper has 0.98.
+    guard : float, above 0 and below 1
         A value that is less likely than this is learned as if it were exactly this likely, so that a burst does not become
-        usual at once. (The paper learns nothing of it, and alarms for ever after a lasting change.) Above 0, below 1 - ``level``.
-    window : int
-        So many values are remembered.
-    warm, refit : int
-        So many values are learned before the first is scored, at least 20, and so many more before each further fit.
+        usual at once. (The paper learns nothing of it, and alarms for ever after a lasting change.) Below 1 - ``level``.
+    window : int, at least 20
+        Values in memory.
+    warm : int, at least 20
+        Values learned before the first is scored.
+    refit : int, at least 1
+        Values learned between two fits.
     give : {"score", "p"}
         Whether the rows get a ``score`` or, beside the score that they have, a ``p``.
-    max_entities : int
-        So many entities are known at once; one more takes the place of the one unseen for the longest.
+    max_entities : int, at least 1
+        Entities in memory; one more evicts the least recently seen.
     expire : str
         An entity unseen for longer (event time) starts afresh.
 
@@ -165,18 +169,18 @@ class Spot(Detector):
     [0.3, 2.7, 5.8]
     """
 
-    column: str = "score"
-    by: str | None = None
-    tail: str = "upper"
-    drift: int = 0
-    level: float = 0.98
-    guard: float = 1e-4
-    window: int = 5_000
-    warm: int = 200
-    refit: int = 50
-    give: str = "score"
-    max_entities: int = 1_000
-    expire: str = "30d"
+    column: ColumnName = "score"
+    by: ColumnName | None = None
+    tail: Tail = "upper"
+    drift: Annotated[int, AtLeast(0)] = 0
+    level: Annotated[float, Above(0, below=1)] = 0.98
+    guard: Annotated[float, Above(0, below=1)] = 1e-4
+    window: Annotated[int, AtLeast(20)] = 5_000
+    warm: Annotated[int, AtLeast(20)] = 200
+    refit: Annotated[int, AtLeast(1)] = 50
+    give: Literal["score", "p"] = "score"
+    max_entities: Annotated[int, AtLeast(1)] = 1_000
+    expire: Duration = "30d"
 
     @classmethod
     def example(cls) -> Step:
@@ -185,15 +189,8 @@ class Spot(Detector):
 
     def check(self) -> None:
         """Check the recipe."""
-        for field, least in (("window", 20), ("warm", 20), ("refit", 1), ("drift", 0)):
-            at_least(self, field, least)
-        above(self, "level", 0, most=1)
-        above(self, "guard", 0)
         if not self.guard < 1 - self.level:
             raise ArgumentError(f"Spot: guard={self.guard} must be below 1 - level={1 - self.level:.3g}.")
-        one_of(self, "tail", ("upper", "lower", "both"))
-        one_of(self, "give", ("score", "p"))
-        check_entities(self)
 
     def start(self) -> None:
         """Forget all entities."""

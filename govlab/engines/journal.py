@@ -15,8 +15,8 @@ import pandas as pd
 from govlab import frames
 from govlab.engines.engine import Carrier, FrameReader
 from govlab.errors import StoreError
+from govlab.recipes import recipe_hash
 from govlab.sources.reader import DeadLetter, Reader
-from govlab.step import recipe_hash
 from govlab.stores.store import FORMAT, LETTER_COLUMNS, Snapshot, Store
 from govlab.stores.writer import refuse_other, without_versions, writer_of
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from govlab.alerts.budget import Budget
 from govlab.evaluation.judging import Judged, auc, judge
 from govlab.evaluation.playing import Played, above, by_scores
 from govlab.evaluation.truth import Truth
@@ -24,19 +23,19 @@ RANDOM_DRAWS = 10  # one draw of chance is chance itself
 def baseline_key(played: Played) -> tuple[Any, ...]:
     """Give what the baselines of a pipeline depend on: its rows, its budget or how many it alerted on, and what comes after."""
     rows = pd.util.hash_pandas_object(played.scored.drop(columns="score", errors="ignore"), index=False)
-    own = [step.recipe() for step in played.alerting.steps if isinstance(step, Budget)]
+    own = [step.recipe() for step in played.alerting.steps if step.of_any_scores()]
     return int(rows.sum()), len(rows), repr(own or played.passed), repr([step.recipe() for step in played.alerting.steps[1:]])
 
 
 def by_chance(played: Played, truth: Truth, what: str, per_day: int, seed: int) -> tuple[list[Judged], Marks]:
     """Judge alerts without a detector, as many as the pipeline gave; chance a number of times."""
     rest, n = played.alerting.steps[1:], len(played.scored)
-    own = [step for step in played.alerting.steps if isinstance(step, Budget)]
+    own = [same for step in played.alerting.steps if (same := step.of_any_scores())]
     ones = []
     for i in range(RANDOM_DRAWS if what == "random" else 1):
         scores = _scores(played, what, seed + i)
         if own:  # the same budget, so that only the scores differ
-            one = by_scores(played, scores, Pipeline(dataclasses.replace(own[0], score="score", least=None), *rest))
+            one = by_scores(played, scores, Pipeline(own[0], *rest))
         else:
             rank = np.empty(n)
             rank[np.lexsort((np.arange(n), -scores))] = np.arange(n, 0, -1)  # of equal scores, those that came first

@@ -20,7 +20,7 @@ from govlab.frames import POSITION, TIME, from_us, time_us
 from govlab.pipeline import Pipeline
 from govlab.sources.frames import FrameReader, reader_of
 from govlab.sources.reader import EndOfStream, Reader
-from govlab.step import Step
+from govlab.step import Setting, Step
 
 __all__ = ["DAY_US", "NEVER", "Played", "above", "alerts_on", "by_scores", "events_of", "history_of", "label_rows", "play"]
 
@@ -94,10 +94,10 @@ def play(pipeline: Step, source: Any, per_day: int, progress: bool = False, name
     whole = pipeline.fresh() if isinstance(pipeline, Pipeline) else Pipeline(pipeline)
     if not whole.gives_alerts:
         whole = Pipeline(*whole.steps, Budget(per_day), ahead=whole.ahead)
-    whole.bind(whole.hash, "", None)
+    whole.bind(Setting(whole.hash))
     first = next(i for i, step in enumerate(whole.steps) if step.gives_alerts)
     alerting = whole.steps[first]
-    entity = alerting._entity_column
+    entity = alerting._setting.entity
     kept, alerts, newest, passed = [], [], NEVER, 0
     clock = EventClock(AHEAD_US)
     for frame in tqdm(events_of(source), desc=name or None, unit=" frames", disable=not progress, delay=1, leave=False):
@@ -144,9 +144,8 @@ def _whole(alerts: list[pd.DataFrame]) -> pd.DataFrame:
 
 def _kept(rows: pd.DataFrame, entity: str | None, alerting: Step, reached: np.ndarray) -> pd.DataFrame:
     kept = rows[[c for c in (TIME, *POSITION, *_KEPT, entity) if c is not None and c in rows]].assign(told_us=reached)
-    score = "p" if getattr(alerting, "p_below", None) is not None else getattr(alerting, "score", "score")
-    # where the alerts are made inside of shards, the scores stay there; what a column of that name holds is not theirs
-    if score in rows and not hasattr(alerting, "steps"):
+    score = alerting.alerts_by()
+    if score is not None and score in rows:
         values = frames.numbers(rows, score)
         kept["score"] = -values if score == "p" else values
     window = (rows["start"] < rows[TIME]).to_numpy() if "start" in rows else False  # of rows of several partitions, -1
@@ -157,7 +156,7 @@ def by_scores(played: Played, scores: np.ndarray, alerting: Step) -> Played:
     """Give what alerting steps make of other scores of the same rows."""
     rows = played.scored.assign(score=scores).reset_index(drop=True)
     steps = (alerting if isinstance(alerting, Pipeline) else Pipeline(alerting)).inside()  # the rows have passed its guard
-    steps.bind(steps.hash, "", played.entity)
+    steps.bind(Setting(steps.hash, entity=played.entity))
     made, told = steps.process(rows), rows["told_us"].to_numpy("int64")
     last = steps.finish().assign(told=pd.Timestamp(int(told.max(initial=0)), unit="us", tz="UTC"))
     alerts = _whole([made.assign(told=from_us(told[made.index]).to_numpy()), last])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.entities import check_entities, entities_of, place_rows
+from govlab.entities import entities_of, place_rows
 from govlab.errors import ArgumentError
+from govlab.fields import AtLeast, ColumnName, Duration
 from govlab.frames import duration_us, numbers, put, require, time_us
 from govlab.step import Step
 
@@ -45,8 +48,8 @@ class EntityRate(Step):
         The unit of the rate: events in this time.
     into : str, default "rate"
         Name of the column added, float64, events in ``per``.
-    max_entities : int
-        So many entities are known at once; one more takes the place of the one unseen for the longest.
+    max_entities : int, at least 1
+        Entities in memory; one more evicts the least recently seen.
     expire : str, default "7d"
         An entity unseen for longer (event time) starts afresh.
 
@@ -58,20 +61,19 @@ class EntityRate(Step):
     [0.693, 1.04]
     """
 
-    by: str | None = "actor"
-    halflife: str = "1h"
-    value: str | None = None
-    per: str = "1h"
-    into: str = "rate"
-    max_entities: int = 1_000_000
-    expire: str = "7d"
+    by: ColumnName | None = "actor"
+    halflife: Duration = "1h"
+    value: ColumnName | None = None
+    per: Duration = "1h"
+    into: ColumnName = "rate"
+    max_entities: Annotated[int, AtLeast(1)] = 1_000_000
+    expire: Duration = "7d"
 
     def check(self) -> None:
         """Check the recipe."""
-        self._halflife_us = duration_us(self.halflife, "EntityRate: halflife")
-        self._scale = duration_us(self.per, "EntityRate: per") * np.log(2.0) / self._halflife_us
-        check_entities(self)
-        if not self.into or self.into in ("time", "partition", "offset"):
+        self._halflife_us = duration_us(self.halflife)
+        self._scale = duration_us(self.per) * np.log(2.0) / self._halflife_us
+        if self.into in ("time", "partition", "offset"):
             raise ArgumentError(f"EntityRate: into={self.into!r}; expected the name of a new column.")
 
     def start(self) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 
 from govlab.errors import ArgumentError
 from govlab.features.window_kernel import CELL, LISTED, LIVE, NEED, NEWEST, NEXT, NONE, OUT, close, refill, run_rows
+from govlab.fields import AtLeast, ColumnName, Duration, Wait
 from govlab.frames import build, duration_us, numbers, require, time_us
 from govlab.hashing import hash_column
 from govlab.keys import KeyIndex, grow
-from govlab.step import Step, at_least
-from govlab.zones import DAY_US, LocalWindows, check_zone, windows_of
+from govlab.step import Step
+from govlab.zones import DAY_US, LocalWindows, Zone, windows_of
 
 _NO_ROWS, _NO_ZONE = np.zeros(0, "int64"), np.zeros((3, 0), "int64")
 
@@ -44,7 +45,7 @@ class WindowCount(Step):
         Also give windows without an event (count 0), for a key seen within ``expire``: without them an outage is not seen.
     expire : str, default "1d"
         How long empty windows are given after the last event of a key.
-    max_entities : int
+    max_entities : int, at least 1
         So many keys have open windows at once; rows of further ones go to the side ``overflow``.
     zone : str, default "UTC"
         The zone by whose clocks windows begin (IANA name, such as ``"Europe/Berlin"``): ``every="1d"`` begins at local midnight,
@@ -64,16 +65,16 @@ class WindowCount(Step):
     [2, 1]
     """
 
-    by: str | None = None
-    every: str = "1min"
-    size: str | None = None
-    lateness: str = "0s"
-    value: str | None = None
-    distinct: str | None = None
+    by: ColumnName | None = None
+    every: Duration = "1min"
+    size: Duration | None = None
+    lateness: Wait = "0s"
+    value: ColumnName | None = None
+    distinct: ColumnName | None = None
     fill: bool = False
-    expire: str = "1d"
-    max_entities: int = 1_000_000
-    zone: str = "UTC"
+    expire: Duration = "1d"
+    max_entities: Annotated[int, AtLeast(1)] = 1_000_000
+    zone: Zone = "UTC"
 
     added = frozenset({"zone"})
 
@@ -86,16 +87,12 @@ class WindowCount(Step):
 
     def check(self) -> None:
         """Check the recipe."""
-        self._every = duration_us(self.every, "WindowCount: every")
-        self._size = self._every if self.size is None else duration_us(self.size, "WindowCount: size")
-        self._lateness = duration_us(self.lateness, "WindowCount: lateness", zero=True)
-        self._expire = duration_us(self.expire, "WindowCount: expire")
-        at_least(self, "max_entities", 1)
+        self._every, self._size = duration_us(self.every), duration_us(self.every if self.size is None else self.size)
+        self._lateness, self._expire = duration_us(self.lateness, zero=True), duration_us(self.expire)
         if self._size % self._every:
             raise ArgumentError(f"WindowCount: size={self.size!r} must be a multiple of every={self.every!r}.")
         if self._size // self._every > 10_000:
             raise ArgumentError(f"WindowCount: size={self.size!r} is over 10,000 times every={self.every!r}; take a longer every.")
-        check_zone(self.zone, "WindowCount: zone")
         if self.zone != "UTC" and self._every % DAY_US and DAY_US % self._every:
             raise ArgumentError(
                 f"WindowCount: every={self.every!r} with zone={self.zone!r}; expected whole days, or a length that divides a day."

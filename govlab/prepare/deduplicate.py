@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import pandas as pd
 from numba import njit
 
+from govlab.fields import AtLeast, ColumnName, Duration
 from govlab.frames import duration_us, require, time_us
 from govlab.hashing import NULL_HASH, hash_column
-from govlab.step import Step, at_least
+from govlab.step import Step
 
 _EMPTY = np.iinfo("int64").min
 
@@ -59,7 +62,7 @@ class Deduplicate(Step):
         The column that names an event.
     within : str, default "1h"
         For so long (event time) an id is remembered.
-    max_entities : int
+    max_entities : int, at least 2
         So many ids are remembered at most; then the older half is forgotten.
 
     Examples
@@ -70,14 +73,13 @@ class Deduplicate(Step):
     ['a', 'b']
     """
 
-    id: str = "event_id"
-    within: str = "1h"
-    max_entities: int = 10_000_000
+    id: ColumnName = "event_id"
+    within: Duration = "1h"
+    max_entities: Annotated[int, AtLeast(2)] = 10_000_000
 
     def check(self) -> None:
         """Check the recipe."""
-        self._within_us = duration_us(self.within, "Deduplicate: within")
-        at_least(self, "max_entities", 2)
+        self._within_us = duration_us(self.within)
 
     def start(self) -> None:
         """Forget all ids."""

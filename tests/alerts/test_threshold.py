@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,6 @@ from hypothesis import strategies as st
 
 import govlab as gl
 from govlab.alerts import Threshold
-from govlab.errors import ArgumentError
 from govlab.frames import ALERT_COLUMNS, event_frame, from_us
 
 
@@ -44,17 +45,27 @@ def test_a_column_of_the_users_that_holds_no_numbers_is_not_told_of_and_does_no_
     assert ["score 2 is above 1"] == run(Threshold(1), events([2.0], value=pd.Series(told, dtype="object")))[0]["reason"].tolist()
 
 
-def test_the_reason_names_members_objects_and_start_of_a_campaign_where_there_is_one():
-    starts = from_us(np.array([START, START]))
-    campaign = {"campaign_members": ["2: ann, bob", None], "campaign_objects": ["1: post_1", None], "campaign_start": starts}
-    assert [
-        "score 2 is above 1, members 2: ann, bob; objects 1: post_1; since 2026-03-02 00:00:00",
-        "score 3 is above 1",
-    ] == run(Threshold(1), events([2.0, 3.0], **campaign))[0]["reason"].tolist()
+class Telling(gl.detectors.Volume):
+    """Its alerts are to say more, of a number, a text and a time."""
+
+    tells: ClassVar[dict[str, str]] = {"many": ", many", "who": ", who", "since": "; since"}
 
 
-def test_columns_of_the_users_that_are_called_as_those_of_a_campaign_do_no_harm():
-    campaign = {"campaign_members": [2, "x"], "campaign_objects": ["a", None], "campaign_start": ["soon", "later"]}
+def test_the_reason_says_what_a_detector_declares_where_a_row_has_it():
+    starts = from_us(np.array([START, START])).where([True, False])
+    told = {"count": [1, 2], "many": [12_000.0, 0.5], "who": ["ann", None], "since": starts}
+    out, _ = run(gl.Pipeline(Telling("score"), Threshold(1)), events([2.0, 3.0], **told))
+    said = [
+        "Telling 2 is above 1, count 1, many 12,000, who ann; since 2026-03-02 00:00:00",
+        "Telling 3 is above 1, count 2, many 0.5",
+    ]
+    assert said == out["reason"].tolist()
+    windows = gl.Pipeline(Telling("score"), gl.features.WindowCount(), gl.detectors.Volume(), Threshold(1))
+    assert ["volume 2 is above 1, count 2"] == run(windows, events([2.0, 3.0], **told))[0]["reason"].tolist()
+
+
+def test_columns_of_the_users_that_are_called_as_those_of_a_detector_do_no_harm():
+    campaign = {"campaign_members": ["x", "y"], "campaign_start": ["soon", "later"], "containment": [1.0, 2.0]}
     assert ["score 2 is above 1", "score 3 is above 1"] == run(Threshold(1), events([2.0, 3.0], **campaign))[0]["reason"].tolist()
 
 
@@ -81,18 +92,3 @@ def test_the_entity_and_the_detector_are_those_of_the_steps_before():
     watch = gl.Pipeline(gl.detectors.EwmaZ("score", by="actor", warm=1), Threshold(1))
     out = watch.run(events([1.0, 9.0], actor=["ann", "ann"])).rows
     assert [("ann", "ewma_z", "ewma_z 8 is above 1")] == list(zip(out["entity"], out["detector"], out["reason"], strict=True))
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({}, "give either above=<score> or p_below=<probability>"),
-        ({"above": 1, "p_below": 0.1}, "give either above"),
-        ({"above": "6"}, "above='6'; expected a number"),
-        ({"p_below": 0}, "p_below=0; expected a number above 0 and at most 1"),
-        ({"p_below": 5}, "p_below=5; expected a number above 0 and at most 1"),
-    ],
-)
-def test_a_threshold_that_is_none_is_refused(wrong, message):
-    with pytest.raises(ArgumentError, match=message):
-        Threshold(**wrong)

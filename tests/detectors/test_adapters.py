@@ -76,13 +76,6 @@ def test_a_model_that_cannot_score_is_refused_with_what_to_do():
         River("forest", ["x"])
 
 
-@pytest.mark.parametrize("columns", ["x", [], None])
-def test_columns_must_be_a_list(columns):
-    for make in (lambda c: River(anomaly.HalfSpaceTrees(seed=1), c), lambda c: Sklearn(forest(), c)):
-        with pytest.raises(ArgumentError, match="expected a list of columns, such as"):
-            make(columns)
-
-
 def test_a_function_gets_each_row_as_a_dict():
     assert [2.0, 4.0] == column(Callable(lambda x: 2 * x["x"]), events([1.0, 2.0]), "score")
 

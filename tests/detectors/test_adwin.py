@@ -9,7 +9,6 @@ from naive_drift import adwin
 from river import drift
 
 from govlab.detectors import Adwin
-from govlab.errors import ArgumentError
 
 small = st.one_of(
     st.integers(0, 1).map(float), st.floats(-10, 10).map(lambda v: round(v, 2)), st.sampled_from([1e4]), huge, st.none()
@@ -85,13 +84,3 @@ def test_a_gap_scores_nan_and_is_not_learned(gap):
     scores = scored([*NOISE[:50], gap, *NOISE[50:100]])
     assert math.isnan(scores.pop(50))
     assert scored(NOISE[:100])[31:] == scores[31:]
-
-
-@pytest.mark.parametrize(
-    ("recipe", "says"),
-    [({"delta": 0}, "delta"), ({"delta": 1}, "delta"), ({"every": 0}, "every"), ({"buckets": 1}, "buckets"), ({"warm": 9}, "warm"),
-     ({"span": -1.0}, "span"), ({"hold": -1}, "hold")],
-)  # fmt: skip
-def test_a_recipe_that_is_wrong_is_named(recipe, says):
-    with pytest.raises(ArgumentError, match=says):
-        Adwin(**recipe)

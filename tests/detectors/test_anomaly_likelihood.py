@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from naive_rates import anomaly_likelihood
 
 from govlab.detectors import AnomalyLikelihood
-from govlab.errors import ArgumentError
 
 small = st.one_of(st.floats(-10, 10), st.sampled_from([0.0, 1e6, math.inf]), huge, st.none())
 
@@ -53,8 +52,3 @@ def test_an_outlier_that_has_left_the_window_leaves_no_trace():
 
 def test_it_gives_nan_until_warm():
     assert [100, 400] == [sum(map(math.isnan, scored(noise))), sum(map(math.isfinite, scored(noise)))]
-
-
-def test_the_short_mean_must_fit_into_what_is_known():
-    with pytest.raises(ArgumentError, match="short=20"):
-        AnomalyLikelihood(short=20, warm=10)

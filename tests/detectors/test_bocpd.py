@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from naive_drift import bocpd
 
 from govlab.detectors import Bocpd
-from govlab.errors import ArgumentError
 
 small = st.one_of(
     st.floats(-10, 10).map(lambda v: round(v, 2)), st.integers(0, 1).map(float), st.sampled_from([1e3]), huge, st.none()
@@ -93,13 +92,3 @@ def test_a_gap_scores_nan_and_is_not_learned(gap):
     scores, _ = scored([*NOISE[:50], gap, *NOISE[50:100]])
     assert math.isnan(scores[50])
     assert scored(NOISE[:100])[0][10:].tolist() == np.delete(scores, 50)[10:].tolist()
-
-
-@pytest.mark.parametrize(
-    ("recipe", "says"),
-    [({"every": 1}, "every"), ({"lag": 0}, "lag"), ({"lag": 10}, "warm"), ({"runs": 1}, "runs"), ({"memory": 1}, "memory"),
-     ({"hold": -1}, "hold"), ({"run_length": "run"}, "run_length")],
-)  # fmt: skip
-def test_a_recipe_that_is_wrong_is_named(recipe, says):
-    with pytest.raises(ArgumentError, match=says):
-        Bocpd(**recipe)

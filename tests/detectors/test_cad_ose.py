@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from naive_rates import cad_ose
 
 from govlab.detectors import CadOse
-from govlab.errors import ArgumentError
 
 small = st.one_of(st.floats(-10, 10), st.integers(0, 3).map(float), st.sampled_from([1e3, 1e6, math.inf]), huge, st.none())
 
@@ -114,8 +113,3 @@ def test_a_gap_scores_nan_and_is_not_learned(gap):
 
 def test_it_gives_nan_until_warm():
     assert [150, 450] == [np.isnan(scored(noise)).sum(), np.isfinite(scored(noise)).sum()]
-
-
-def test_the_history_must_be_longer_than_what_is_learned_first():
-    with pytest.raises(ArgumentError, match="history=100"):
-        CadOse(history=100)

@@ -11,7 +11,7 @@ from naive_coordination import co_action
 
 import govlab as gl
 from govlab.detectors import CoAction
-from govlab.errors import ArgumentError, SchemaError
+from govlab.errors import SchemaError
 from govlab.frames import event_frame, from_us, time_us
 
 
@@ -206,22 +206,6 @@ def test_it_finds_the_ring_planted_in_the_community():
     out = CoAction(window="10min").process(event_frame(likes))
     found = set(out.loc[out["score"] > 0, "actor"])
     assert found == {e for e in json.loads(planted) if e.startswith("user")}
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"window": "soon"}, "CoAction: window='soon' is not a duration"),
-        ({"halflife": 3}, "CoAction: halflife=3"),
-        ({"join": 0}, "join=0; expected a number above 0"),
-        ({"least": 0}, "least=0"),
-        ({"named": 0}, "named=0"),
-        ({"max_members": 1}, "max_members=1; expected a whole number of at least 2"),
-    ],
-)
-def test_a_wrong_recipe_is_refused_by_name(wrong, message):
-    with pytest.raises(ArgumentError, match=message):
-        CoAction(**wrong)
 
 
 @pytest.mark.parametrize("gone", ["actor", "target"])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from naive import conformal_knn
 
 from govlab.detectors.conformal_knn import ConformalKnn
-from govlab.errors import ArgumentError, SchemaError
+from govlab.errors import SchemaError
 from govlab.frames import event_frame
 
 SMALL = {"k": 2, "shape": 4, "history": 30, "calibration": 25, "record": 5, "warm": 12}
@@ -208,24 +208,6 @@ def test_a_missing_object_is_a_gap():
 
 def test_an_empty_frame_gives_no_scores():
     assert ConformalKnn(by="who").score_learn_many(frame_of([], who=[])).shape == (0,)
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("k", 0),
-        ("shape", 1),
-        ("history", 22),
-        ("calibration", 0),
-        ("record", -1),
-        ("warm", 42),
-        ("max_entities", 0),
-        ("k", 2.5),
-    ],
-)
-def test_a_parameter_out_of_range_is_named(field, value):
-    with pytest.raises(ArgumentError, match=f"{field}={value}"):
-        ConformalKnn(**{field: value})
 
 
 def test_a_column_that_is_missing_or_holds_text_is_named():

@@ -1,12 +1,10 @@
 import numpy as np
 import pandas as pd
-import pytest
 from drawn import START, column, cuts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from govlab.detectors import Always, Never, Random, Volume
-from govlab.errors import ArgumentError
 from govlab.frames import event_frame, from_us
 
 EVENTS = event_frame({"time": from_us([START] * 60), "count": pd.array([None, *range(59)], dtype="Int64")})
@@ -35,9 +33,3 @@ def test_another_seed_gives_other_scores():
 def test_volume_is_the_column_as_it_is_and_a_missing_value_is_nan():
     scores = column(Volume("count"), EVENTS, "score")
     assert (True, [float(i) for i in range(59)]) == (bool(np.isnan(scores[0])), scores[1:])
-
-
-@pytest.mark.parametrize("seed", [1.5, "1", True])
-def test_a_seed_that_is_no_whole_number_is_refused(seed):
-    with pytest.raises(ArgumentError, match=f"seed={seed!r}; expected a whole number"):
-        Random(seed)

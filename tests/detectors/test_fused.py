@@ -98,17 +98,6 @@ def test_an_entity_inherits_nothing_though_a_frame_was_refused_in_between():
     assert np.isnan(step.process(known.assign(key="b"))["score"]).sum() == 20
 
 
-@pytest.mark.parametrize("wrong", [[], [EwmaZ], ["ewma_z"], None, "ewma_z", 5])
-def test_what_is_no_detector_is_refused(wrong):
-    with pytest.raises(ArgumentError, match="Fused"):
-        Fused(wrong)
-
-
-def test_whether_scores_are_ranked_is_a_yes_or_no():
-    with pytest.raises(ArgumentError, match="ranked=5"):
-        Fused(BOTH.detectors, ranked=5)
-
-
 def test_a_detector_that_lacks_its_column_says_which():
     with pytest.raises(SchemaError, match="'nothing'"):
         Fused([EwmaZ("nothing")]).process(frame(noise))

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from naive_rates import fuzzy_art
 
 from govlab.detectors import FuzzyArt
-from govlab.errors import ArgumentError
 
 # eighths are added and compared without rounding, so that kernel and twin choose alike
 small = st.one_of(
@@ -86,11 +85,3 @@ def test_a_gap_scores_nan_and_is_not_learned(gap):
 
 def test_it_gives_nan_until_warm():
     assert [150, 650] == [np.isnan(scored(noise)).sum(), np.isfinite(scored(noise)).sum()]
-
-
-@pytest.mark.parametrize(
-    ("recipe", "named"), [({"scales": 7}, "scales=7"), ({"scales": 5}, "warm=150"), ({"vigilance": 1.0}, "vigilance=1")]
-)
-def test_a_recipe_that_cannot_be_is_refused(recipe, named):
-    with pytest.raises(ArgumentError, match=named):
-        FuzzyArt(**recipe)

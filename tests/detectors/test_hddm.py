@@ -9,7 +9,6 @@ from naive_drift import hddm
 from river.drift import binary
 
 from govlab.detectors import Hddm
-from govlab.errors import ArgumentError
 
 small = st.one_of(st.integers(0, 1).map(float), st.sampled_from([-3.0, 0.3, 7.0]), huge, st.none())
 ERRORS = (np.random.default_rng(0).random(2_000) < 0.2).astype("float64")
@@ -83,14 +82,3 @@ def test_a_gap_scores_nan_and_is_not_learned(gap):
     scores = scored([*ERRORS[:50], gap, *ERRORS[50:100]])
     assert math.isnan(scores.pop(50))
     assert scored(ERRORS[:100])[29:] == scores[29:]
-
-
-@pytest.mark.parametrize(
-    ("recipe", "says"),
-    [({"level": 1}, "level"), ({"level": 0}, "level"), ({"low": 1.0}, "high"), ({"low": math.nan}, "low"), ({"warm": 0}, "warm"), ({"hold": -1}, "hold"),
-     ({"level": 1e-320}, "level"), ({"low": -1e308, "high": 1e308}, "low"), ({"high": 1e308}, "high"),
-     ({"tail": "up"}, "'upper'")],
-)  # fmt: skip
-def test_a_recipe_that_is_wrong_is_named(recipe, says):
-    with pytest.raises(ArgumentError, match=says):
-        Hddm(**recipe)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from naive_drift import input_drift
 
 from govlab.detectors import InputDrift
-from govlab.errors import ArgumentError
 from govlab.frames import event_frame
 
 small = st.one_of(st.floats(-3, 3).map(lambda v: round(v, 1)), st.sampled_from([0.0, 1e6, math.inf]), st.none())
@@ -106,17 +105,3 @@ def test_it_gives_nan_until_the_reference_and_the_window_are_full_and_again_afte
     scores = scored({"x": np.append(NOISE[:3_000], NOISE[3_000:6_000] + 2)}, columns=["x"])
     at = int(np.flatnonzero(scores > 1)[0])
     assert [1_499, 1_499] == [int(np.isnan(scores[:at]).sum()), int(np.isnan(scores[at:]).sum())]
-
-
-@pytest.mark.parametrize(
-    ("recipe", "says"),
-    [
-        ({}, "list of columns"), ({"columns": 5}, "columns=5"), ({"columns": ["x"], "seed": None}, "seed=None"),
-        ({"columns": ["x"], "block": 500}, "window"), ({"columns": ["x"], "level": 0.0}, "level"), ({"columns": "x"}, "list of columns"), ({"columns": ["x"], "window": 1}, "window"),
-        ({"columns": ["x"], "memory": 999}, "memory"), ({"columns": ["x"], "bins": 101}, "bins"),
-        ({"columns": ["x"], "block": 3}, "block=3"), ({"columns": ["x"], "level": 0.6}, "level"), ({"columns": ["x"], "every": 0}, "every"),
-    ],
-)  # fmt: skip
-def test_a_recipe_that_is_wrong_is_named(recipe, says):
-    with pytest.raises(ArgumentError, match=says):
-        InputDrift(**recipe)

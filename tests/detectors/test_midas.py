@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from naive_coordination import midas
 
 from govlab.detectors import Midas
-from govlab.errors import ArgumentError, SchemaError
+from govlab.errors import SchemaError
 from govlab.frames import event_frame, from_us
 
 
@@ -118,25 +118,6 @@ def test_numbers_and_texts_name_accounts_alike():
     numbered = [(t, int(u[1:]), int(v[1:])) for t, u, v in one_a_minute]
     wide = {"width": 65_536}
     assert scored(one_a_minute, **wide) == pytest.approx(scored(numbered, **wide), nan_ok=True)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"ticks": "1min"}, "ticks='1min'; expected a list of durations"),
-        ({"ticks": []}, "expected a list of durations"),
-        ({"ticks": ["soon"]}, "Midas: ticks='soon' is not a duration"),
-        ({"ticks": ["3600"]}, "Midas: ticks='3600' is not a duration"),
-        ({"alpha": 1}, "alpha=1; expected a number of at least 0 and below 1"),
-        ({"alpha": -0.1}, "alpha=-0.1"),
-        ({"threshold": 0}, "threshold=0"),
-        ({"width": 0}, "width=0"),
-        ({"rows": 1.5}, "rows=1.5; expected a whole number"),
-    ],
-)
-def test_a_wrong_recipe_is_refused_by_name(wrong, message):
-    with pytest.raises(ArgumentError, match=message):
-        Midas(**wrong)
 
 
 @pytest.mark.parametrize("gone", ["source", "target"])

@@ -12,7 +12,7 @@ from scipy import special
 import govlab as gl
 from govlab.detectors import NearDuplicate
 from govlab.detectors.near_duplicate_kernel import log10_tail
-from govlab.errors import ArgumentError, SchemaError
+from govlab.errors import SchemaError
 from govlab.frames import event_frame, from_us
 
 
@@ -176,22 +176,6 @@ def test_it_finds_the_spam_planted_in_the_community_and_all_its_authors():
     high = out[out["score"] > 50]
     assert set(planted) == set(high["actor"])
     assert [float(len(planted))] == high["authors"].tail(1).tolist()
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"window": "soon"}, "NearDuplicate: window='soon' is not a duration"),
-        ({"background": 1}, "background=1; expected a number above 1"),
-        ({"join": 0}, "join=0; expected a number above 0 and at most 1"),
-        ({"least": 3}, "least=3; expected a whole number of at least 5"),
-        ({"most": 10}, "most=10; expected a whole number of at least 16"),
-        ({"memory": 1}, "memory=1"),
-    ],
-)
-def test_a_wrong_recipe_is_refused_by_name(wrong, message):
-    with pytest.raises(ArgumentError, match=message):
-        NearDuplicate(**wrong)
 
 
 @pytest.mark.parametrize("gone", ["text", "actor"])

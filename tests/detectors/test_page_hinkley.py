@@ -9,7 +9,6 @@ from naive_drift import page_hinkley
 from river import drift
 
 from govlab.detectors import PageHinkley
-from govlab.errors import ArgumentError
 
 small = st.one_of(
     st.floats(-10, 10).map(lambda v: round(v, 2)), st.integers(0, 1).map(float), st.sampled_from([1e4]), huge, st.none()
@@ -90,15 +89,3 @@ def test_a_gap_scores_nan_and_is_not_learned(gap):
     scores = scored([*NOISE[:50], gap, *NOISE[50:100]])
     assert math.isnan(scores.pop(50))
     assert scored(NOISE[:100])[29:] == scores[29:]
-
-
-@pytest.mark.parametrize(
-    ("recipe", "says"),
-    [
-        ({"delta": -1}, "delta"), ({"threshold": 0}, "threshold"), ({"alpha": 1.1}, "alpha"), ({"warm": 0}, "warm"),
-        ({"tail": "up"}, "'upper'"), ({"units": "sigma"}, "'deviations'"), ({"hold": 1.5}, "hold"), ({"expire": 5}, "expire"),
-    ],
-)  # fmt: skip
-def test_a_recipe_that_is_wrong_is_named(recipe, says):
-    with pytest.raises(ArgumentError, match=says):
-        PageHinkley(**recipe)

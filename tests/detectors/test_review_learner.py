@@ -11,7 +11,7 @@ from naive_review import review_learner
 
 import govlab as gl
 from govlab.detectors import ReviewLearner
-from govlab.errors import ArgumentError, SchemaError
+from govlab.errors import SchemaError
 from govlab.frames import event_frame
 from govlab.testing import leak_check
 
@@ -200,18 +200,6 @@ def test_it_forgets_with_a_halflife_and_follows_a_turn_sooner():
     assert links[1] < links[0]
 
 
-@pytest.mark.parametrize(
-    ("recipe", "field"),
-    [
-        ({"share": 0.0}, "share"), ({"share": 1.5}, "share"), ({"audit": 0.2}, "audit"), ({"audit": -0.1}, "audit"),
-        ({"clip": 0.5}, "clip"), ({"max_pending": 0}, "max_pending"), ({"columns": []}, "columns"), ({"window": 1}, "window"),
-    ],
-)  # fmt: skip
-def test_a_bad_recipe_is_named(recipe, field):
-    with pytest.raises(ArgumentError, match=field):
-        ReviewLearner(**recipe)
-
-
 @pytest.mark.parametrize("gone", ["event_id", "label", "score", "links"])
 def test_a_missing_column_is_named(gone):
     with pytest.raises(SchemaError, match=gone):
@@ -222,15 +210,3 @@ def test_another_seed_asks_for_others_at_random():
     frame = stream(500)[0]
     asked = [tuple(learned(frame, seed=s)[0]["asked"]) for s in (0, 1)]
     assert all(a != b for a, b in itertools.combinations(asked, 2))
-
-
-def test_numbers_of_numpy_are_taken_as_those_of_python():
-    learner = ReviewLearner(["value"], max_pending=np.int64(50), share=np.float32(0.5))
-    assert (int, float) == (type(learner.max_pending), type(learner.share))
-
-
-def test_products_of_very_many_columns_are_refused_with_what_they_would_take():
-    with pytest.raises(
-        ArgumentError, match="400 columns with products=True make 81,002 features, the covariance of which takes 49 GiB"
-    ):
-        ReviewLearner([f"c{i}" for i in range(400)])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from naive_coordination import role_shift
 
 from govlab.detectors import RoleShift
-from govlab.errors import ArgumentError, SchemaError
+from govlab.errors import SchemaError
 from govlab.frames import event_frame, from_us
 
 
@@ -73,21 +73,6 @@ def test_an_account_is_the_same_as_source_and_as_target_also_if_one_column_has_a
     numbered = [(t, int(u[1:]), int(v[1:])) for t, u, v in ordinary]
     gap = [(0, None, 3)]
     assert scored(numbered)[50:] == scored(gap + numbered)[51:]
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"halflife": 7}, "RoleShift: halflife=7 is not a duration"),
-        ({"memory": 1}, "memory=1; expected a whole number of at least 2"),
-        ({"warm": 0}, "warm=0"),
-        ({"max_entities": 1}, "max_entities=1"),
-        ({"max_pairs": 0}, "max_pairs=0"),
-    ],
-)
-def test_a_wrong_recipe_is_refused_by_name(wrong, message):
-    with pytest.raises(ArgumentError, match=message):
-        RoleShift(**wrong)
 
 
 @pytest.mark.parametrize("gone", ["source", "target"])

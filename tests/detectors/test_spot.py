@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from naive_rates import spot
 
 from govlab.detectors import Spot
-from govlab.errors import ArgumentError
 
 small = st.one_of(st.floats(-10, 10), st.integers(0, 3).map(float), st.sampled_from([1e6, math.inf]), huge, st.none())
 
@@ -76,8 +75,3 @@ def test_a_gap_scores_nan_and_is_not_learned(gap):
 
 def test_it_gives_nan_until_warm():
     assert [200, 300] == [sum(map(math.isnan, scored(tails[:500]))), sum(map(math.isfinite, scored(tails[:500])))]
-
-
-def test_the_guard_must_be_rarer_than_the_level():
-    with pytest.raises(ArgumentError, match="guard=0"):
-        Spot(guard=0.1)

@@ -208,6 +208,51 @@ def test_chance_and_volume_have_as_many_alerts_as_the_pipeline_that_they_stand_b
     assert [2, 2, 74, 74] == table.loc[names, "alerts"].tolist()
 
 
+class BestOfDay(gl.Step):
+    """An alert step of the user's own, for scores in any unit: of each day's rows the highest, at its end."""
+
+    column: str = "value"
+    gives_alerts = True
+    absorbs = True
+
+    def start(self):
+        self._rows = []
+
+    def alerts_by(self):
+        return self.column
+
+    def of_any_scores(self):
+        return BestOfDay("score")
+
+    def process(self, frame):
+        self._rows.append(frame)
+        self.absorbed += len(frame)
+        return no_alerts()
+
+    def finish(self):
+        rows = gl.frames.concat(self._rows).reset_index(drop=True) if self._rows else no_alerts()
+        self._rows = []
+        best = rows.loc[rows.groupby(rows["time"].dt.date)[self.column].idxmax()]
+        return best.assign(entity="all", start=best["time"], id=best["offset"].astype("str"))
+
+
+def test_a_step_of_ones_own_that_takes_any_scores_is_itself_what_chance_and_volume_alert_by():
+    table = gl.backtest(gl.Pipeline(BestOfDay()), history((615, 9), (3000, 9)), incidents((600, 660)), per_day=9).table
+    assert [3, 3, 3] == table.loc[["pipeline", "random", "volume"], "alerts"].tolist()
+    assert 1 == table.loc["pipeline", "caught"]
+
+
+class Wave(gl.alerts.Merge):
+    """Merges as Merge does, under a name of the user's own."""
+
+
+def test_a_merging_step_of_ones_own_is_judged_as_one():
+    events = history((605, 9), (610, 9)).assign(kind="x")
+    inside = gl.Pipeline(gl.Sharded([*LOUD.steps, Wave("30min")], by="kind", shards=2))
+    for watch in (gl.Pipeline(*LOUD.steps, Wave("30min")), inside):
+        assert 1 == judged(watch, events, listed(610), per_day=5)[0]["caught"]
+
+
 def test_pipelines_with_the_same_rows_and_budget_share_their_baselines():
     def watch(detector):
         return gl.Pipeline(detector, gl.alerts.Budget(2, warm="0s"))

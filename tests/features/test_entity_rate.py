@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import entity_rate
 
-import govlab as gl
 from govlab.features import EntityRate
 
 HOUR = 3600 * S
@@ -39,9 +38,3 @@ def test_an_event_is_worth_half_after_a_halflife_and_a_late_one_what_would_be_le
 def test_without_an_entity_all_rows_have_one_rate():
     drawn = [{"time": 0, "key": k, "value": 2.0, "item": None, "partition": 0, "offset": 0} for k in "ab"]
     assert [2 * math.log(2), 4 * math.log(2)] == column(EntityRate(None, value="value"), frame_of(drawn), "rate")
-
-
-@pytest.mark.parametrize("name", ["", "time", "offset"])
-def test_a_name_that_would_spoil_the_frame_is_refused(name):
-    with pytest.raises(gl.errors.ArgumentError, match=f"into={name!r}; expected the name of a new column"):
-        EntityRate(into=name)

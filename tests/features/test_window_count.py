@@ -1,12 +1,10 @@
 import numpy as np
 import pandas as pd
-import pytest
 from drawn import START, S, cuts, frame_of, rows, run
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from naive import window_count
 
-import govlab as gl
 from govlab.features import WindowCount
 from govlab.frames import event_frame, from_us, time_us
 
@@ -138,11 +136,6 @@ def test_a_pickled_step_goes_on_with_its_open_windows():
 
     whole, resumed = play(step, frame_of(drawn)), play(step, frame_of(drawn), [23], resume_at=23)
     pd.testing.assert_frame_equal(whole[0], resumed[0], check_exact=True)
-
-
-def test_a_size_that_is_no_multiple_is_refused_with_both_values():
-    with pytest.raises(gl.errors.ArgumentError, match=r"size='90s' must be a multiple of every='1min'"):
-        WindowCount(size="90s")
 
 
 def test_a_gap_that_gives_thousands_of_empty_windows_at_one_row_loses_none():

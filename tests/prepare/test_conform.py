@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import govlab as gl
-from govlab.errors import ArgumentError, SchemaError
+from govlab.errors import SchemaError
 from govlab.frames import event_frame
 from govlab.prepare import Conform
 
@@ -129,19 +129,3 @@ def test_what_becomes_of_a_value_does_not_depend_on_its_neighbours(values, kind,
 def test_a_column_that_is_not_there_is_named_with_the_nearest():
     with pytest.raises(SchemaError, match=r"Conform needs a column 'valu'\. Did you mean 'value'\?"):
         Conform(ranges={"valu": (0, 1)}).process(events(value=[1]))
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"schema": {"time": "timestamp"}}, "expected gl.Schema"),
-        ({"ranges": {"x": 5}}, "expected \\(low, high\\), with None for no bound"),
-        ({"ranges": {"x": (5, 1)}}, "expected two numbers, the lower first"),
-        ({"ranges": {"x": ("a", None)}}, "expected two numbers, the lower first"),
-        ({"allowed": {"x": "ab"}}, "expected a list of values"),
-        ({"allowed": {"x": 5}}, "expected a list of values"),
-    ],
-)
-def test_a_rule_that_is_none_is_refused(wrong, message):
-    with pytest.raises(ArgumentError, match=message):
-        Conform(**wrong)

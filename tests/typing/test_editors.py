@@ -92,7 +92,10 @@ def test_an_editor_completes_names_and_shows_signatures_without_running_anything
     assert ["run_until"] == completed("gl.from_replay('edits.csv').run_u")
     assert ["sides"] == completed("gl.from_replay('edits.csv').through(gl.Pipeline()).side")
     (signature,) = jedi.Script("import govlab as gl\ngl.detectors.EwmaZ(").get_signatures()
-    assert 'EwmaZ(column: str="count", by: str | None=None, alpha: float=0.1' in signature.to_string()
+    assert (
+        'EwmaZ(column: ColumnName="count", by: ColumnName | None=None, alpha: Annotated[float, Above(0, most=1)]=0.1'
+        in signature.to_string()
+    )
 
 
 def test_dir_of_the_package_is_its_public_names():

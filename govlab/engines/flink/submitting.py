@@ -28,6 +28,7 @@ from govlab.engines.flink.travel import absolute, pack_reader, pack_step
 from govlab.engines.playback import Source
 from govlab.errors import ArgumentError, GovlabError, ServiceError
 from govlab.pipeline import Pipeline, Result
+from govlab.recipes import recipe_hash
 from govlab.schema import Schema
 from govlab.services import flink_environment
 from govlab.sources.files import format_of
@@ -35,7 +36,7 @@ from govlab.sources.frames import FrameReader, reader_of, whole
 from govlab.sources.ranged import RangedReader
 from govlab.sources.reader import Reader
 from govlab.sources.replay import ReplayReader
-from govlab.step import Step, recipe_hash
+from govlab.step import Step
 from govlab.stores.writer import refuse_other, without_versions, writer_of
 
 CLUSTERS = ("python", "pandas", "numpy")  # whose versions are those of the cluster's environment, which its states name

@@ -22,9 +22,10 @@ from govlab import registry
 from govlab.access import Access
 from govlab.errors import ArgumentError, GovlabError, StepError, did_you_mean
 from govlab.pipeline import Pipeline
+from govlab.recipes import code_of, recipe_hash
 from govlab.schema import Schema
 from govlab.sources.reader import Reader
-from govlab.step import Step, code_of, recipe_hash
+from govlab.step import Step
 
 __all__ = ["pack_reader", "pack_step", "unpack_reader", "unpack_step"]
 
