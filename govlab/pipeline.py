@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from govlab import frames, registry
+from govlab import frames, registry, spreadsheet
 from govlab.ahead import Guard
 from govlab.errors import ArgumentError, StepError
 from govlab.recipes import recipe_hash
@@ -37,8 +39,25 @@ class Result:
         """Say in words what was scored and what not, how high the scores were beside the thresholds, and what could not be read."""
         return self.summary.explain()
 
+    def to_csv(self, path: str | PathLike[str]) -> Path:
+        """Write the rows to a CSV file, in which what strangers wrote runs nothing; see :func:`govlab.alerts.save`."""
+        return self._save(path, ".csv")
+
+    def to_excel(self, path: str | PathLike[str]) -> Path:
+        """Write the rows to an Excel file, with filters and times in UTC; see :func:`govlab.alerts.save`."""
+        return self._save(path, ".xlsx")
+
+    def to_parquet(self, path: str | PathLike[str]) -> Path:
+        """Write the rows to a Parquet file as they are."""
+        return self._save(path, ".parquet")
+
+    def _save(self, path: str | PathLike[str], suffix: str) -> Path:
+        if Path(path).suffix.lower() != suffix:
+            raise ArgumentError(f"{str(path)!r}: expected a name that ends with {suffix}.")
+        return spreadsheet.save(self.rows, path)
+
     def _repr_html_(self) -> str:
-        return self.summary._repr_html_() + self.rows.head(20).to_html(escape=True, notebook=True)
+        return self.summary._repr_html_() + spreadsheet.people_first(self.rows.head(20)).to_html(escape=True, notebook=True)
 
 
 class Pipeline(Step):

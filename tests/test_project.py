@@ -35,6 +35,7 @@ CONTRACTS = {
     "entities",
     "recipes",
     "registry",
+    "spreadsheet",
     "step",
     "pipeline",
     "sharded",

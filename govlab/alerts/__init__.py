@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from govlab.alerts.budget import Budget as Budget
     from govlab.alerts.cooldown import Cooldown as Cooldown
     from govlab.alerts.merge import Merge as Merge
-    from govlab.alerts.spreadsheet import save as save
     from govlab.alerts.threshold import Threshold as Threshold
+    from govlab.spreadsheet import save as save
 else:
-    __getattr__, __dir__, __all__ = lazy_room(__name__, TABLE, {"save": "govlab.alerts.spreadsheet:save"})
+    __getattr__, __dir__, __all__ = lazy_room(__name__, TABLE, {"save": "govlab.spreadsheet:save"})

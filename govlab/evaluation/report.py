@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from govlab.alerts.alert import name_of_entity
-from govlab.alerts.spreadsheet import save
 from govlab.errors import ArgumentError
+from govlab.spreadsheet import save
 
 __all__ = ["Report"]
 

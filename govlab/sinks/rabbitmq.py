@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from itertools import repeat
 from typing import Any
@@ -22,6 +23,7 @@ from govlab.sinks.sink import Sink
 __all__ = ["KINDS", "RabbitSink", "is_exchange"]
 
 KINDS = ("classic", "quorum", "stream")
+STARTING_S = 60.0
 SHORT = 255  # bytes of a routing key or a message id at most
 TYPES = {"json": "application/json", "arrow": "application/vnd.apache.arrow.stream"}
 
@@ -158,13 +160,18 @@ def is_exchange(name: str, url: str, access: Access | None = None) -> bool:
 
 
 def _there(connection: Any, ask: Callable[[Any], Any]) -> bool:
-    try:
-        ask(connection.channel())
-    except exceptions.ChannelClosedByBroker as error:
-        if error.reply_code != 404:
-            raise
-        return False
-    return True
+    end = time.monotonic() + STARTING_S
+    while True:
+        try:
+            ask(connection.channel())
+            return True
+        except exceptions.ChannelClosedByBroker as error:
+            starting = "is down or inaccessible" in str(error.reply_text)  # a queue whose node comes back with its broker
+            if error.reply_code == 404 and not starting:
+                return False
+            if not starting or time.monotonic() > end:
+                raise
+        connection.sleep(0.2)
 
 
 @contextlib.contextmanager

@@ -37,6 +37,7 @@ RELATED = [
     ("conformal_knn", {"history": 5}, "history=5; expected a whole number of at least 6"),
     ("conformal_knn", {"warm": 8}, "warm=8; expected a whole number of at least 9"),
     *((name, {"columns": [], "categories": []}, "expected a list of columns") for name in ("decayed_histogram", "input_drift", "mstream", "rs_hash")),
+    *(("derive", {"columns": wrong}, "expected a mapping such as") for wrong in ("x = 1", None, 3)),
     *(("entity_rate", {"into": wrong}, "expected the name of a new column") for wrong in ("time", "partition", "offset")),
     *(("fused", {"detectors": wrong}, "Fused") for wrong in ([], [gl.detectors.EwmaZ], ["ewma_z"], None, "ewma_z", 5)),
     ("fuzzy_art", {"scales": 3}, "warm=8; expected a whole number of at least 32"),
@@ -54,14 +55,18 @@ RELATED = [
     ("near_duplicate", {"shingle": 4}, "least=3; expected a whole number of at least 4"),
     ("near_duplicate", {"most": 2}, "most=2; expected a whole number of at least 3"),
     *(("random", {"seed": wrong}, "expected a whole number") for wrong in (1.5, "1", None, True)),
+    *(("rename", {"names": wrong}, "expected a mapping such as") for wrong in ("x", None, {"x": ""}, ["x"])),
     ("review_learner", {"audit": 0.6}, "audit=0.6 is part of share=0.5, so at most that"),
     ("review_learner", {"columns": [f"c{i}" for i in range(400)]}, f"81,002 features, .* takes 49 GiB; expected at most {_MOST_FEATURES:,}"),
     *(("river", {"model": wrong}, "expected score_one") for wrong in (3, "forest")),
+    *(("select", {"columns": None, field: wrong}, "expected a list of names of columns") for field in ("columns", "drop") for wrong in ("x", [""], [3])),
     *(("sklearn", {"model": wrong}, "(expected one with fit|give it one)") for wrong in (None, 3, IsolationForest())),
     ("spot", {"guard": 0.3}, r"guard=0.3 must be below 1 - level=0.2"),
     *(("threshold", {"above": wrong}, "expected a number") for wrong in ("6", math.nan, True)),
     ("threshold", {"above": None}, "give either above=<score> or p_below=<probability>"),
     ("threshold", {"p_below": 0.1}, "give either above"),
+    *(("where", {"condition": wrong}, "expected an expression such as") for wrong in (None, 3, "", " ")),
+    *(("where", {"side": wrong}, "expected the name of a side") for wrong in ("", 3)),
     ("window_count", {"size": "90s"}, "size='90s' must be a multiple of every='1min'"),
     ("window_count", {"size": "10001min"}, "is over 10,000 times every='1min'"),
     ("window_count", {"every": "7h", "size": None, "zone": "Europe/Berlin"}, "expected whole days, or a length that divides a day"),
@@ -69,7 +74,7 @@ RELATED = [
 # fields without a rule, which the table above checks, but for the last: any number is a score
 FREE = {
     ("callable", "function"), ("conform", "allowed"), ("conform", "ranges"), ("conform", "schema"), ("fused", "detectors"), ("midas", "ticks"),
-    ("random", "seed"), ("river", "model"), ("sklearn", "model"), ("threshold", "above"), ("budget", "least"),
+    ("random", "seed"), ("river", "model"), ("derive", "columns"), ("rename", "names"), ("select", "columns"), ("select", "drop"), ("where", "condition"), ("where", "side"), ("sklearn", "model"), ("threshold", "above"), ("budget", "least"),
 }  # fmt: skip
 
 
