@@ -70,7 +70,7 @@ class KafkaReader(Following):
         the first record there is, only new ones, or the records written since a time. By default ``"committed"`` with a
         group, else ``"earliest"``.
     client : {"kafka-python", "confluent"}
-        The client underneath.
+        The client underneath. The second waits by the wall clock: where that is set back, for as long as it went back.
     format : {"json", "ndjson", "arrow"}
         How messages are written.
     access : Access, optional

@@ -128,7 +128,7 @@ class RabbitQueue(LiveReader):
         # deliveries that are not acknowledged: the connection, the tag, and the number of the next message after it
         self._out: deque[tuple[int, int, int]] = deque()
         self._settled, self._tag = (0, 0), 0  # what the broker has taken as acknowledged, and the last tag that it was sent
-        self._acknowledged = self._number
+        self._acknowledged = self._committed = self._number
         self._ready, self._letters = frames.empty(), list[DeadLetter]()
         self._burials: dict[int, tuple[Delivery, str, int]] = {}  # bad messages to be published, by number
 
@@ -166,7 +166,11 @@ class RabbitQueue(LiveReader):
         first = self._number
         self._number += len(fresh)
         self._watch(taken)
+        # each by itself, so that also what was given of those that came together is acknowledged
+        self._out.extend((session, delivery[0], first + i + 1) for i, delivery in enumerate(fresh))
         self._out.append((session, taken[-1][0], self._number))
+        if self._number <= self._committed and taken[-1][0] - self._tag >= self.prefetch:
+            self.commit({0: self._committed})  # all that may be out was acknowledged in vain: nobody else gets a row to do it
         if not fresh:
             return self._ready
         self._known.add(first, fresh, session)
@@ -239,6 +243,7 @@ class RabbitQueue(LiveReader):
     def commit(self, position: Mapping[int, int]) -> None:
         """Acknowledge all before a position."""
         tag: tuple[int, int] | None = None
+        self._committed = position[0]
         while self._out and self._out[0][2] <= position[0]:
             session, last, self._acknowledged = self._out.popleft()
             tag = session, last

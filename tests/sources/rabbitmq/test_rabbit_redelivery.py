@@ -2,6 +2,7 @@
 
 import pika
 import pytest
+from adverse.proxy import Proxy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from queues import SCHEMA, bodies, drain, events, queue
@@ -68,6 +69,25 @@ def test_equal_messages_that_were_stored_and_not_acknowledged_are_left_out_and_n
     second.commit(second.position())
     second.close()
     assert 0 == rest(rabbitmq_server, made)
+
+
+@pytest.mark.parametrize("kind", ["quorum", "classic"])
+def test_acknowledgements_that_a_lost_connection_took_with_it_do_not_keep_the_reader_from_what_follows(rabbitmq_server, kind):
+    made = queue(rabbitmq_server, kind, bodies(events(30)))
+    with Proxy(("127.0.0.1", rabbitmq_server.ports["amqp"])) as proxy:
+        reader = RabbitQueue(made, f"amqp://guest:guest@{proxy.address}/", SCHEMA, prefetch=10)
+        rows = drain(reader, 10)
+        proxy.cut()
+        while reader.trouble() is None:
+            assert not len(reader.read(10))
+        reader.commit(reader.position())  # no broker hears it, and all ten come again: all that it sends at once
+        rows = [*rows["event_id"], *drain(reader, 10)["event_id"]]
+        reader.commit(reader.position())
+        rows += drain(reader, 10)["event_id"].tolist()
+        reader.commit(reader.position())
+        reader.close()
+    assert sorted(events(30)["event_id"]) == sorted(rows)
+    assert (10, 0) == (reader.redelivered, rest(rabbitmq_server, made))
 
 
 def test_messages_that_a_purge_took_do_not_hide_equal_ones(rabbitmq_server):
