@@ -59,7 +59,9 @@ class Result:
         return spreadsheet.save(self.rows, path)
 
     def _repr_html_(self) -> str:
-        return self.summary._repr_html_() + spreadsheet.people_first(self.rows.head(20)).to_html(escape=True, notebook=True)
+        from govlab.markup import table
+
+        return self.summary._repr_html_() + str(table(spreadsheet.people_first(self.rows.head(20)), notebook=True))
 
 
 class Pipeline(Step):

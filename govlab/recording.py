@@ -7,7 +7,7 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from govlab.schema import IN_FILES
 from govlab.sinks.encode import plain
 from govlab.sources.reader import DeadLetter, Reader
 
-__all__ = ["Folder", "Recording", "locked"]
+__all__ = ["Folder", "Recording", "locked", "on_disk"]
 
 MANIFEST, LETTERS, LOCK = "_positions.json", "_dead_letters.ndjson", "_lock"
 HOUR_US = 3_600_000_000
@@ -69,11 +69,17 @@ class Recording:
     @classmethod
     def of(cls, folder: str | Path) -> Recording | None:
         """Read what a folder holds; None where nothing was recorded into it."""
-        try:
-            known = json.loads((Path(folder) / MANIFEST).read_text())
-        except FileNotFoundError:
-            return None
-        return cls(**known | {"position": {int(partition): n for partition, n in known["position"].items()}})
+        with on_disk(folder):
+            try:
+                known = json.loads((Path(folder) / MANIFEST).read_text())
+                return cls(**known | {"position": {int(partition): n for partition, n in known["position"].items()}})
+            except FileNotFoundError:
+                return None
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                raise DataError(
+                    f"{folder}: {MANIFEST} is damaged, or of another version of govlab ({error}); restore it, or record into "
+                    "another folder. The files can still be read: gl.from_replay(folder)."
+                ) from error
 
 
 class Folder:
@@ -81,7 +87,7 @@ class Folder:
 
     def __init__(self, folder: Path, reader: Reader) -> None:
         self.folder = folder
-        schema = getattr(reader, "schema", None)
+        schema = reader.schema
         self._schema: Schema | None = None if schema is None else schema.written(envelope=True)
         known = Recording.of(folder)
         if known is None and any(path.name not in (LOCK, MANIFEST + ".part") for path in folder.iterdir()):
@@ -109,7 +115,9 @@ class Folder:
         known = map(json.loads, path.read_text().splitlines())
         return {(letter["partition"], letter["offset"]) for letter in known}
 
-    def write(self, rows: pd.DataFrame, letters: list[DeadLetter], position: dict[int, int], finished: bool = False) -> None:
+    def write(
+        self, rows: pd.DataFrame, letters: Iterable[list[DeadLetter]], position: dict[int, int], finished: bool = False
+    ) -> None:
         """Write rows and dead letters, and then the manifest, which makes them count."""
         kept = self.kept
         if len(rows):
@@ -121,8 +129,8 @@ class Folder:
                 kept.files[name] = places.size
             span = [*(kept.event_time or []), *frames.from_us(np.array([times.min(), times.max()])).astype(str)]
             kept.event_time = [min(span, key=pd.Timestamp), max(span, key=pd.Timestamp)]
-        fresh = {(letter.partition, letter.offset): letter for letter in letters}
-        self._write_letters([letter for place, letter in fresh.items() if place not in self._letters])
+        for page in letters:
+            self._write_letters([letter for letter in page if (letter.partition, letter.offset) not in self._letters])
         _sync(self.folder)
         kept.rows, kept.position, kept.finished = kept.rows + len(rows), dict(position), finished
         with _whole(self.folder / MANIFEST) as out:
@@ -161,9 +169,24 @@ class Folder:
 
 
 @contextlib.contextmanager
+def on_disk(folder: str | Path) -> Iterator[None]:
+    """Turn what a disk raises into an error that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{folder} cannot be used for a recording: {error.strerror or error}. Mend that, or choose another folder; what was "
+            "recorded before is whole."
+        ) from error
+
+
+@contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep other processes from recording into a folder."""
-    with (folder / LOCK).open("w") as lock:
+    """Keep other processes from recording into a folder, which is made if it is not there."""
+    with on_disk(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        opened = (folder / LOCK).open("w")
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

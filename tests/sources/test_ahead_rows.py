@@ -11,7 +11,7 @@ from test_replay import START, everything, ndjson, put
 import govlab as gl
 from govlab.frames import Schema, event_frame, from_us, time_us
 from govlab.sources.disorder import Disorder
-from govlab.sources.replay import ReplayReader
+from govlab.sources.files.replay import ReplayReader
 
 SCHEMA = Schema({"time": "epoch_us", "n": "int64"})
 S = 1_000_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import html
 import json
 import re
 import signal
@@ -20,6 +19,7 @@ from govlab.engines.flink.folder import read_spec
 from govlab.engines.flink.outputs import read_lines
 from govlab.engines.flink.rest import Rest
 from govlab.errors import GovlabError, ServiceError
+from govlab.markup import preformatted
 from govlab.pipeline import Result
 from govlab.summary import Summary
 
@@ -66,7 +66,7 @@ class JobStatus:
         return "\n".join(f"{name:12} {'-' if value is None else value}" for name, value in said.items())
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.text())}</pre>"
+        return preformatted(self.text())
 
 
 class Job:

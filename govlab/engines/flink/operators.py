@@ -32,6 +32,8 @@ from govlab.engines.stages.messages import TAIL, End, Fetched, Given, Rows  # no
 from govlab.engines.stages.stages import Head, Shard, Tail, cut  # noqa: E402
 from govlab.engines.stages.travel import unpack_reader, unpack_step  # noqa: E402
 from govlab.sources.pieces import Fed, Piece  # noqa: E402
+from govlab.sources.ranged import RangedReader  # noqa: E402
+from govlab.sources.reader import LiveReader, Reader  # noqa: E402
 from govlab.stores.writer import writer_of  # noqa: E402
 
 __all__ = ["GROUPS", "MESSAGE", "Fetches", "Heads", "Shards", "Tails", "Ticks"]
@@ -160,7 +162,9 @@ class Heads(_Stage):
     def fresh(self, key: int) -> Head:
         """Make the head."""
         reader = self._reader()
-        return Head(self.step, Fed(reader, {int(k): v for k, v in self.told["lanes"].items()}) if self.told["pieces"] else reader)
+        if isinstance(reader, RangedReader) and self.told["pieces"]:
+            reader = Fed(reader, {int(k): v for k, v in self.told["lanes"].items()})
+        return Head(self.step, reader)
 
     def taken_up(self, stage: Head) -> Head:
         """Give it its reader back."""
@@ -168,9 +172,9 @@ class Heads(_Stage):
             stage.reader = self._reader()
         return stage
 
-    def _reader(self) -> Any:
-        reader: Any = unpack_reader(self.told["source"])
-        if self.told["live"]:
+    def _reader(self) -> Reader:
+        reader = unpack_reader(self.told["source"])
+        if isinstance(reader, LiveReader):
             reader.wait_s = 0.001  # the next tick comes soon, and to wait here is to hold back what was read
         return reader
 

@@ -8,13 +8,14 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 import pandas as pd
 import pyarrow as pa
 
-from govlab import frames, registry
+from govlab import frames
 from govlab.access import Access
+from govlab.addresses import Address, sink_at
 from govlab.engines.engine import Output
 from govlab.engines.journal import letters_table, open_store
 from govlab.errors import GovlabError
@@ -35,10 +36,8 @@ class Outputs:
     def __init__(self, told: dict[str, Any]) -> None:
         self.told, self._store, self._sinks = told, None, []
         for into in told["into"]:
-            if into["to"].startswith("kafka://"):
-                parts = urlsplit(into["to"])
-                sink = registry.load("sinks", "kafka_sink")
-                self._sinks.append(sink(parts.path.strip("/"), parts.netloc, access=Access(**into["access"])))
+            if "://" in into["to"]:
+                self._sinks.append(sink_at(Address.of(into["to"]), Access(**into["access"])))
             else:
                 self._store, _ = open_store(into["to"])
                 self._epoch = self._store.claim(told["run"])
@@ -64,8 +63,10 @@ class Outputs:
 
     def close(self) -> None:
         """Let go."""
-        for one in [*self._sinks, *([self._store] if self._store is not None else [])]:
-            one.close()
+        for sink in self._sinks:
+            sink.close()
+        if self._store is not None:
+            self._store.close()
 
 
 def _packed(frame: pd.DataFrame) -> str:

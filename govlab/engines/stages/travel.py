@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import dataclasses
 import importlib
-import inspect
 import json
 import logging
 import pickle
@@ -145,12 +144,7 @@ def pack_reader(reader: Reader) -> dict[str, Any]:
     ArgumentError
         It is not one of the registered sources.
     """
-    made = inspect.signature(type(reader)).bind(*reader.made[0], **reader.made[1])
-    given = dict(made.arguments)
-    for name in made.signature.parameters:
-        if name in ("schema", "paths"):  # as found or guessed here
-            given[name] = getattr(reader, name)
-    return {"reader": _reader_name(reader), "given": {k: _plain(v) for k, v in given.items()}}
+    return {"reader": _reader_name(reader), "given": {k: _plain(v) for k, v in reader.arguments().items()}}
 
 
 def _reader_name(reader: Reader) -> str:

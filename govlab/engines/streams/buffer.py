@@ -72,7 +72,7 @@ class Buffer:
         if self._reopen is not None:
             self.reader.open(self._reopen)
             self._reopen = None
-        if self.reader.waits:  # for a moment only, so nobody needs to stop it in the middle
+        if self.reader.waits or self.reader.once:  # a moment only, so nobody needs to stop it in the middle; or nobody may
             try:
                 return self.reader.read(self.max_rows)
             finally:
@@ -97,7 +97,7 @@ class Buffer:
         """Give the time of each row on the clock: the reader's if it has one, else the latest event time of those not ahead."""
         if not len(rows):
             return np.empty(0, "int64")
-        keys: np.ndarray | None = getattr(self.reader, "last_keys", None)
+        keys = self.reader.last_keys
         if keys is None:
             keys = self._without_ahead(frames.time_us(rows))
         self._seen_us = int(keys[-1])

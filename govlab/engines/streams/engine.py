@@ -12,8 +12,8 @@ from govlab.engines.streams.running import run
 from govlab.engines.streams.source import Source
 from govlab.frames import Schema
 from govlab.pipeline import Result
+from govlab.sources.files.replay import ReplayReader
 from govlab.sources.frames import reader_of
-from govlab.sources.replay import ReplayReader
 from govlab.step import Step
 
 __all__ = ["Streams", "from_reader", "from_replay"]

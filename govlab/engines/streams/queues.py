@@ -4,36 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from govlab import registry
 from govlab.access import Access
 from govlab.arguments import fitting
 from govlab.clock import Clock
+from govlab.connectors import CONNECTORS
 from govlab.engines.streams.source import Source
-from govlab.errors import ArgumentError
 from govlab.frames import Schema
-from govlab.sources.reader import Reader
 
-__all__ = ["from_kafka", "from_rabbitmq", "kafka_reader"]
-
-
-def kafka_reader(topics: Any, bootstrap: str = "localhost:9092", *, start: Any = None, stop: Any = None, **options: Any) -> Reader:
-    """Make the reader of :func:`from_kafka`: of a stretch where there is a ``stop``, else a live one."""
-    ranged = {"order", "look_ahead", "slack"}
-    if stop is None:
-        if odd := ranged & {name for name, value in options.items() if value is not None}:
-            raise ArgumentError(f"{', '.join(sorted(odd))}: only for a stretch of a topic; give stop=a time, or stop='now'.")
-        live = {name: value for name, value in options.items() if name not in ranged}
-        reader: Reader = registry.load("sources", "kafka_reader")(topics, bootstrap, start=start, **live)
-        return reader
-    if options.pop("group", None) is not None:
-        raise ArgumentError("group: a stretch of a topic (stop=...) is read without joining a group; leave one of them out.")
-    if start in ("committed", "latest"):
-        raise ArgumentError(f"start={start!r} with stop={stop!r}; expected start='earliest' or a time.")
-    given = {name: value for name, value in options.items() if value is not None}
-    reader = registry.load("sources", "kafka_range")(
-        topics, bootstrap, start="earliest" if start is None else start, stop=stop, **given
-    )
-    return reader
+__all__ = ["from_kafka", "from_rabbitmq"]
 
 
 @fitting
@@ -59,7 +37,7 @@ def from_kafka(
     Parameters
     ----------
     topics : str, list of str, or compiled pattern
-        What to read.
+        What to read; in a text several with commas.
     bootstrap : str
         ``"host:port"``, several with commas.
     schema : Schema, optional
@@ -92,7 +70,7 @@ def from_kafka(
     -------
     Source
     """
-    reader = kafka_reader(
+    reader = CONNECTORS["kafka"].load("reader_at")(
         topics, bootstrap, start=start, stop=stop, schema=schema, group=group, client=client, format=format, access=access,
         order=order, look_ahead=look_ahead, slack=slack,
     )  # fmt: skip
@@ -127,14 +105,11 @@ def from_rabbitmq(
         As in :func:`from_kafka`.
     **options
         ``kind``, ``start``, ``stop``, ``format``, ``access``, ``dead_letter_exchange`` and others, as of
-        :func:`govlab.sources.rabbit_reader.rabbit_reader`.
+        :func:`govlab.sources.rabbitmq.connect.reader_at`.
 
     Returns
     -------
     Source
     """
-    make = registry.load("sources", "rabbit_queue")  # names the package that is missing, if it is
-    assert make is not None
-    from govlab.sources.rabbit_reader import rabbit_reader
-
-    return Source(rabbit_reader(queue, url, schema=schema, prefetch=prefetch, **options), speed, max_rows, clock)
+    reader = CONNECTORS["rabbitmq"].load("reader_at")(queue, url, schema=schema, prefetch=prefetch, **options)
+    return Source(reader, speed, max_rows, clock)

@@ -26,7 +26,7 @@ from govlab.engines.streams.source import Source
 from govlab.engines.streams.through import Through, pipelines_below
 from govlab.errors import ArgumentError, StoreError, TakenOverError
 from govlab.frames import instant_us
-from govlab.sources.reader import EndOfStream
+from govlab.sources.reader import EndOfStream, SharedReader
 from govlab.summary import Summary
 from govlab.tally import Tally
 
@@ -90,8 +90,13 @@ def run(
             finally:
                 for source in playing:
                     source.pause()
-            dead = sum(len(source.letters) for source in playing) if journal is None else journal.count_letters()
-        return _summary(playing, nodes, state, dead, time.perf_counter() - began, time.process_time() - cpu)
+            reasons = Counter[str]()
+            for source in playing:
+                reasons.update(source.letters.reasons())
+            dead = reasons.total() if journal is None else journal.count_letters()
+            if journal is not None and dead > reasons.total():  # some are of before the run was taken up
+                reasons = Counter(journal.letter_reasons())
+        return _summary(playing, nodes, state, dead, reasons, time.perf_counter() - began, time.process_time() - cpu)
 
 
 def _play(
@@ -178,9 +183,9 @@ def _journal(store: Any, sources: tuple[Source, ...], nodes: list[Through], ever
         return
     readers = [source.reader for source in sources]
     shared = len(sources) == 1 and shares(readers[0], nodes)
-    if not shared and any(getattr(reader, "group", None) for reader in readers):
-        for reader in readers:
-            reader.alone = True  # type: ignore[attr-defined]  # steps span partitions, so another member may have none
+    for reader in () if shared else readers:
+        if isinstance(reader, SharedReader):
+            reader.alone = True  # steps span partitions, so another member of its group may have none
     journal = _shared(store, sources[0], nodes, every_s) if shared else Journal(store, readers, [n.carrier for n in nodes], every_s)
     endings = []
     try:
@@ -265,10 +270,9 @@ def _save(journal: Journal, sources: tuple[Source, ...], finished: bool = False)
         source.reader.commit(position)
 
 
-def _summary(sources: tuple[Source, ...], nodes: list[Through], state: str, dead: int, wall_s: float, cpu_s: float) -> Summary:
-    reasons = Counter[str]()
-    for source in sources:
-        reasons.update(source.letters.reasons())
+def _summary(
+    sources: tuple[Source, ...], nodes: list[Through], state: str, dead: int, reasons: Counter[str], wall_s: float, cpu_s: float
+) -> Summary:
     common = dict(reasons.most_common(5))
     if len(nodes) == 1:
         return nodes[0].carrier.summary(state, dead, wall_s, cpu_s, common)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import logging
 import threading
 from functools import partial
@@ -25,6 +24,7 @@ from govlab.engines.streams.graph import Node
 from govlab.engines.streams.letters import Dead, Fix
 from govlab.engines.streams.through import pipelines_below
 from govlab.errors import ArgumentError, SourceError
+from govlab.markup import listing
 from govlab.sources.reader import Reader
 from govlab.tally import added
 
@@ -134,13 +134,12 @@ class Source(Node):
             "in_flight": len(waiting),
             "dead_letters": len(self.letters),
             "sides": sides,
-            "left_out": dict(getattr(self.reader, "left_out", {})),
+            "left_out": dict(self.reader.left_out),
             "last_error": str(self.error) if self.error is not None else trouble[1] if trouble else None,
         }
 
     def _repr_html_(self) -> str:
-        cells = (f"<tr><th>{html.escape(k)}</th><td>{html.escape(str(v))}</td></tr>" for k, v in self.status().items())
-        return f"<table>{''.join(cells)}</table>"
+        return listing(self.status())
 
     # -- what becomes of it ---------------------------------------------------------------------------------------------
 
@@ -202,6 +201,8 @@ class Source(Node):
         """Stop the background run, after the frame on its way."""
         self.background.stop()
         self.pause()
+        if self.error is None:
+            self.flow.deliver()
 
     def close(self) -> None:
         """Stop, and let go of the reader: another source has taken its place."""
@@ -266,6 +267,8 @@ class Source(Node):
         by : str, optional
             The column that holds the entity.
         """
+        if "evidence" not in alert:
+            raise ArgumentError("evidence: the alert names no evidence; give a row of a frame of alerts.")
         rows = self.reader.fetch(str(alert["evidence"]))
         if by is not None:
             frames.require(rows, [by], "evidence")

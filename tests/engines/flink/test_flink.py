@@ -21,7 +21,7 @@ from govlab.engines.flink.settings import reach, settings_of
 from govlab.engines.flink.submitting import described
 from govlab.errors import ArgumentError, GovlabError, ServiceError
 from govlab.services import flink_environment
-from govlab.sources.replay import ReplayReader
+from govlab.sources.files.replay import ReplayReader
 from govlab.step import Step
 from govlab.testing import sample_events
 
