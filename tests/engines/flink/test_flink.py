@@ -92,10 +92,13 @@ def test_every_registered_step_says_the_same_on_flink(shards, max_rows, tmp_path
     assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
     for place, expected in jobs.items():
         output, _, summary = read_lines(place / "results")
-        rows = output.rows()
+        result = output.result(summary)
+        rows = result.rows
         assert expected.summary.fingerprint == summary.fingerprint, place.name
         assert expected.summary.steps == summary.steps, place.name
         assert expected.rows["time"].tolist() == rows["time"].tolist(), place.name
+        sides = [{side: aside["offset"].tolist() for side, aside in one.sides.items()} for one in (expected, result)]
+        assert sides[0] == sides[1], place.name
 
 
 def test_a_job_goes_on_after_its_taskmanager_is_killed(cluster, events, expected, tmp_path):
