@@ -81,7 +81,7 @@ class Folder:
 
     def __init__(self, folder: Path, reader: Reader) -> None:
         self.folder = folder
-        schema = getattr(reader, "schema", None)
+        schema = reader.schema
         self._schema: Schema | None = None if schema is None else schema.written(envelope=True)
         known = Recording.of(folder)
         if known is None and any(path.name not in (LOCK, MANIFEST + ".part") for path in folder.iterdir()):

@@ -41,10 +41,13 @@ CONTRACTS = {
     "pipeline",
     "sharded",
     "summary",
+    "tally",
     "clock",
+    "connectors",
+    "sinks",
 }
-ROOMS = {"sources", "prepare", "features", "detectors", "alerts", "stores", "review", "plots", "datasets", "services", "sinks"}
-ABOVE = ["evaluation", "engines", "testing", "addresses", "recording", "commands"]
+ROOMS = {"sources", "prepare", "features", "detectors", "alerts", "stores", "review", "plots", "datasets", "services"}
+ABOVE = ["addresses", "evaluation", "engines", "testing", "recording", "commands"]
 
 
 def modules():
@@ -137,6 +140,22 @@ def test_the_tables_are_sorted_and_their_classes_are_named_after_them():
 
 def test_no_module_is_longer_than_300_lines():
     assert [str(path) for path in modules() if len(path.read_text().splitlines()) > 300] == []
+
+
+def private(path):
+    """The private attributes that a file sets on ``self``, and those that it touches on anything else."""
+    found = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute) and node.attr[0] == "_"]
+    mine = [node for node in found if ast.unparse(node.value) == "self"]
+    stored = {node.attr for node in mine if isinstance(node.ctx, ast.Store)}
+    return stored, {node.attr for node in found} - {node.attr for node in mine}
+
+
+def test_no_engine_touches_a_private_attribute_of_another_module():
+    known = {path: private(path) for path in modules()}
+    for path, (_, touched) in known.items():
+        if room(".".join(path.relative_to(ROOT).with_suffix("").parts)) == "engines":
+            others = {name for other, (mine, _) in known.items() if other != path for name in mine}
+            assert [] == sorted(touched & others), path
 
 
 def test_unknown_names_say_what_there_is():

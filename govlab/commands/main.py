@@ -13,6 +13,7 @@ import govlab
 from govlab import registry
 from govlab.access import MECHANISMS
 from govlab.commands import flink, services
+from govlab.connectors import CONNECTORS, options_of
 from govlab.errors import GovlabError
 
 
@@ -50,47 +51,42 @@ def _add_record(commands: Any) -> None:
         description="Record into Parquet files by hour of event time. A recording that was stopped or killed goes on where it "
         "stood when it is started again; from_replay(FOLDER) replays it. Ctrl-C ends it after what was read is written.",
     )
-    parser.add_argument("source", help="kafka://host:port/topic (several with commas), or amqp://user@host:port/[VHOST/]QUEUE")
+    parser.add_argument("source", metavar="ADDRESS", help=f"a topic (several with commas) or a queue: {_examples()}")
     parser.add_argument("--into", required=True, type=Path, metavar="FOLDER", help="a new folder, or one with a recording of it")
     parser.add_argument("--schema", type=Path, metavar="FILE", help="JSON: {column: type, ...}, or {fields, time, id, arrival}")
     parser.add_argument("--format", default="json", choices=["arrow", "json", "ndjson"], help="how messages are written")
-    parser.add_argument("--start", help="Kafka: earliest, latest or a time; a stream: first, next, ...; only when it first begins")
     parser.add_argument("--until", metavar="TIME", help="stop at this event time; 'now' stops when nothing waits to be read")
     parser.add_argument("--for", dest="duration", metavar="TIME", help="stop after so long, such as 10min")
     parser.add_argument("--every", default="60s", help="write so often (default: %(default)s)")
-    parser.add_argument("--group", help="Kafka: join this consumer group, and commit to it what is written")
-    _add_access(parser)
+    _add_access(parser, "reading")
 
 
 def _add_play(commands: Any) -> None:
     parser = commands.add_parser(
         "play",
         help="play files into a topic or a queue: for a demo, or for load",
-        description="Play files into a topic of Kafka, or into an exchange or a queue of RabbitMQ.",
+        description="Play files into a topic, an exchange or a queue.",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="CSV, ndjson or Parquet files, folders, patterns")
-    parser.add_argument(
-        "--to", required=True, metavar="ADDRESS",
-        help="kafka://host:port/topic, or amqp://user@host:port/[VHOST/]NAME: the exchange of that name, else the queue",
-    )  # fmt: skip
+    where = f"a topic, the exchange of that name, or else the queue: {_examples()}"
+    parser.add_argument("--to", required=True, metavar="ADDRESS", help=where)
     parser.add_argument("--speed", type=float, help="seconds of event time in a second (default: as fast as it goes)")
     parser.add_argument("--order", default="event", choices=["event", "arrival"], help="by event time, or as the events arrived")
     parser.add_argument("--format", default="json", choices=["arrow", "json"], help="a JSON message a row, or Arrow streams")
     parser.add_argument("--key", metavar="COLUMN", help="the column whose value is the key, or the routing key of an exchange")
-    parser.add_argument(
-        "--shards", type=int, metavar="N", help="Kafka: all keys of a shard of Sharded(by=COLUMN, shards=N) go into one partition"
-    )
-    parser.add_argument("--partitions", type=int, metavar="N", help="Kafka: make the topic, if it is not there, with N partitions")
-    parser.add_argument("--type", choices=["classic", "quorum", "stream"], help="RabbitMQ: make the queue, if it is not there")
-    parser.add_argument("--id", metavar="COLUMN", help="RabbitMQ: the column whose value is the message_id")
-    _add_access(parser)
+    _add_access(parser, "writing")
 
 
-def _add_access(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--client", choices=["confluent", "kafka-python"], help="Kafka: the client underneath")
-    parser.add_argument("--user", help="the user; of RabbitMQ it may also stand in the address")
+def _examples() -> str:
+    return ", ".join(example for one in CONNECTORS.values() for example in one.schemes.values())
+
+
+def _add_access(parser: argparse.ArgumentParser, use: str) -> None:
+    for name, given in options_of(use).items():
+        parser.add_argument(f"--{name}", **given)
+    parser.add_argument("--user", help="the user; in an address with user@ it may also stand there")
     parser.add_argument("--password", help="where the password is: env:NAME or file:PATH")
-    parser.add_argument("--mechanism", default="SCRAM-SHA-512", choices=MECHANISMS, help="Kafka: how to log in")
+    parser.add_argument("--mechanism", default="SCRAM-SHA-512", choices=MECHANISMS, help="how to log in with SASL")
     parser.add_argument("--ca", help="PEM file of whom to trust; the connection is encrypted then")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 

@@ -6,7 +6,8 @@ import argparse
 import time
 from typing import Any
 
-from govlab.addresses import Address, access_of, sink_of
+from govlab.addresses import Address, access_of, sink_at
+from govlab.connectors import options_of
 from govlab.errors import ArgumentError
 from govlab.frames import Schema
 from govlab.sinks.sink import Sink
@@ -39,9 +40,9 @@ def play(
     Summary
         ``events`` were delivered in ``wall_s`` seconds; ``state`` is ``"paused"`` if it was interrupted.
     """
-    from govlab.engines.outlets import Outlet
     from govlab.engines.streams import from_replay
     from govlab.engines.streams import run as run_sources
+    from govlab.engines.streams.outlets import Outlet
 
     began, cpu, state = time.perf_counter(), time.process_time(), "finished"
     try:
@@ -66,10 +67,8 @@ def run(options: argparse.Namespace) -> int:
     if options.speed is not None and not options.speed > 0:
         raise ArgumentError(f"--speed {options.speed:g}: expected more than zero.")
     address = Address.of(options.to)
-    sink = sink_of(
-        address, access_of(options, address), options.partitions, options.type, options.id,
-        key=options.key, shards=options.shards, format=options.format, client=options.client,
-    )  # fmt: skip
+    given = {name: getattr(options, name) for name in options_of("writing")}
+    sink = sink_at(address, access_of(options, address), key=options.key, format=options.format, **given)
     done = play(options.files, sink, options.speed, order=options.order, progress=not options.quiet)
     stopped = "" if done.state == "finished" else " (interrupted)"
     dead = f", {done.dead_letters:,} records could not be read" if done.dead_letters else ""

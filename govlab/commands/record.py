@@ -16,13 +16,14 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from govlab import frames
-from govlab.addresses import Address, access_of, queue_reader
+from govlab.addresses import Address, access_of, reader_at
+from govlab.connectors import options_of
 from govlab.engines.interrupts import abortable, interruptible
-from govlab.engines.letters import Letters
+from govlab.engines.streams.letters import Letters
 from govlab.errors import ArgumentError
 from govlab.frames import TIME, Schema, duration_us, instant_us, time_us
 from govlab.recording import Folder, Recording, locked
-from govlab.sources.reader import EndOfStream, Reader
+from govlab.sources.reader import EndOfStream, Reader, SharedReader
 
 __all__ = ["record", "run"]
 
@@ -117,8 +118,8 @@ class _Waiting:
 
     def begin(self, reader: Reader) -> None:
         """Open the source where the recording stands."""
-        if getattr(reader, "group", None):
-            reader.alone = True  # type: ignore[attr-defined]  # what other members of its group read would be missing here
+        if isinstance(reader, SharedReader):
+            reader.alone = True  # what other members of its group read would be missing here
         reader.open(self.folder.kept.position)
         self.position = reader.position()
         if not self.folder.kept.position:
@@ -186,10 +187,8 @@ def run(options: argparse.Namespace) -> int:
     schema = None if options.schema is None else _schema(options.schema)
     if schema is None and there is not None and there.schema is not None:
         schema = Schema(**there.schema)  # that with which it began
-    reader = queue_reader(
-        address, access_of(options, address), schema=schema, format=options.format, start=options.start,
-        group=options.group, client=options.client,
-    )  # fmt: skip
+    given = {name: getattr(options, name) for name in options_of("reading")}
+    reader = reader_at(address, access_of(options, address), schema=schema, format=options.format, **given)
     kept = record(reader, options.into, options.every, until=options.until, for_s=for_s, progress=not options.quiet)
     span = f", {kept.event_time[0]} to {kept.event_time[1]}," if kept.event_time else ""
     dead = f", {kept.dead_letters:,} dead letters" if kept.dead_letters else ""

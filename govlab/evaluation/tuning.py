@@ -19,7 +19,7 @@ from govlab.evaluation.playing import Played, events_of, history_of, play
 from govlab.evaluation.truth import Truth
 from govlab.frames import time_us
 from govlab.markup import render, table
-from govlab.sources.replay import ReplayReader
+from govlab.sources.files.replay import ReplayReader
 from govlab.step import Step
 
 __all__ = ["Tuning", "tune"]

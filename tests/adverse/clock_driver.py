@@ -27,7 +27,7 @@ def paced(path):
     source = gl.from_replay(path, SCHEMA, order="event", speed=600)
     node = source.through(watch())
     summary = gl.run(source, until="2026-03-02 00:40", store=":memory:", progress=False, save_every_s=0.05)
-    return [summary.fingerprint, summary.events, node.carrier.rows]
+    return [summary.fingerprint, summary.events, node.carrier.counted.rows]
 
 
 def background(path):
@@ -36,12 +36,12 @@ def background(path):
     ids = source.map(lambda frame: frame["event_id"].tolist()).sink_to_list()
     source.start()
     while source.events < 400:
-        source._thread.join(0.01)
+        source.background.join(0.01)
     source.pause()
     with contextlib.suppress(SourceError):  # on a busy machine it may have come to its end by now
         source.resume()
     while source.events < 600:
-        source._thread.join(0.01)
+        source.background.join(0.01)
     source.stop()
     source.seek("2026-03-02 00:05")
     gl.run(source, progress=False)

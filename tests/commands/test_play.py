@@ -176,7 +176,7 @@ def test_what_was_played_and_recorded_can_be_played_again(kafka_server, file, ev
         (["--to", "kafka://127.0.0.1:1/t"], "nothing answers at 127.0.0.1:1"),
         (["--to", "kafka://127.0.0.1:1/t", "--partitions", "2"], "nothing answers at 127.0.0.1:1"),
         (["--to", "kafka://127.0.0.1:1/t", "--shards", "2"], "shards needs a key"),
-        (["--to", "kafka://127.0.0.1:1/t", "--type", "quorum"], "--type and --id: only of RabbitMQ"),
+        (["--to", "kafka://127.0.0.1:1/t", "--type", "quorum"], "--type: only of RabbitMQ"),
         (["--to", "kafka://127.0.0.1:1/t", "--speed", "0"], "--speed 0: expected more than zero"),
         (["--to", "kafka://127.0.0.1:1/t", "--user", "lab"], "user and password go together"),
         (["--to", "kafka://127.0.0.1:1/t", "--user", "lab", "--password", "hunter2"], "must say where the secret is"),

@@ -27,8 +27,8 @@ from govlab.commands.record import record
 from govlab.errors import ArgumentError, DataError, StoreError
 from govlab.frames import concat, event_frame, time_us
 from govlab.recording import Recording
-from govlab.sinks.kafka import KafkaSink, make_topic
-from govlab.sinks.rabbitmq import RabbitSink
+from govlab.sources.kafka.sink import KafkaSink, make_topic
+from govlab.sources.rabbitmq.sink import RabbitSink
 from govlab.sources.reader import DeadLetter
 from govlab.summary import content_hashes
 from govlab.testing import sample_events

@@ -7,7 +7,8 @@ import pytest
 from played import events
 
 import govlab as gl
-from govlab.engines import playback, through
+from govlab.engines.streams import source as sources
+from govlab.engines.streams import through
 from govlab.testing import ScriptedReader
 
 WATCH = gl.Pipeline(gl.alerts.Threshold(50, score="value"))
@@ -17,7 +18,7 @@ WATCH = gl.Pipeline(gl.alerts.Threshold(50, score="value"))
 def run_cell(monkeypatch):
     """Let what follows be made by a run of a cell."""
     now = [(None, None)]
-    for cells in (playback._cells, through._cells):
+    for cells in (sources.cells, through.cells):
         monkeypatch.setattr(cells, "current", lambda: now[0])
     return lambda cell, run: now.__setitem__(0, (cell, run))
 

@@ -9,8 +9,8 @@ import pytest
 from queues import SCHEMA, alerts, bodies, events, fill, name, queue, same, send, shared, topic, watch
 
 import govlab as gl
-from govlab.engines.engine import FrameReader
 from govlab.errors import SourceError, TakenOverError
+from govlab.sources import FrameReader
 
 pytestmark = pytest.mark.server
 KILL = Path(__file__).parents[2] / "benchmarks" / "kill.py"
