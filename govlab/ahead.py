@@ -7,8 +7,9 @@ row, so that no answer depends on how the rows were cut into frames; there is no
 The rules
 ---------
 - A row is ahead if its time is more than ``ahead`` (1 h), and more than three times the longest gap that was accepted, after the
-  newest time accepted. The gap is remembered by rows: it is halved every 1,000. Where a row has ``arrival`` or ``message_time``,
-  it is ahead if its time is more than ``ahead`` after that, whatever its neighbours say.
+  newest time accepted. The gap is remembered by rows: it is halved every 1,000; of one over 1,200 days no more than these. Where
+  a row has ``arrival`` or ``message_time``, it is ahead if its time is more than ``ahead`` after that, whatever its neighbours
+  say.
 - A row that is ahead counts 3, any other takes 1 away (never below 0), over all rows and for each source partition by itself.
   When the count of its partition is 0 again, it goes aside. At 90 (30 in a row, or a lasting share above a quarter of all rows or
   of those of the partition) the clock has moved: of the held rows those around their median pass, in order. Early on it

@@ -9,6 +9,7 @@ NONE = np.iinfo("int64").min
 MOST_HELD, WEIGHT, FEW, MANY, LEAST = 256, 3, 4, 30, 2
 FARTHEST, LONGEST = 2**61, 2**58  # so that no sum leaves 64 bits
 DAY = 86_400_000_000
+LONGEST_GAP = 1_200 * DAY  # that is remembered; a clock that began years ago says nothing of a time that is years ahead
 FORGET = 1_000  # rows after which the longest gap counts half
 # the columns of the tables that the kernels share
 NEWEST, GAP, ROWS, FIRST = range(4)  # of a clock; FIRST: the first row waits for the second
@@ -25,7 +26,7 @@ def accept(t, clock):
     if clock[ROWS] == 0:
         clock[NEWEST] = t
     elif t > clock[NEWEST]:
-        clock[GAP] = max(clock[GAP], min(t - clock[NEWEST], LONGEST))
+        clock[GAP] = max(clock[GAP], min(t - clock[NEWEST], LONGEST_GAP))
         clock[NEWEST] = t
     clock[ROWS] += 1
     if clock[ROWS] % FORGET == 0:
@@ -50,7 +51,7 @@ def calm(times, arrivals, ahead, clock, newest):
             break
         if t > c:
             if t - c > gap:
-                gap = min(t - c, LONGEST)
+                gap = min(t - c, LONGEST_GAP)
             c = t
             limit = c + max(ahead, 3 * gap)
         n += 1

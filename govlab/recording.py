@@ -24,7 +24,7 @@ from govlab.schema import IN_FILES
 from govlab.sinks.encode import plain
 from govlab.sources.reader import DeadLetter, Reader
 
-__all__ = ["Folder", "Recording", "locked"]
+__all__ = ["Folder", "Recording", "locked", "on_disk"]
 
 MANIFEST, LETTERS, LOCK = "_positions.json", "_dead_letters.ndjson", "_lock"
 HOUR_US = 3_600_000_000
@@ -69,11 +69,17 @@ class Recording:
     @classmethod
     def of(cls, folder: str | Path) -> Recording | None:
         """Read what a folder holds; None where nothing was recorded into it."""
-        try:
-            known = json.loads((Path(folder) / MANIFEST).read_text())
-        except FileNotFoundError:
-            return None
-        return cls(**known | {"position": {int(partition): n for partition, n in known["position"].items()}})
+        with on_disk(folder):
+            try:
+                known = json.loads((Path(folder) / MANIFEST).read_text())
+                return cls(**known | {"position": {int(partition): n for partition, n in known["position"].items()}})
+            except FileNotFoundError:
+                return None
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                raise DataError(
+                    f"{folder}: {MANIFEST} is damaged, or of another version of govlab ({error}); restore it, or record into "
+                    "another folder. The files can still be read: gl.from_replay(folder)."
+                ) from error
 
 
 class Folder:
@@ -163,9 +169,24 @@ class Folder:
 
 
 @contextlib.contextmanager
+def on_disk(folder: str | Path) -> Iterator[None]:
+    """Turn what a disk raises into an error that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{folder} cannot be used for a recording: {error.strerror or error}. Mend that, or choose another folder; what was "
+            "recorded before is whole."
+        ) from error
+
+
+@contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep other processes from recording into a folder."""
-    with (folder / LOCK).open("w") as lock:
+    """Keep other processes from recording into a folder, which is made if it is not there."""
+    with on_disk(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        opened = (folder / LOCK).open("w")
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

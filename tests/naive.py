@@ -413,7 +413,9 @@ def budget(rows, per_day=20, cooldown=0, memory=7 * DAY, warm=HOUR):
     for row in rows:
         time, x = row["time"], number(row["score"])
         day = time // DAY
-        first, newest = (time, time) if first is None else (first, max(newest, time))
+        if first is None or time - newest > memory:
+            first = time
+        newest = time if newest is None else max(newest, time)
         today = newest // DAY
         top = [known for known in top if known[1] >= today - days]
         past = [known for known in past if known >= today - days]

@@ -9,7 +9,7 @@ class Clock:
 
     def accept(self, t):
         if self.rows and t > self.newest:
-            self.gap = max(self.gap, t - self.newest)
+            self.gap = max(self.gap, min(t - self.newest, 1_200 * DAY))
         self.newest = t if not self.rows else max(t, self.newest)
         self.rows += 1
         if self.rows % 1_000 == 0:

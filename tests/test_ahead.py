@@ -298,3 +298,15 @@ def test_the_bound_is_part_of_the_recipe_only_where_it_is_not_the_default():
 def test_a_bound_that_is_none_is_refused(make, message):
     with pytest.raises(ArgumentError, match=message):
         make()
+
+
+@pytest.mark.parametrize("first", ["2000-01-01", "1990-01-01", "1970-01-03"])
+def test_a_clock_that_began_in_another_century_opens_no_gap_for_one_of_2099(first):
+    times = seconds(3_000)
+    times.insert(600, FAR)
+    result = gl.Pipeline(gl.features.WindowCount(every="1min")).run(frame_of([time_us_of(first), *times]))
+    assert (3_001, 0, {"ahead": 1}) == (result.rows["count"].sum(), result.summary.late, result.summary.sides)
+
+
+def time_us_of(day):
+    return int(pd.Timestamp(day, tz="UTC").timestamp()) * S

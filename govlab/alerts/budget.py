@@ -84,6 +84,8 @@ def _candidates(times, days, values, per_day, memory, warm, top, born, count, ro
         threshold[i], spare[i] = np.nan, 0
         if state[0] == NEVER:
             state[0], state[2] = times[i], days[i]
+        elif times[i] - state[1] > memory:
+            state[0] = times[i]  # nothing of the past is left
         state[1] = max(state[1], times[i])
         if days[i] > state[2]:
             _forget(days[i], top, born, count, rows, state)
@@ -143,7 +145,7 @@ class Budget(Step):
         to the end of the next day. Only the highest scores are remembered, four times as many as ``memory`` has alerts (at
         least 64), equal ones of a day as one; when many of them are forgotten at once, those below them are not there again.
     warm : str, default "1h"
-        No alert before so much of the past was seen.
+        No alert before so much of the past was seen; after a gap longer than ``memory``, it is to be seen again.
     score : str
         The column with the score; NaN never alerts.
     entity : str, optional

@@ -21,8 +21,9 @@ from govlab.connectors import options_of
 from govlab.engines.interrupts import abortable, interruptible
 from govlab.engines.streams.letters import Letters
 from govlab.errors import ArgumentError
+from govlab.event_clock import AHEAD_US, EventClock
 from govlab.frames import TIME, Schema, duration_us, instant_us, time_us
-from govlab.recording import Folder, Recording, locked
+from govlab.recording import Folder, Recording, locked, on_disk
 from govlab.sources.reader import EndOfStream, Reader, SharedReader
 
 __all__ = ["record", "run"]
@@ -42,7 +43,8 @@ def record(
 
     A recording that was stopped, or killed at any moment, goes on where it stood when it is started again: files count once
     the manifest lists them, and the manifest holds the position of the reader. Only then is the position committed. An
-    interrupt from the keyboard ends it after what was read is written. In a file rows stand in the order in which they came.
+    interrupt from the keyboard ends it after what was read is written; a second one at once, in the middle of a read. In a file
+    rows stand in the order in which they came.
 
     Parameters
     ----------
@@ -55,7 +57,8 @@ def record(
     every_rows : int
         Written earlier when so many rows wait (memory).
     until : str or Timestamp, optional
-        Stop before the first row at or after this event time; ``"now"`` stops when nothing waits to be read.
+        Stop before the first row at or after this event time (one whose clock is ahead of the others does not count, see
+        :mod:`govlab.ahead`); ``"now"`` stops when nothing waits to be read.
     for_s : float, optional
         Stop after so many seconds. By default it goes on to the end of the source, or until it is interrupted.
     stop : function, optional
@@ -70,7 +73,7 @@ def record(
     Raises
     ------
     DataError
-        The folder holds something else.
+        The folder holds something else, or cannot be written.
     StoreError
         Another process records into it.
     """
@@ -78,11 +81,11 @@ def record(
     until_us = None if until in (None, "now") else instant_us(until, "until")
     end_s = None if for_s is None else time.monotonic() + for_s
     every_s = duration_us(every, "every") / 1e6
-    folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as whole:
         whole.callback(reader.close)
         whole.enter_context(locked(folder))
-        waiting = _Waiting(Folder(folder, reader), every_s, every_rows)
+        with on_disk(folder):
+            waiting = _Waiting(Folder(folder, reader), every_s, every_rows)
         kept = waiting.folder.kept
         if kept.finished:
             return kept
@@ -111,8 +114,10 @@ class _Waiting:
 
     def __init__(self, folder: Folder, every_s: float, every_rows: int) -> None:
         self.folder, self.every_s, self.every_rows = folder, every_s, every_rows
-        self.full = False  # the row at which to stop has come
+        self.position = folder.kept.position
+        self.full = self.torn = False  # the row at which to stop has come; a read was stopped in the middle
         self.came = 0
+        self._clock = EventClock(AHEAD_US)
         self._event_time = ""
         self._clear()
 
@@ -123,7 +128,8 @@ class _Waiting:
         reader.open(self.folder.kept.position)
         self.position = reader.position()
         if not self.folder.kept.position:
-            self.folder.write(frames.empty(), [], self.position)  # it begins here, also if it is killed before the first row
+            with on_disk(self.folder.folder):  # it begins here, also if it is killed before the first row
+                self.folder.write(frames.empty(), [], self.position)
 
     def _clear(self) -> None:
         self.parts, self.letters, self.rows = list[pd.DataFrame](), Letters(), 0
@@ -138,17 +144,21 @@ class _Waiting:
         """Take the next rows, those before ``until_us``; tells whether the source has ended."""
         self.came = 0
         try:
-            with abortable():
+            if reader.once:  # nobody may stop it in the middle: what it has given is given
                 rows = reader.read(min(16_384, self.every_rows))
+            else:
+                with abortable():
+                    rows = reader.read(min(16_384, self.every_rows))
         except EndOfStream:
             self.position = reader.position()
             self.letters.add(reader.take_dead_letters())
             return True
-        except KeyboardInterrupt:
-            return False  # a second one: what was read before is written, with its position
+        except KeyboardInterrupt:  # a second one: what was read before is written, with its position
+            self.torn = True
+            return False
         self.position = reader.position()
         self.letters.add(reader.take_dead_letters())
-        after = np.flatnonzero(time_us(rows) >= until_us) if until_us is not None else np.empty(0, "int64")
+        after = np.flatnonzero(self._reached(time_us(rows)) >= until_us) if until_us is not None else np.empty(0, "int64")
         if after.size:
             self.full, self.position = True, reader.position_before(rows.iloc[after[0] :])
             rows = rows.iloc[: after[0]]
@@ -160,6 +170,12 @@ class _Waiting:
         elif not reader.waits:
             time.sleep(0.02)
         return False
+
+    def _reached(self, times: np.ndarray) -> np.ndarray:
+        """Give how far event time had come at each row."""
+        newest = np.zeros(times.size, "int64")
+        self._clock.take(times, newest=newest)
+        return newest
 
     def told(self, reader: Reader) -> str:
         """Say how it goes."""
@@ -174,8 +190,10 @@ class _Waiting:
     def write(self, reader: Reader, finished: bool) -> None:
         """Write it, and tell the origin."""
         if self.rows or self.letters or finished or self.position != self.folder.kept.position:
-            self.folder.write(frames.concat(self.parts), self.letters.pages(), self.position, finished)
-            reader.commit(self.position)
+            with on_disk(self.folder.folder):
+                self.folder.write(frames.concat(self.parts), self.letters.pages(), self.position, finished)
+            if not self.torn:  # a reader that was stopped in the middle may be in no state to be told
+                reader.commit(self.position)
         self._clear()
 
 

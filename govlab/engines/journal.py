@@ -166,6 +166,10 @@ class Journal:
         """Count the dead letters of the run, also those of before it was taken up."""
         return self.store.count_dead_letters(self.run)
 
+    def letter_reasons(self) -> dict[str, int]:
+        """Count the same by their reason."""
+        return self.store.letter_reasons(self.run)
+
     @property
     def due(self) -> bool:
         """Whether it is time to write, or too much waits to be written."""

@@ -108,6 +108,8 @@ class Local(Engine):
                     _save(journal, reader, state == "finished")
                 alerts = journal.store.alerts(journal.run) if carrier.pipeline.gives_alerts else None
                 dead = journal.count_letters()
+                if dead > reasons.total():  # some are of before the run was taken up
+                    reasons = Counter(journal.letter_reasons())
         finally:
             reader.close()
             if journal:

@@ -55,8 +55,10 @@ class Labels:
             raise ArgumentError(f"labels={type(labels).__name__}; expected a DataFrame of incidents (start, end) or of events.")
         if {"start", "end"} <= set(labels.columns):
             return cls.incidents_of(labels)
-        if {"start", "end"} & set(labels.columns):
-            raise ArgumentError("labels: incidents need both start and end.")
+        if {"start", "end"} & {str(name).strip().lower() for name in labels.columns}:
+            raise ArgumentError(
+                f"labels: incidents need both start and end, written so; there are: {', '.join(map(str, labels.columns))}."
+            )
         first, *others = [c for c in labels.columns if c not in (KNOWN, "incident_id")] or [KNOWN]
         if len(others) > 1 and LABEL not in others:
             raise ArgumentError(

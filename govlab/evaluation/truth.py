@@ -14,12 +14,14 @@ from govlab.alerts.alert import name_of_entity
 from govlab.errors import ArgumentError, did_you_mean
 from govlab.evaluation.label_columns import how_they_differ
 from govlab.evaluation.labels import KNOWN, Labels
-from govlab.evaluation.playing import label_rows
+from govlab.evaluation.playing import NEVER, label_rows
+from govlab.event_clock import AHEAD_US, EventClock
 from govlab.frames import POSITION, TIME, TIME_DTYPE, time_us
 
 __all__ = ["Truth"]
 
 SOME = 10_000
+MANY = 100  # of so many events one may have a wrong clock
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Truth:
     places : dict
         From (partition, offset) to the place in ``positives``, further deliveries too.
     first_us, last_us : int
-        First and last event time.
+        First and last event time. A few events whose clock is wrong do not count: those that are ahead by the rules of
+        :mod:`govlab.ahead`, and up to 1 in 100 that lie further before all others than those are long.
     """
 
     incidents: pd.DataFrame
@@ -72,16 +75,36 @@ class Truth:
             frame = frame[~label_rows(frame)]  # a label that became known is nothing that happened
             if len(frame):
                 seen.take(frame)
-        if seen.first_us is None:
+        if not seen.span.events:
             raise ArgumentError("there are no events, so there is nothing to judge.")
-        truth = cls(labels.table, None, None, seen.first_us, seen.last_us)
+        truth = cls(labels.table, None, None, *seen.span.ends())
         return seen.events(truth, unknown) if labels.id else seen.incidents(truth, unknown)
+
+
+class _Span:
+    """The first and the last event time, whatever the clocks of a few events say."""
+
+    def __init__(self) -> None:
+        self.events, self._latest, self._clock = 0, NEVER, EventClock(AHEAD_US)
+        self._earliest = np.empty(0, "int64")  # the earliest times, in order
+
+    def take(self, times: np.ndarray) -> None:
+        self._clock.take(times)
+        self.events, self._latest = self.events + times.size, max(self._latest, int(times.max()))
+        self._earliest = np.sort(np.concatenate([self._earliest, times]))[: MANY + 1]
+
+    def ends(self) -> tuple[int, int]:
+        self._clock.finish()
+        last = self._clock.newest or self._latest
+        wrong = np.arange(1, min(self.events // MANY + 1, self._earliest.size))  # how many of them could be
+        gaps = np.diff(self._earliest)[: wrong.size]
+        odd = wrong[gaps > last - self._earliest[wrong]]
+        return int(self._earliest[odd[-1] if odd.size else 0]), last
 
 
 class _Seen:
     def __init__(self, labels: Labels) -> None:
-        self.labels, self.last_us = labels, 0
-        self.first_us: int | None = None
+        self.labels, self.span = labels, _Span()
         self.parts: list[pd.DataFrame] = []
         self.positives: list[pd.DataFrame] = []
         self.again: list[tuple[int, int, Any]] = []
@@ -94,9 +117,7 @@ class _Seen:
             self.label, self.found = labels.table["label"].to_numpy("int8"), np.zeros(len(labels.table), "bool")
 
     def take(self, frame: pd.DataFrame) -> None:
-        times = time_us(frame)
-        self.first_us = int(times.min()) if self.first_us is None else min(self.first_us, int(times.min()))
-        self.last_us = max(self.last_us, int(times.max()))
+        self.span.take(time_us(frame))
         if self.labels.id is None:
             for column in frame.columns if self.wanted - self.names else ():
                 if column not in (*POSITION, TIME):

@@ -15,6 +15,7 @@ from govlab.access import without_password
 from govlab.connectors import SCHEMES
 from govlab.errors import ArgumentError, SourceError
 from govlab.sources.files.replay import ReplayReader
+from govlab.sources.ranged import spans_of
 from govlab.sources.reader import EndOfStream, Reader
 from govlab.summary import content_hashes
 
@@ -176,7 +177,7 @@ class FrameReader(Reader):
         self._source = _frame(source) if _is_table(source) else source
         self._iterator: Iterator[pd.DataFrame] = iter(())
         self._rest = frames.empty()
-        self._opened, self._given = False, 0
+        self._opened, self._given, self._broken = False, 0, False
 
     @property
     def once(self) -> bool:
@@ -210,13 +211,22 @@ class FrameReader(Reader):
         if not self._opened:
             self.open()
         while not len(self._rest):
-            frame = next(self._iterator, None)
+            frame = self._next()
             if frame is None:
                 raise EndOfStream("there are no more frames.")
             self._rest = frames.event_frame(frame, offset=self._given)
         rows, self._rest = self._rest.iloc[:max_rows], self._rest.iloc[max_rows:]
         self._given += len(rows)
         return rows.reset_index(drop=True)
+
+    def _next(self) -> pd.DataFrame | None:
+        if self._broken:  # a generator that was left by an error or an interrupt only says that it has ended
+            raise SourceError("the generator of frames was stopped in the middle, and what it had left is lost; make it anew.")
+        try:
+            return next(self._iterator, None)
+        except BaseException:
+            self._broken = self.once
+            raise
 
     def position(self) -> dict[int, int]:
         """Give the number of rows given."""
@@ -225,6 +235,18 @@ class FrameReader(Reader):
     def position_before(self, rows: pd.DataFrame) -> dict[int, int]:
         """Give the position from which the last rows come again."""
         return {0: self._given - len(rows)}
+
+    def fetch(self, evidence: str) -> pd.DataFrame:
+        """Read the rows of an alert's evidence, ``partition:first-last`` ranges, again."""
+        if self.once:
+            return super().fetch(evidence)
+        parts, given = [frames.empty()], 0
+        for table in self._tables():
+            frame = frames.event_frame(table, offset=given)
+            given += len(frame)
+            partition, offset = frame["partition"], frame["offset"]
+            parts += [frame[(partition == p) & offset.between(first, last)] for p, first, last in spans_of(evidence)]
+        return frames.concat(parts)
 
     def close(self) -> None:
         """Forget the frames at hand."""

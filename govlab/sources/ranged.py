@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import re
 from collections.abc import Generator, Mapping
 from typing import Any
 
@@ -173,7 +174,9 @@ def spans_of(evidence: str) -> list[tuple[int, int, int]]:
     """
     spans = []
     for span in evidence.split(", "):
-        partition, _, ends = span.partition(":")
-        first, _, last = ends.partition("-")
+        found = re.fullmatch(r"(-?\d+):(\d+)(?:-(\d+))?", span)
+        if found is None:
+            raise ArgumentError(f"evidence={evidence!r}; expected ranges of positions as alerts have, 'partition:first-last'.")
+        partition, first, last = found.groups()
         spans.append((int(partition), int(first), int(last or first)))
     return spans

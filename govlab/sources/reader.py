@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from govlab.arguments import refuse_unfit
-from govlab.errors import ArgumentError, GovlabError
+from govlab.errors import ArgumentError, GovlabError, SourceError
 from govlab.schema import Schema
 
 __all__ = ["DeadLetter", "EndOfStream", "LiveReader", "Reader", "SharedReader"]
@@ -136,6 +136,11 @@ class Reader(abc.ABC):
         return self.group is not None
 
     @property
+    def once(self) -> bool:
+        """Whether it can be read but once, so that a read that is stopped in the middle cannot be taken again."""
+        return False
+
+    @property
     def wants_commit(self) -> bool:
         """Whether the origin gives no more before something is committed."""
         return False
@@ -190,11 +195,11 @@ class Reader(abc.ABC):
 
     def redrive(self, letters: list[tuple[DeadLetter, bytes]]) -> tuple[pd.DataFrame, list[DeadLetter]]:
         """Read corrected records; gives their rows and those that are still bad."""
-        raise NotImplementedError(f"{type(self).__name__} cannot read corrected records.")
+        raise SourceError(f"{self.name}: {type(self).__name__} cannot read corrected records.")
 
     def fetch(self, evidence: str) -> pd.DataFrame:
         """Read again the rows of an alert's evidence, ``partition:first-last`` ranges."""
-        raise NotImplementedError(f"{type(self).__name__} cannot read rows again.")
+        raise SourceError(f"{self.name}: {type(self).__name__} cannot read rows again; what was read once is not there any more.")
 
     @abc.abstractmethod
     def close(self) -> None:

@@ -130,10 +130,13 @@ class Sqlite(Store):
         if after is not None:
             which, values = f"{which} AND (time, id) > (?, ?)", [*values, instant_us(after[0], "after"), after[1]]
         table = self._read("alerts", ALERT_COLUMNS, which, values, "time, id", limit)
-        for column in ("time", "start"):
-            micros = np.array([_MISSING if us is None else us for us in table[column].tolist()], "int64")
-            table[column] = from_us(micros)
-        return table.infer_objects().astype({"score": "float64", "p": "float64"})
+        try:
+            for column in ("time", "start"):
+                micros = np.array([_MISSING if us is None else us for us in table[column].tolist()], "int64")
+                table[column] = from_us(micros)
+            return table.infer_objects().astype({"score": "float64", "p": "float64"})
+        except (ValueError, TypeError, OverflowError) as error:
+            raise StoreError(f"the alerts in {self.path!r} were changed by another hand ({error}); restore the store.") from error
 
     def dead_letters(
         self, run: str | None = None, *, after: tuple[str, int, int] | None = None, limit: int | None = None
@@ -160,6 +163,11 @@ class Sqlite(Store):
         """Count the dead letters of a run, or all."""
         return self._count("dead_letters", "TRUE" if run is None else "run = ?", [] if run is None else [run])
 
+    def letter_reasons(self, run: str) -> dict[str, int]:
+        """Count the dead letters of a run by their reason, the most frequent first."""
+        query = "SELECT reason, count(*) FROM dead_letters WHERE run = ? GROUP BY reason ORDER BY count(*) DESC, min(rowid)"
+        return dict(self._rows(query, [run]))
+
     def runs(self) -> list[str]:
         """Give the names of the runs."""
         tables = " UNION ".join(f"SELECT run FROM {table}" for table in ("owners", "snapshots", "alerts", "dead_letters"))
@@ -170,7 +178,9 @@ class Sqlite(Store):
     ) -> pd.DataFrame:
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
             raise ArgumentError(f"limit={limit!r}; expected a whole number of at least 1.")
-        query = f"SELECT {', '.join(map(_quoted, columns))} FROM {table} WHERE {which} ORDER BY {order}"
+        # with the table's name, without which SQLite takes a column that is not there for a text
+        names = ", ".join(f"{table}.{_quoted(name)}" for name in columns)
+        query = f"SELECT {names} FROM {table} WHERE {which} ORDER BY {order}"
         rows = self._rows(query if limit is None else f"{query} LIMIT {limit}", values)
         return pd.DataFrame(rows, columns=list(columns), dtype="object")
 

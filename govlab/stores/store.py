@@ -14,6 +14,7 @@ The rules, which :func:`govlab.testing.check_store` checks:
 from __future__ import annotations
 
 import abc
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -143,6 +144,13 @@ class Store(abc.ABC):
     @abc.abstractmethod
     def count_dead_letters(self, run: str | None = None) -> int:
         """Count what ``dead_letters`` would give, without reading it."""
+
+    def letter_reasons(self, run: str) -> dict[str, int]:
+        """Count the dead letters of a run by their reason, the most frequent first."""
+        found = Counter[str]()
+        for page in self.dead_letters_pages(run):
+            found.update(page["reason"].tolist())
+        return dict(found.most_common())
 
     @abc.abstractmethod
     def runs(self) -> list[str]:

@@ -157,3 +157,11 @@ def test_a_budget_in_utc_has_the_recipe_that_it_had_before_there_were_zones():
         Budget.from_recipe(Budget(zone="Europe/Berlin").recipe()).zone,
         Budget(zone="Europe/Berlin").fresh().recipe(),
     )
+
+
+@pytest.mark.parametrize("first", ["1970-01-01", "2000-01-01"])
+def test_a_first_row_of_a_clock_that_was_never_set_is_not_so_much_of_the_past(first):
+    odd = event_frame({"time": [f"{first}T00:00:00Z"], "score": [0.0]})
+    plain = rising(8)
+    out = run(Budget(warm="6h"), pd.concat([odd, plain[odd.columns]], ignore_index=True))[0]
+    assert run(Budget(warm="6h"), plain)[0]["score"].tolist() == out["score"].tolist()

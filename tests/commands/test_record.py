@@ -465,3 +465,52 @@ def test_times_of_the_rows_come_back_exactly(tmp_path):
     assert {"hour=1700-01-01T00", "hour=2199-12-31T23", "hour=1969-12-31T23"} == {
         name.split("/")[0] for name in Recording.of(tmp_path).files
     }
+
+
+def test_one_row_of_2099_does_not_end_a_recording_until_a_time(tmp_path):
+    odd = EVENTS.copy()
+    odd.loc[100, "time"] = pd.Timestamp("2099-01-01", tz="UTC")
+    kept = record(Script([odd]), tmp_path / "into", until=EVENTS["time"].max(), progress=False)
+    assert EVENTS["time"].argmax() == kept.rows
+
+
+class Hanging(Script):
+    """A script whose second read hangs, and is interrupted twice."""
+
+    def read(self, max_rows):
+        if self._given:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            raise AssertionError("a second interrupt did not end the read")
+        return super().read(max_rows)
+
+
+def test_a_second_interrupt_ends_a_recording_in_the_middle_of_a_read_and_loses_nothing(tmp_path):
+    halves = [EVENTS.iloc[:300], EVENTS.iloc[300:].reset_index(drop=True)]
+    assert 300 == record(Hanging(halves), tmp_path / "into", progress=False).rows
+    record(Script(halves), tmp_path / "into", progress=False)
+    there = read_all(gl.sources.ReplayReader(str(tmp_path / "into"), order="arrival"), 1_000)
+    assert np.sort(content_hashes(EVENTS)).tolist() == np.sort(content_hashes(there[EVENTS.columns])).tolist()
+
+
+@pytest.mark.parametrize(
+    ("manifest", "said"),
+    [("{", "is damaged"), ("[]", "is damaged"), ('{"source": "a", "rooms": 3, "position": {}}', "of another version of govlab")],
+)
+def test_a_manifest_that_cannot_be_read_is_said(tmp_path, manifest, said):
+    (tmp_path / "_positions.json").write_text(manifest)
+    with pytest.raises(DataError, match=said):
+        record(Script([EVENTS]), tmp_path, progress=False)
+
+
+def test_a_folder_that_cannot_be_made_or_written_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/nowhere")):
+        with pytest.raises(DataError, match="cannot be used for a recording"):
+            record(Script([EVENTS]), place, progress=False)
+
+
+def test_a_disk_that_fails_ends_a_recording_that_goes_on_later(tmp_path):
+    with patch("os.fsync", side_effect=OSError(28, "No space left on device")), pytest.raises(DataError, match="No space left"):
+        record(Script([EVENTS]), tmp_path, progress=False)
+    assert 600 == record(Script([EVENTS]), tmp_path, progress=False).rows

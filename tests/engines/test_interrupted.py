@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import govlab as gl
 from govlab.engines.interrupts import Torn
+from govlab.errors import SourceError
 from govlab.sources import FrameReader
 from govlab.testing import sample_events
 
@@ -151,3 +152,30 @@ def test_a_plain_loop_that_is_interrupted_keeps_what_it_has_done_in_its_store(tm
     again = ALERTS.run(EVENTS, store=store, max_rows=50)
     whole = ALERTS.run(EVENTS)
     assert (whole.summary.fingerprint, len(whole.rows)) == (again.summary.fingerprint, len(again.rows))
+
+
+def rung(presses):
+    """Frames from a generator, in whose second one the interrupt comes."""
+    for first in range(0, 400, 100):
+        if first == 100:
+            for _ in range(presses):
+                signal.raise_signal(signal.SIGINT)
+        yield EVENTS.iloc[first : first + 100]
+
+
+def test_a_second_interrupt_does_not_stop_a_generator_which_could_not_be_read_again():
+    source = gl.from_reader(rung(2))
+    out = source.through(COUNTS).sink_to_list()
+    with pytest.raises(KeyboardInterrupt):
+        gl.run(source, progress=False)
+    assert 400 == gl.run(source, progress=False).events
+    assert list(range(400)) == pd.concat(out)["number"].tolist()
+
+
+def test_a_generator_that_a_third_interrupt_has_stopped_is_an_error_and_never_the_end():
+    source = gl.from_reader(rung(3))
+    with pytest.raises(KeyboardInterrupt):
+        gl.run(source, progress=False)
+    with pytest.raises(SourceError, match="stopped in the middle"):
+        gl.run(source, progress=False)
+    assert "failed" == source.state

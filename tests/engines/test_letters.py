@@ -177,3 +177,12 @@ def test_a_million_bad_lines_take_less_than_100_mb(million, nothing, store, engi
     events, dead, peak_mb = peak(million, store and tmp_path / store, engine)
     assert (2, 1_000_000) == (events, dead)
     assert peak_mb - nothing < 100
+
+
+@pytest.mark.parametrize("engine", ["local", "streams"])
+def test_a_run_that_is_taken_up_still_says_why_records_could_not_be_read(engine, tmp_path):
+    (tmp_path / "a.ndjson").write_text("\n".join(['{"time": "2026-03-02"}', "no record"] * 20))
+    run = gl.registry.load("engines", engine)().run
+    once, again = (run(gl.detectors.Always(), str(tmp_path / "a.ndjson"), store=tmp_path / "lab.db").summary for _ in range(2))
+    assert (20, once.letter_reasons) == (again.dead_letters, again.letter_reasons)
+    assert "dead letters: 20 (20 times: JSON" in again.explain()

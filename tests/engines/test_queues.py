@@ -5,12 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from queues import SCHEMA, alerts, bodies, events, fill, name, queue, same, send, shared, topic, watch
+from queues import SCHEMA, alerts, bodies, drain, events, fill, name, queue, same, send, shared, topic, watch
 
 import govlab as gl
 from govlab.errors import SourceError, TakenOverError
 from govlab.sources import FrameReader
+from govlab.sources.rabbitmq import RabbitQueue
 
 pytestmark = pytest.mark.server
 KILL = Path(__file__).parents[2] / "benchmarks" / "kill.py"
@@ -242,3 +244,23 @@ def test_killed_labs_and_brokers_change_no_alert(queue):
     told = json.loads(done.stdout)
     assert (20_000, 0, 0, 0, True) == tuple(told[key] for key in ("events", "missing", "unknown", "twice", "equal"))
     assert (told["alerts"] > 10, 4, 1) == (True, told["happened"]["lab"], told["happened"]["broker"])
+
+
+@pytest.mark.parametrize("way", ["step", "until", "some"])
+@pytest.mark.parametrize("kind", ["classic", "quorum"])
+def test_what_came_out_before_a_source_was_held_does_not_come_again_though_it_came_together_with_more(rabbitmq_server, kind, way):
+    frame = events(50)
+    made = queue(rabbitmq_server, kind, bodies(frame))
+    source = gl.from_rabbitmq(made, rabbitmq_server.address, SCHEMA, max_rows=64)
+    seen = source.map(lambda rows: rows["event_id"].tolist()).sink_to_list()
+    source.step(7)
+    if way == "step":
+        source.step(13)
+    elif way == "until":
+        source.run_until(frame["time"].cummax().iloc[19] + pd.Timedelta("1us"))
+    else:
+        gl.run(source, max_events=13, progress=False)
+    source.reader.close()
+    first = [one for part in seen for one in part]
+    rest = drain(RabbitQueue(made, rabbitmq_server.address, SCHEMA), 50 - len(first))
+    assert frame["event_id"].tolist() == [*first, *rest["event_id"]]

@@ -294,3 +294,15 @@ def test_scores_at_their_cap_are_caught_on_every_day_with_and_without_an_oracle(
         report = gl.backtest(watch, events, known, per_day=2, oracle=oracle)
         assert (8, 8, 1.0) == (row(report)["caught"], row(report)["incidents"], row(report)["precision"])
     assert 8 == row(report, "volume")["caught"]  # whose score is the same one
+
+
+@pytest.mark.parametrize("wrong", ["2099-01-01", "1970-01-01", "2000-01-01"])
+def test_one_event_whose_clock_is_wrong_makes_no_other_history(wrong):
+    events, known = history((1_500, 9.0), days=20), incidents((1_490, 1_510))
+    odd = events.copy()
+    odd.loc[100, "time"] = pd.Timestamp(wrong, tz="UTC")
+    for one in (odd, odd.sort_values("time", kind="stable", ignore_index=True)):
+        said, plain = (row(gl.backtest(LOUD, frame, known, per_day=5)) for frame in (one, events))
+        assert plain[["caught", "alerts", "alerts_a_day"]].tolist() == said[["caught", "alerts", "alerts_a_day"]].tolist()
+        walk = gl.tune(lambda above: LOUD, [{"above": 5}], one, known, jobs=1, progress=False).walk
+        assert abs(walk["start"].iloc[0] - at(5 * DAY)[0]) < pd.Timedelta("1h")

@@ -247,3 +247,8 @@ def test_alerts_that_are_of_no_labelled_entity_because_of_how_it_is_written_are_
 
 def test_labels_of_entities_that_simply_did_not_alert_are_no_reason_to_warn():
     assert (0, 0) == (caught(ALERTS, three(entity="u2"))["caught"].sum(), precision(ALERTS, {"u2": 1})["right"])
+
+
+def test_incidents_whose_columns_are_written_otherwise_are_not_taken_for_verdicts():
+    with pytest.raises(ArgumentError, match="incidents need both start and end, written so; there are: Start, End"):
+        Labels.of(pd.DataFrame({"Start": ["2026-03-02T00:00:00Z"], "End": ["2026-03-02T01:00:00Z"]}))

@@ -254,3 +254,38 @@ def test_a_live_source_has_no_history(tmp_path):
     for read in (lambda: gl.backtest(WATCH, Live([events, None]), LABELS), lambda: whole(Live([events, None]))):
         with pytest.raises(ArgumentError, match="script is live and has no end"):
             read()
+
+
+def test_the_events_behind_an_alert_are_read_again_from_tables_at_hand():
+    source = gl.from_reader([TABLE.iloc[:50], TABLE.iloc[50:]])
+    alerts = source.through(WATCH).sink_to_list()
+    gl.run(source, progress=False)
+    assert [39, 79, 119] == [source.evidence(alert)["number"].item() for alert in pd.concat(alerts).to_dict("records")]
+
+
+@pytest.mark.parametrize(
+    ("alert", "says"),
+    [
+        ({"evidence": "0:1"}, "cannot read rows again"),
+        ({"evidence": "junk"}, "expected ranges of positions"),
+        ({"entity": "ann"}, "names no evidence"),
+    ],
+)
+def test_evidence_that_cannot_be_read_is_said(alert, says):
+    source = gl.from_reader(TABLE if says != "cannot read rows again" else iter([TABLE]))
+    with pytest.raises((ArgumentError, SourceError), match=says):
+        source.evidence(alert)
+
+
+def test_evidence_of_other_files_is_refused(paths):
+    with pytest.raises(SourceError, match="has no partition 9"):
+        gl.from_replay(str(paths)).evidence({"evidence": "9:1-4"})
+
+
+def test_a_correction_that_is_no_record_is_refused_and_the_dead_letter_stays(tmp_path):
+    (tmp_path / "a.ndjson").write_text('{"time": "2026-03-02"}\nno record\n')
+    source = gl.from_replay(str(tmp_path / "a.ndjson"))
+    gl.run(source, progress=False)
+    with pytest.raises(ArgumentError, match="expected bytes"):
+        source.redrive(lambda letter: "text")
+    assert 1 == len(source.letters)

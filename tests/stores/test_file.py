@@ -258,3 +258,21 @@ def test_a_store_of_a_newer_govlab_is_refused_and_left_as_it_was(tmp_path):
     with sqlite3.connect(tmp_path / "lab.db") as db:
         assert sqlite_file.SCHEMA + 1 == db.execute("PRAGMA user_version").fetchone()[0]
     db.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE alerts SET time = 'noon'",
+        "UPDATE alerts SET score = 'high'",
+        "ALTER TABLE alerts RENAME COLUMN entity TO who",
+        "ALTER TABLE alerts RENAME COLUMN score TO points",
+    ],
+)
+def test_alerts_that_another_hand_has_changed_are_an_error_and_no_other_answer(tmp_path, change):
+    store = Sqlite(tmp_path / "lab.db")
+    store.save("run", sample_alerts(3), None, None)
+    with sqlite3.connect(tmp_path / "lab.db") as other:
+        other.execute(change)
+    with pytest.raises(StoreError):
+        store.alerts("run")

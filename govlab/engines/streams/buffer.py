@@ -72,7 +72,7 @@ class Buffer:
         if self._reopen is not None:
             self.reader.open(self._reopen)
             self._reopen = None
-        if self.reader.waits:  # for a moment only, so nobody needs to stop it in the middle
+        if self.reader.waits or self.reader.once:  # a moment only, so nobody needs to stop it in the middle; or nobody may
             try:
                 return self.reader.read(self.max_rows)
             finally:

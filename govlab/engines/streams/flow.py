@@ -202,6 +202,11 @@ class Flow:
             self._torn = torn, 0
             raise
 
+    def deliver(self) -> None:
+        """Acknowledge what was emitted since the last time, as nobody knows when it goes on."""
+        if self._unacknowledged:
+            self.acknowledge()
+
     def acknowledge(self) -> None:
         """Let the sinks below deliver, then tell the origin that all emitted is through: once a second, where there is no store."""
         flush_below(self._source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -174,6 +175,13 @@ class GroupJournal(Journal):
     def count_letters(self) -> int:
         """Count the dead letters of the partitions that this member has."""
         return sum(self.store.count_dead_letters(self._name(partition)) for partition in self._epochs)
+
+    def letter_reasons(self) -> dict[str, int]:
+        """Count the same by their reason."""
+        found = Counter[str]()
+        for partition in self._epochs:
+            found.update(self.store.letter_reasons(self._name(partition)))
+        return dict(found)
 
     def close(self) -> None:
         """Close the store, if it was opened here."""

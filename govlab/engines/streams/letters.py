@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import pandas as pd
 
 from govlab.engines.streams.graph import Node
-from govlab.errors import StoreError
+from govlab.errors import ArgumentError, StoreError
 from govlab.sources.reader import DeadLetter, Reader
 
 __all__ = ["Dead", "Fix", "Letters"]
@@ -195,6 +195,8 @@ class Dead(Node):
         for page in self.letters.pages():
             found = [(letter, fix(letter) if callable(fix) else fix.get((letter.partition, letter.offset))) for letter in page]
             mended = [(letter, raw) for letter, raw in found if raw is not None]
+            if odd := next((raw for _, raw in mended if not isinstance(raw, bytes)), None):
+                raise ArgumentError(f"redrive: {odd!r:.80} is no corrected record; expected bytes, or None to leave it.")
             if not mended:
                 continue
             rows, still = reader.redrive(mended)

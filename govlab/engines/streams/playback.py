@@ -32,6 +32,7 @@ def step(source: Source, n: int) -> int:
         try:
             while given < n and not asked:
                 given += source.flow.pull(n - given) or 0
+            source.flow.deliver()
         except EndOfStream:
             source.end()
     return given
@@ -43,12 +44,10 @@ def run_until(source: Source, goal: Any) -> pd.Timestamp | None:
     with source.lock, interruptible() as asked:
         source.hold()
         try:
-            if goal_us is None:
-                while not asked and not _to_alert(source):
-                    pass
-            else:
-                while not asked and source.flow.pull(before_us=goal_us) is not None:
-                    pass
+            while not asked:
+                if _to_alert(source) if goal_us is None else source.flow.pull(before_us=goal_us) is None:
+                    break
+            source.flow.deliver()
         except EndOfStream:
             source.end()
             return None

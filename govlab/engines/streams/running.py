@@ -90,8 +90,13 @@ def run(
             finally:
                 for source in playing:
                     source.pause()
-            dead = sum(len(source.letters) for source in playing) if journal is None else journal.count_letters()
-        return _summary(playing, nodes, state, dead, time.perf_counter() - began, time.process_time() - cpu)
+            reasons = Counter[str]()
+            for source in playing:
+                reasons.update(source.letters.reasons())
+            dead = reasons.total() if journal is None else journal.count_letters()
+            if journal is not None and dead > reasons.total():  # some are of before the run was taken up
+                reasons = Counter(journal.letter_reasons())
+        return _summary(playing, nodes, state, dead, reasons, time.perf_counter() - began, time.process_time() - cpu)
 
 
 def _play(
@@ -265,10 +270,9 @@ def _save(journal: Journal, sources: tuple[Source, ...], finished: bool = False)
         source.reader.commit(position)
 
 
-def _summary(sources: tuple[Source, ...], nodes: list[Through], state: str, dead: int, wall_s: float, cpu_s: float) -> Summary:
-    reasons = Counter[str]()
-    for source in sources:
-        reasons.update(source.letters.reasons())
+def _summary(
+    sources: tuple[Source, ...], nodes: list[Through], state: str, dead: int, reasons: Counter[str], wall_s: float, cpu_s: float
+) -> Summary:
     common = dict(reasons.most_common(5))
     if len(nodes) == 1:
         return nodes[0].carrier.summary(state, dead, wall_s, cpu_s, common)

@@ -201,6 +201,8 @@ class Source(Node):
         """Stop the background run, after the frame on its way."""
         self.background.stop()
         self.pause()
+        if self.error is None:
+            self.flow.deliver()
 
     def close(self) -> None:
         """Stop, and let go of the reader: another source has taken its place."""
@@ -265,6 +267,8 @@ class Source(Node):
         by : str, optional
             The column that holds the entity.
         """
+        if "evidence" not in alert:
+            raise ArgumentError("evidence: the alert names no evidence; give a row of a frame of alerts.")
         rows = self.reader.fetch(str(alert["evidence"]))
         if by is not None:
             frames.require(rows, [by], "evidence")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote
 
 import fsspec
 
-from govlab.errors import SourceError
+from govlab.errors import ArgumentError, SourceError
 from govlab.sources.files.formats import is_known
-from govlab.sources.files.opening import reading
+from govlab.sources.files.opening import private, reading
 
 __all__ = ["find", "locate"]
 
@@ -30,17 +31,25 @@ def locate(paths: Any) -> dict[str, dict[str, str | None]]:
 
     Raises
     ------
+    ArgumentError
+        They are no paths.
     SourceError
         Nothing is there under one of the names.
     """
     found: dict[str, dict[str, str | None]] = {}
-    for path in [paths] if isinstance(paths, str) or hasattr(paths, "__fspath__") else list(paths):
-        text = str(path)
+    several = [paths] if isinstance(paths, str) or hasattr(paths, "__fspath__") else paths
+    table = hasattr(paths, "__arrow_c_stream__") or not isinstance(several, Iterable)
+    several = [] if table else list(several)
+    if table or not all(isinstance(one, str) or hasattr(one, "__fspath__") for one in several):
+        raise ArgumentError(f"paths: {type(paths).__name__} names no files; expected a path, a pattern or URL, or a list of them.")
+    for path in several:
+        text = private(str(path))
         with reading(text):
-            names, root = _named(text)
+            names, root = _named(str.__str__(text))
         if not names:
             raise SourceError(f"there is no file at {text!r}; give a path, a folder, a pattern such as 'logs/*.csv.gz', or a URL.")
         for name, full in names.items():
+            full = private(full)
             found[full] = _folder_keys(name.removeprefix(root)) | found.get(full, {})
     if not found:
         raise SourceError("there is no file to read: the list of paths is empty.")

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from govlab import frames
-from govlab.errors import ArgumentError
+from govlab.errors import ArgumentError, SourceError
 from govlab.frames import POSITION, Schema
 from govlab.sources.files.formats import file_of
 from govlab.sources.files.infer import guess, say_left_out
@@ -87,7 +87,7 @@ class ReplayReader(RangedReader):
         known, self.left_out = (schema, {}) if schema is not None else guess(self._files)
         self._guessed = schema is None
         super().__init__(known, order, start, stop, look_ahead)
-        self.name = ", ".join(path.rsplit("/", 1)[-1] for path in self.paths[:3]) + (" ..." if len(self.paths) > 3 else "")
+        self.name = ", ".join(str(path).rsplit("/", 1)[-1] for path in self.paths[:3]) + (" ..." if len(self.paths) > 3 else "")
         self._decoders: dict[str, Decoder] = {}
         self.left_out |= trial(self._files, known, given=schema is not None)
         say_left_out(self.name, self.left_out)
@@ -96,10 +96,10 @@ class ReplayReader(RangedReader):
     def origin(self) -> str:
         """What is read, in full: two readers with one origin give the same rows. A file that was changed is another origin."""
         stamps = [stamp(path) for path in self.paths]
-        return json.dumps([self.paths, stamps, self.schema.recipe(), self.order, self.start_us, self.stop_us])
+        return json.dumps([list(map(str, self.paths)), stamps, self.schema.recipe(), self.order, self.start_us, self.stop_us])
 
     def _partitions(self, position: Mapping[int, int]) -> dict[int, str]:
-        return dict(enumerate(self.paths))
+        return dict(enumerate(map(str, self.paths)))
 
     def _blocks(self, partition: int) -> Generator[Block, None, None]:
         held = self.look_ahead if self.order == "event" else 0
@@ -114,7 +114,7 @@ class ReplayReader(RangedReader):
         new = [name for name in names if name not in self.schema.fields and name not in self.left_out and name not in POSITION]
         if new:
             fresh = dict.fromkeys(
-                new, f"it is in {path.rsplit('/', 1)[-1]}, and not in the sample from which the schema was guessed"
+                new, f"it is in {str(path).rsplit('/', 1)[-1]}, and not in the sample from which the schema was guessed"
             )
             self.left_out |= fresh
             say_left_out(self.name, fresh)
@@ -132,7 +132,7 @@ class ReplayReader(RangedReader):
                 return None
             lanes.append(pieces_of(partition, spans))
         ahead = math.ceil(self.look_ahead / rows) + 1 if self.order == "event" else 1
-        return dict(enumerate(self.paths)), in_turn(lanes, ahead)
+        return dict(enumerate(map(str, self.paths))), in_turn(lanes, ahead)
 
     def most_rows(self) -> int:
         """Give about how many rows there are at most."""
@@ -146,7 +146,7 @@ class ReplayReader(RangedReader):
         """Read corrected records of text files; gives their rows and those that are still bad."""
         parts, still = [frames.empty()], []
         for letter, raw in letters:
-            decoder = self._decoder(letter.source)
+            decoder = self._decoder(self.paths[letter.partition])
             rows, bad = decoder.records([(letter.offset, raw.rstrip(b"\r\n"))], letter.partition)
             parts.append(rows)
             still += [DeadLetter(letter.source, letter.partition, letter.offset, reason, again) for _, reason, again in bad]
@@ -161,6 +161,8 @@ class ReplayReader(RangedReader):
         """Read the rows of an alert's evidence, ``partition:first-last`` ranges; reads the file up to there."""
         parts = [frames.empty()]
         for partition, first, last in spans_of(evidence):
+            if not 0 <= partition < len(self.paths):
+                raise SourceError(f"{self.name} has no partition {partition}, as the evidence says; is the alert of other files?")
             for frame, _ in self._read(partition):
                 offset = frame["offset"].to_numpy()
                 parts.append(frame[(offset >= first) & (offset <= last)])

@@ -166,6 +166,8 @@ class RabbitQueue(LiveReader):
         first = self._number
         self._number += len(fresh)
         self._watch(taken)
+        # each by itself, so that also what was given of those that came together is acknowledged
+        self._out.extend((session, delivery[0], first + i + 1) for i, delivery in enumerate(fresh))
         self._out.append((session, taken[-1][0], self._number))
         if self._number <= self._committed and taken[-1][0] - self._tag >= self.prefetch:
             self.commit({0: self._committed})  # all that may be out was acknowledged in vain: nobody else gets a row to do it

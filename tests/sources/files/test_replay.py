@@ -288,3 +288,9 @@ def test_the_arguments_of_a_reader_make_the_same_one_elsewhere_with_the_files_an
     given = reader.arguments()
     assert {"paths": [f"{tmp_path}/a.ndjson"], "schema": reader.schema, "order": "arrival"} == given
     assert reader.origin == ReplayReader(**given).origin
+
+
+@pytest.mark.parametrize("paths", [None, 5, event_frame({"time": ["2026-03-02"]}), [3]])
+def test_what_names_no_files_is_said(paths):
+    with pytest.raises(ArgumentError, match="names no files"):
+        ReplayReader(paths)
