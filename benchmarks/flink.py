@@ -178,7 +178,7 @@ def fill(options: argparse.Namespace, address: str, events: int) -> str:
     """Put the first events into a topic of four partitions, a record each, keyed by the actor."""
     import confluent_kafka as ck
 
-    from govlab.sinks.kafka import make_topic
+    from govlab.sources.kafka.sink import make_topic
 
     name = f"events-{events}"
     make_topic(name, 4, address)
@@ -197,7 +197,7 @@ def latency(options: argparse.Namespace, address: str) -> dict[str, float]:
     import confluent_kafka as ck
     import msgspec
 
-    from govlab.sinks.kafka import make_topic
+    from govlab.sources.kafka.sink import make_topic
 
     for topic in ("live", "live-alerts"):
         make_topic(topic, 4 if topic == "live" else 1, address)

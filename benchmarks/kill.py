@@ -30,8 +30,8 @@ import govlab as gl
 from govlab import services
 from govlab.access import Access
 from govlab.frames import from_us
-from govlab.sinks.kafka import make_topic
-from govlab.sources.kafka_lookup import Lookup
+from govlab.sources.kafka.lookup import Lookup
+from govlab.sources.kafka.sink import make_topic
 
 SHARDS = 4
 

@@ -47,7 +47,7 @@ def scored(connect: Callable[[], Any], events: int) -> Rate:
     warm = gl.from_replay(gl.datasets.path("community"))
     warm.through(gl.Pipeline(gl.features.WindowCount(every="1min", by="actor"), *watch().steps[1:]))
     gl.run(warm, progress=False)
-    import govlab.sources.kafka, govlab.sources.rabbitmq  # noqa: E401, F401, I001  # else they are imported at the first use
+    import govlab.sources.kafka.reader, govlab.sources.rabbitmq.queue  # noqa: E401, F401, I001  # else they are imported at the first use
 
     cpu = time.process_time()
     source = connect()

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from govlab import stores as stores
     from govlab import testing as testing
     from govlab.access import Access as Access
-    from govlab.engines.queues import from_kafka as from_kafka
-    from govlab.engines.queues import from_rabbitmq as from_rabbitmq
     from govlab.engines.streams import from_reader as from_reader
     from govlab.engines.streams import from_replay as from_replay
     from govlab.engines.streams import run as run
+    from govlab.engines.streams.queues import from_kafka as from_kafka
+    from govlab.engines.streams.queues import from_rabbitmq as from_rabbitmq
     from govlab.evaluation.backtesting import backtest as backtest
     from govlab.evaluation.backtesting import compare as compare
     from govlab.evaluation.tuning import tune as tune
@@ -67,8 +67,8 @@ else:
             "evaluation": "govlab.evaluation",
             "event_frame": "govlab.frames:event_frame",
             "features": "govlab.features",
-            "from_kafka": "govlab.engines.queues:from_kafka",
-            "from_rabbitmq": "govlab.engines.queues:from_rabbitmq",
+            "from_kafka": "govlab.engines.streams.queues:from_kafka",
+            "from_rabbitmq": "govlab.engines.streams.queues:from_rabbitmq",
             "from_reader": "govlab.engines.streams:from_reader",
             "from_replay": "govlab.engines.streams:from_replay",
             "plots": "govlab.plots",

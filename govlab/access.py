@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
+from govlab.connectors import SCHEMES
 from govlab.errors import ArgumentError, GovlabError
-from govlab.registry import extra
 
-__all__ = ["Access", "PrivateUrl", "amqp_parameters", "amqp_refusal", "masked", "reach", "secret", "split_url", "without_password"]
+__all__ = ["Access", "PrivateUrl", "masked", "reach", "secret", "split_url", "without_password"]
 
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 MASK = "***"
@@ -57,7 +57,7 @@ class Access:
     password : str, optional
         ``"env:NAME"`` or ``"file:PATH"``: where the password is.
     mechanism : {"SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"}
-        How Kafka is told the password.
+        How the password is told (SASL, as of Kafka).
     tls : bool, optional
         Encrypt; by default when certificates are given.
     ca, cert, key : str, optional
@@ -101,11 +101,6 @@ class Access:
         if self.tls is None:
             object.__setattr__(self, "tls", any((self.ca, self.cert, self.key)))
 
-    @property
-    def protocol(self) -> str:
-        """The security protocol, as Kafka calls it."""
-        return ("SASL_" if self.user else "") + ("SSL" if self.tls else "PLAINTEXT")
-
     def login(self) -> tuple[str, str] | None:
         """Read user and password."""
         return None if self.user is None else (self.user, secret(self.password or "", "Access: password"))
@@ -122,25 +117,6 @@ class Access:
         except ssl.SSLError as error:
             raise ArgumentError(f"Access: the certificates cannot be used: {error.reason or type(error).__name__}.") from None
         return context
-
-    def kafka_python(self) -> dict[str, Any]:
-        """Give the settings of kafka-python."""
-        settings: dict[str, Any] = {"security_protocol": self.protocol, "ssl_context": self.ssl_context()}
-        if login := self.login():
-            settings |= {"sasl_mechanism": self.mechanism, "sasl_plain_username": login[0], "sasl_plain_password": login[1]}
-        return settings
-
-    def confluent(self) -> dict[str, Any]:
-        """Give the settings of confluent-kafka."""
-        settings: dict[str, Any] = {"security.protocol": self.protocol}
-        for name, value in (("ca", self.ca), ("certificate", self.cert), ("key", self.key)):
-            if self.tls and value:
-                settings[f"ssl.{name}.location"] = value
-        if self.tls and self.key_password:
-            settings["ssl.key.password"] = secret(self.key_password, "Access: key_password")
-        if login := self.login():
-            settings |= {"sasl.mechanism": self.mechanism, "sasl.username": login[0], "sasl.password": login[1]}
-        return settings
 
 
 def reach(addresses: str, timeout_s: float, error: type[GovlabError]) -> None:
@@ -162,54 +138,6 @@ def reach(addresses: str, timeout_s: float, error: type[GovlabError]) -> None:
         except OSError as wrong:
             reasons.append(f"{address} ({wrong.strerror or type(wrong).__name__})")
     raise error(f"nothing answers at {', '.join(reasons)}: is the broker up, and is the address right?")
-
-
-def amqp_parameters(url: str | PrivateUrl, access: Access, error: type[GovlabError]) -> tuple[Any, str]:
-    """Make pika's parameters of an address of RabbitMQ; gives them, and the address as it may be shown.
-
-    A user and password of ``access`` take the place of those in the address; ``amqps://`` encrypts.
-    """
-    pika: Any = extra("pika", "pip install 'govlab[rabbitmq]'")
-    url = url.reveal() if isinstance(url, PrivateUrl) else url
-    url = secret(url, "url") if url.startswith(("env:", "file:")) else url
-    shown = without_password(url)
-    scheme, user, password, place, path = split_url(url)
-    if scheme not in ("amqp", "amqps") or not place:
-        raise ArgumentError(f"{shown!r} is no address of RabbitMQ; expected 'amqp://user@host:port/vhost'.")
-    login = access.login()
-    if login is None and user is not None:
-        if password is None or password == MASK:
-            raise ArgumentError(
-                f"{shown!r} names a user and no password; say where it is: "
-                "access=gl.Access('user', 'env:NAME'), or --password env:NAME."
-            )
-        login = unquote(user), unquote(password)
-    try:
-        # pika fails over a user without a password, and would show both in an error
-        parameters = pika.URLParameters(f"{scheme}://{place}{path if path.strip('/') else '/%2F'}")
-    except ValueError as wrong:
-        raise ArgumentError(f"{shown!r} is no address of RabbitMQ ({type(wrong).__name__}).") from None
-    if login is not None:
-        parameters.credentials = pika.PlainCredentials(*login)
-    if scheme == "amqps" or access.tls:
-        context = access.ssl_context() or ssl.create_default_context()
-        parameters.ssl_options = pika.SSLOptions(context, parameters.host)
-    parameters.heartbeat, parameters.blocked_connection_timeout, parameters.socket_timeout = 30, 60, 10
-    parameters.stack_timeout = 120  # a slow network is no other answer
-    parameters.connection_attempts = 1
-    return parameters, shown
-
-
-def amqp_refusal(error: BaseException, shown: str) -> str | None:
-    """Say why RabbitMQ, or we, refused a connection for good; None where another try may help."""
-    exceptions: Any = extra("pika.exceptions", "pip install 'govlab[rabbitmq]'")
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"{shown} answers, but its certificate is not trusted: give the file of its authority, gl.Access(ca=...)."
-    if isinstance(error, exceptions.ProbableAuthenticationError | exceptions.AuthenticationError):
-        return f"{shown}: the login is refused: check user and password."
-    if isinstance(error, exceptions.ProbableAccessDeniedError):
-        return f"{shown}: the login is refused: is the vhost there, and may the user enter it?"
-    return None
 
 
 def split_url(url: str) -> tuple[str, str | None, str | None, str, str]:
@@ -256,7 +184,7 @@ def without_password(url: str) -> str:
         return f"{head}{slashes}{MASK}"  # the authority could be a host, or a user and the beginning of a password
     if at:
         user = unquote(login.partition(":")[0])
-        known = head.lower() in ("amqp", "amqps", "kafka")  # else what stands for the scheme may be the user
+        known = head.lower() in SCHEMES  # else what stands for the scheme may be the user
         shown = quote(user, safe="") if known and re.fullmatch(r"[\w.-]+", user) else ""
         return f"{head}{slashes}{shown}:{MASK}@{_shown_place(place)}"
     # without a host, what follows the user could be the password

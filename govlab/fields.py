@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from govlab.step import Step
 
 __all__ = [
-    "Above", "AtLeast", "ColumnName", "Columns", "Duration", "Is", "SomeColumns", "Tail", "Wait", "at_least", "rules_of",
+    "Above", "AtLeast", "ColumnName", "Columns", "Duration", "Is", "Rule", "SomeColumns", "Tail", "Wait", "at_least", "rules_of",
+    "some_columns",
 ]  # fmt: skip
 
 Rule = Callable[[Any, str], Any]
@@ -166,6 +167,12 @@ def rules_of(cls: type) -> dict[str, Rule | None]:
                     ) from error
         rules[name] = _rule(hint)
     return rules
+
+
+def some_columns(step: Any) -> None:
+    """Raise an ArgumentError if a step has neither ``columns`` nor ``categories``."""
+    if not step.columns and not getattr(step, "categories", ()):
+        _refuse([], f"{type(step).__name__}: columns", "a list of columns, such as ['words', 'links']")
 
 
 def at_least(step: Step, field: str, least: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
@@ -18,6 +19,7 @@ from govlab.errors import ArgumentError, StepError
 from govlab.recipes import recipe_hash
 from govlab.scored import Scored
 from govlab.step import Detector, Setting, Step
+from govlab.tally import Count, Tally
 
 if TYPE_CHECKING:
     from govlab.summary import Summary
@@ -57,7 +59,9 @@ class Result:
         return spreadsheet.save(self.rows, path)
 
     def _repr_html_(self) -> str:
-        return self.summary._repr_html_() + spreadsheet.people_first(self.rows.head(20)).to_html(escape=True, notebook=True)
+        from govlab.markup import table
+
+        return self.summary._repr_html_() + str(table(spreadsheet.people_first(self.rows.head(20)), notebook=True))
 
 
 class Pipeline(Step):
@@ -113,9 +117,8 @@ class Pipeline(Step):
         return copy
 
     def start(self) -> None:
-        """Set the counters of rows in, out and aside, for each step."""
-        self.counts = [[0, 0, 0] for _ in self.steps]
-        self.scored = {i: Scored(step.name) for i, step in enumerate(self.steps) if isinstance(step, Detector)}
+        """Set the counters of each step, and the guard."""
+        self.counts = [Count(one.name, scored=[Scored(one.name)] if isinstance(one, Detector) else []) for one in self.steps]
         self._shape = frames.empty()
         # members of a group each run some of the partitions, so that none may move the clock of another
         self._guard = None if self._ahead_us is None else Guard(self._ahead_us, apart=self.parted)
@@ -174,26 +177,27 @@ class Pipeline(Step):
 
     def count(self, i: int, taken: int, given: pd.DataFrame) -> None:
         """Count what a step took and gave, and take what it put aside."""
-        aside = self.steps[i].take_sides()
-        self.counts[i][0] += taken
-        self.counts[i][1] += len(given)
-        if i in self.scored and len(given):
-            self.scored[i].add(self.steps[i], given)  # type: ignore[arg-type]
-        for side, rows in aside:
-            self.counts[i][2] += len(rows)
-            self._sides.append((side, rows if "step" in rows else rows.assign(step=self.steps[i].name)))
+        step, count = self.steps[i], self.counts[i]
+        count.taken += taken
+        count.given += len(given)
+        if isinstance(step, Detector) and len(given):
+            count.scored[0].add(step, given)
+        for side, rows in step.take_sides():
+            count.aside += len(rows)
+            self._sides.append((side, rows if "step" in rows else rows.assign(step=count.step)))
 
     def all_scored(self) -> list[Scored]:
         """Say of each detector, also of those in shards and pipelines inside, what it scored."""
-        found: list[Scored] = []
-        for i, step in enumerate(self.steps):
-            found += step.all_scored() if hasattr(step, "all_scored") else []
-            found += [self.scored[i]] if i in self.scored else []
-        return found
+        return [one for count in self.tally().steps.values() for one in count.scored]
 
-    def thresholds(self) -> dict[str, float]:
-        """Give the score from which on a row alerts now, for each step that has one."""
-        return {step.name: limit for step in self.steps if (limit := step.alerts_from()) is not None}
+    def tally(self) -> Tally:
+        """Give what the steps have counted so far, what is held, and the score from which on a row alerts now."""
+        steps = dict(enumerate(copy.deepcopy(self.counts)))
+        for i, step in enumerate(self.steps):
+            if hasattr(step, "all_scored"):
+                steps[i].scored = step.all_scored()
+        limits = {step.name: limit for step in self.steps if (limit := step.alerts_from()) is not None}
+        return Tally(steps=steps, held=self.held(), thresholds=limits)
 
     def _failure(self, i: int, taken: pd.DataFrame, error: Exception) -> StepError:
         where = f"step {i + 1} of {len(self.steps)}, {self.steps[i].name},"

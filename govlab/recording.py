@@ -7,7 +7,7 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,7 @@ class Folder:
 
     def __init__(self, folder: Path, reader: Reader) -> None:
         self.folder = folder
-        schema = getattr(reader, "schema", None)
+        schema = reader.schema
         self._schema: Schema | None = None if schema is None else schema.written(envelope=True)
         known = Recording.of(folder)
         if known is None and any(path.name not in (LOCK, MANIFEST + ".part") for path in folder.iterdir()):
@@ -115,7 +115,9 @@ class Folder:
         known = map(json.loads, path.read_text().splitlines())
         return {(letter["partition"], letter["offset"]) for letter in known}
 
-    def write(self, rows: pd.DataFrame, letters: list[DeadLetter], position: dict[int, int], finished: bool = False) -> None:
+    def write(
+        self, rows: pd.DataFrame, letters: Iterable[list[DeadLetter]], position: dict[int, int], finished: bool = False
+    ) -> None:
         """Write rows and dead letters, and then the manifest, which makes them count."""
         kept = self.kept
         if len(rows):
@@ -127,8 +129,8 @@ class Folder:
                 kept.files[name] = places.size
             span = [*(kept.event_time or []), *frames.from_us(np.array([times.min(), times.max()])).astype(str)]
             kept.event_time = [min(span, key=pd.Timestamp), max(span, key=pd.Timestamp)]
-        fresh = {(letter.partition, letter.offset): letter for letter in letters}
-        self._write_letters([letter for place, letter in fresh.items() if place not in self._letters])
+        for page in letters:
+            self._write_letters([letter for letter in page if (letter.partition, letter.offset) not in self._letters])
         _sync(self.folder)
         kept.rows, kept.position, kept.finished = kept.rows + len(rows), dict(position), finished
         with _whole(self.folder / MANIFEST) as out:

@@ -12,7 +12,7 @@ from typing import Any
 
 from govlab.errors import ArgumentError, MissingExtraError, did_you_mean
 
-__all__ = ["ROOMS", "camel", "class_of", "extra", "lazy_room", "load", "name_of", "names"]
+__all__ = ["ROOMS", "camel", "class_of", "extra", "found", "lazy_room", "load", "name_of", "names"]
 
 ROOMS = ("alerts", "detectors", "engines", "features", "prepare", "services", "sinks", "sources", "stores")
 STEP_ROOMS = ("alerts", "detectors", "features", "prepare")
@@ -34,8 +34,8 @@ def table(room: str) -> Table:
     """Give the table of a room."""
     if room not in ROOMS:
         raise ArgumentError(f"there is no room {room!r}. {did_you_mean(room, ROOMS)}")
-    found: Table = importlib.import_module(f"govlab.{room}").TABLE
-    return found
+    entries: Table = importlib.import_module(f"govlab.{room}").TABLE
+    return entries
 
 
 def names(room: str) -> list[str]:
@@ -57,13 +57,18 @@ def load(room: str, name: str) -> Any:
     if name not in entries:
         raise ArgumentError(f"govlab.{room} has no {name!r}. {did_you_mean(name, entries)}")
     target, how = entries[name]
+    return found(f"govlab.{room}.{target.partition(':')[2]}", target, how)
+
+
+def found(what: str, target: str, how: str) -> Any:
+    """Load ``module:attribute``; where a package is missing, the error says what needs it, and how to install it."""
     module, _, attribute = target.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("govlab"):
             raise
-        raise MissingExtraError(f"govlab.{room}.{attribute} needs the package {error.name!r}: {how}") from error
+        raise MissingExtraError(f"{what} needs the package {error.name!r}: {how}") from error
 
 
 def extra(package: str, how: str) -> Any:
@@ -78,14 +83,15 @@ def class_of(name: str) -> type:
     """Find the class of a step by its name in any room, or by ``module:Class`` for one that is in no table."""
     for room in STEP_ROOMS:
         if name in table(room):
-            found: type = load(room, name)
-            return found
+            cls: type = load(room, name)
+            return cls
     module, colon, path = name.partition(":")
     if colon:
-        found = importlib.import_module(module)  # type: ignore[assignment]
+        inner: Any = importlib.import_module(module)
         for part in path.split("."):
-            found = getattr(found, part)
-        return found
+            inner = getattr(inner, part)
+        cls = inner
+        return cls
     every = [known for room in STEP_ROOMS for known in table(room)]
     raise ArgumentError(f"there is no step {name!r}. {did_you_mean(name, every)}")
 
@@ -128,7 +134,7 @@ def lazy_room(
         if attribute not in others:
             raise AttributeError(f"{package} has no {attribute!r}. {did_you_mean(attribute, public)}")
         module, _, inner = others[attribute].partition(":")
-        found = importlib.import_module(module)
-        return getattr(found, inner) if inner else found
+        loaded = importlib.import_module(module)
+        return getattr(loaded, inner) if inner else loaded
 
     return get, lambda: public, public

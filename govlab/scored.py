@@ -46,9 +46,11 @@ class Scored:
         count = int(np.count_nonzero(missing))
         self._add(len(scores), len(scores) - count, detector.unscored(frame[missing]) if count else {}, scores)
 
-    def merge(self, other: Scored) -> None:
+    def __add__(self, other: Scored) -> Scored:
         """Add what the same detector counted elsewhere, as in another shard."""
-        self._add(other.rows, other.scored, other.unscored, np.array(other.highest))
+        whole = Scored(self.step, self.rows, self.scored, dict(self.unscored), list(self.highest))
+        whole._add(other.rows, other.scored, other.unscored, np.array(other.highest))
+        return whole
 
     def _add(self, rows: int, scored: int, unscored: Mapping[str, int], scores: np.ndarray) -> None:
         self.rows, self.scored = self.rows + rows, self.scored + scored

@@ -67,19 +67,17 @@ class Sharded(Step):
         self.gives_alerts, self.merges = self.steps.gives_alerts, self.steps.merges  # type: ignore[misc]
 
     def start(self) -> None:
-        """Make the shards, each with its own fresh copy of the steps."""
-        self._parts: list[Pipeline] = [self.steps.fresh() for _ in range(self.shards)]
+        """Set the clocks of the shards; the shards themselves are made for the first rows."""
+        self._parts: list[Pipeline] = []
         self._event_time = np.full(self.shards, np.iinfo("int64").min)
         self._latest = np.iinfo("int64").min
         self._waiting: list[tuple[pd.DataFrame, np.ndarray, np.ndarray]] = []
         self._shape = frames.empty()
-        self.elsewhere: dict[int, list[Scored]] = {}  # what shards that run elsewhere say that they scored
-        self.bind(self._setting)
 
     def bind(self, setting: Setting) -> Setting:
         """Pass the same on to the steps of every shard."""
         after = super().bind(setting)
-        for part in getattr(self, "_parts", ()):  # none yet when the step is being made
+        for part in [self.steps, *self._parts] if hasattr(self, "_parts") else ():  # not yet when the step is being made
             after = part.bind(setting)
         return after
 
@@ -88,11 +86,15 @@ class Sharded(Step):
         return None
 
     def part(self) -> Pipeline:
-        """Make the steps of one shard, on their own: who runs them elsewhere needs none of those in here."""
-        self._parts = []
+        """Make the steps of one shard."""
         part: Pipeline = self.steps.fresh()
         part.bind(self._setting)
         return part
+
+    def parts(self) -> list[Pipeline]:
+        """Give the shards, each with its own fresh copy of the steps; whoever runs them elsewhere needs none in here."""
+        self._parts = self._parts or [self.part() for _ in range(self.shards)]
+        return self._parts
 
     def shard_of(self, frame: pd.DataFrame) -> np.ndarray:
         """Give the shard of each row, int64, shape (n,)."""
@@ -106,14 +108,14 @@ class Sharded(Step):
         shard, times, labels = self.shard_of(frame), frames.time_us(frame), frame.index
         rows = frame.reset_index(drop=True)
         key, slowest = self.deal(times, shard)
-        for s, part in enumerate(self._parts):
+        for s, part in enumerate(self.parts()):
             mine = np.flatnonzero(shard == s)
             if not mine.size:
                 continue
             given = part.process(rows.iloc[mine])
             self.take(s, given, key, part.take_sides())
         if not len(times):
-            self._shape = self._parts[0].process(rows)  # which columns there will be
+            self._shape = self.parts()[0].process(rows)  # which columns there will be
             return self._shape
         return self.release(slowest, labels)
 
@@ -129,6 +131,10 @@ class Sharded(Step):
         self._shape = given.iloc[:0]
         if len(given):
             self._waiting.append((given, key[given.index.to_numpy()], np.full(len(given), s)))
+        self.put_aside(sides)
+
+    def put_aside(self, sides: list[tuple[str, pd.DataFrame]]) -> None:
+        """Keep what a shard put aside."""
         self._sides += sides
 
     def release(self, slowest: np.ndarray | None = None, labels: pd.Index | None = None) -> pd.DataFrame:
@@ -154,9 +160,9 @@ class Sharded(Step):
 
     def finish(self) -> pd.DataFrame:
         """Give on what waits, then what the shards held, by (time, shard, sequence)."""
-        tails = [part.finish() for part in self._parts]
-        for part in self._parts:
-            self._sides += part.take_sides()
+        tails = [part.finish() for part in self.parts()]
+        for part in self.parts():
+            self.put_aside(part.take_sides())
         return self.gather(tails)
 
     def gather(self, tails: list[pd.DataFrame]) -> pd.DataFrame:
@@ -169,14 +175,8 @@ class Sharded(Step):
 
     def all_scored(self) -> list[Scored]:
         """Say of each detector in here what it scored in all shards."""
-        shards = [part.all_scored() for part in self._parts] if not self.elsewhere else list(self.elsewhere.values())
-        found: list[Scored] = []
-        for those in zip(*shards, strict=True):
-            whole = Scored(those[0].step)
-            for one in those:
-                whole.merge(one)
-            found.append(whole)
-        return found
+        shards = [part.all_scored() for part in (self.steps, *self._parts)]  # the recipe's own steps have no rows
+        return [sum(those[1:], those[0]) for those in zip(*shards, strict=True)]
 
     def held(self) -> int:
         """Count the rows that the shards hold or that wait for a slower shard."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import html
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,7 +16,7 @@ from numba import njit
 from govlab.frames import arrays
 from govlab.hashing import NULL_HASH, hash_column, hash_text, mix
 
-__all__ = ["Fingerprint", "Summary", "ended"]
+__all__ = ["Fingerprint", "Summary"]
 
 # where a row was read from is not part of what it says: the same events from a file and from a queue are equal
 _NOT_CONTENT = frozenset({"partition", "offset", "evidence", "first_offset", "last_offset"})
@@ -85,16 +84,17 @@ class Fingerprint:
     def _add(self, frame: pd.DataFrame, lanes: np.ndarray) -> None:
         _lanes(content_hashes(frame), lanes)
 
+    def __add__(self, other: Fingerprint) -> Fingerprint:
+        """Add other rows."""
+        whole = Fingerprint()
+        whole.taken, whole.given = self.taken + other.taken, self.given + other.given
+        return whole
+
     def digest(self, recipe: Mapping[str, Any]) -> str:
         """Give the fingerprint, 64 hex digits."""
         whole = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
         whole.update(self.taken.astype("<u8").tobytes() + self.given.astype("<u8").tobytes())
         return whole.hexdigest()
-
-
-def ended(state: str, events: int, dead_letters: int) -> str:
-    """Give the state of a run, which is not simply finished where it came to the end without a row."""
-    return state if state != "finished" or events else "unreadable" if dead_letters else "empty"
 
 
 def scored_text(one: Mapping[str, Any]) -> str:
@@ -204,4 +204,6 @@ class Summary:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+        from govlab.markup import preformatted
+
+        return preformatted(str(self))

@@ -6,8 +6,8 @@ import confluent_kafka
 import kafka
 from queues import SCHEMA, bodies, events, name
 
-from govlab.sources.kafka import KafkaReader
-from govlab.sources.kafka_range import KafkaRange
+from govlab.sources.kafka.range import KafkaRange
+from govlab.sources.kafka.reader import KafkaReader
 
 CLIENTS = ["kafka-python", "confluent"]
 

@@ -3,8 +3,10 @@
 import pytest
 
 import govlab as gl
-from govlab.access import amqp_parameters, reach, secret, without_password
+from govlab.access import reach, secret, without_password
 from govlab.errors import ArgumentError, SourceError
+from govlab.sources.kafka.settings import for_confluent, for_kafka_python
+from govlab.sources.rabbitmq.parameters import parameters_of
 
 SECRET = "hunter2-Zx9"
 
@@ -21,7 +23,7 @@ def test_a_password_is_read_from_the_environment_when_it_is_needed(monkeypatch):
         access.login()
     monkeypatch.setenv("LAB_PASSWORD", SECRET)
     assert ("lab", SECRET) == access.login()
-    assert SECRET == access.kafka_python()["sasl_plain_password"] == access.confluent()["sasl.password"]
+    assert SECRET == for_kafka_python(access)["sasl_plain_password"] == for_confluent(access)["sasl.password"]
     assert SECRET not in repr(access)
     assert SECRET not in str(vars(access))
 
@@ -43,18 +45,18 @@ def test_user_and_password_go_together_and_certificates_must_be_there():
 
 
 def test_an_address_is_shown_without_its_password():
-    _, shown = amqp_parameters(f"amqp://lab:{SECRET}@localhost:5672/%2F", gl.Access(), SourceError)
+    _, shown = parameters_of(f"amqp://lab:{SECRET}@localhost:5672/%2F", gl.Access(), SourceError)
     assert "amqp://lab:***@localhost:5672/%2F" == shown == without_password(f"amqp://lab:{SECRET}@localhost:5672/%2F")
 
 
 def test_an_address_may_come_from_the_environment_and_a_wrong_one_is_not_repeated(monkeypatch):
     monkeypatch.setenv("RABBIT", f"amqp://lab:{SECRET}@localhost:5672/")
-    parameters, shown = amqp_parameters("env:RABBIT", gl.Access(), SourceError)
+    parameters, shown = parameters_of("env:RABBIT", gl.Access(), SourceError)
     assert ("lab", SECRET, "/") == (parameters.credentials.username, parameters.credentials.password, parameters.virtual_host)
     assert SECRET not in shown
     monkeypatch.setenv("RABBIT", f"http://lab:{SECRET}@localhost:5672/")
     with pytest.raises(ArgumentError, match="no address") as told:
-        amqp_parameters("env:RABBIT", gl.Access(), SourceError)
+        parameters_of("env:RABBIT", gl.Access(), SourceError)
     assert SECRET not in str(told.value)
 
 

@@ -10,7 +10,7 @@ EVENTS = sample_events(600)
 
 def both(watch, events=EVENTS):
     """The summary of a plain loop, and of streamz."""
-    source = gl.from_reader(gl.engines.engine.FrameReader(events))
+    source = gl.from_reader(gl.sources.FrameReader(events))
     source.through(watch)
     return watch.run(events).summary, gl.run(source, progress=False)
 

@@ -178,7 +178,9 @@ def _folder(name: str, download: bool, verify: bool) -> Path | None:
         if download:
             raise MissingExtraError("Downloading needs the package pooch: pip install pooch") from None
         return None
-    cache = Path(pooch.os_cache("govlab"))
+    from platformdirs import user_cache_path
+
+    cache = user_cache_path("govlab", appauthor=False)
     if download:
         registry = {file.removeprefix("nab/"): f"sha256:{SHA256[file]}" for file in files}
         fetcher = pooch.create(path=cache / "nab", base_url=NAB_URL, registry=registry)

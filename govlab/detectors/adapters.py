@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 
-from govlab.detectors.rows import matrix, whole
-from govlab.detectors.scale import MEMORY, learn_scale, new_scale, squash, standard
+from govlab.detectors.events.rows import matrix, whole
+from govlab.detectors.events.scale import MEMORY, learn_scale, new_scale, squash, standard
 from govlab.errors import ArgumentError
 from govlab.fields import AtLeast, SomeColumns
 from govlab.frames import LARGEST

@@ -6,46 +6,12 @@ from typing import Annotated
 
 import numpy as np
 import pandas as pd
-from numba import njit
 
+from govlab.detectors.ranks import calibrate
 from govlab.entities import entities_of, place_rows
 from govlab.fields import AtLeast, ColumnName
 from govlab.frames import numbers, put, require
 from govlab.step import Step
-
-
-@njit(cache=True, nogil=True)
-def renew(ring, known, count, x):
-    """Put a number into a ring, of which ``count`` were put in before, and among the same in rising order."""
-    place, n = count % ring.size, min(count, ring.size)
-    low = np.searchsorted(known[:n], x)
-    last = np.searchsorted(known[:n], ring[place]) if n == ring.size else n  # where the oldest makes room
-    if last < low:
-        low -= 1
-        known[last:low] = known[last + 1 : low + 1]
-    else:
-        known[low + 1 : last + 1] = known[low:last].copy()
-    known[low] = ring[place] = x
-
-
-@njit(cache=True, nogil=True)
-def _calibrate(slots, fresh, scores, warm, count, ring, ranked, out):
-    window = ring.shape[1]
-    for i in range(slots.size):
-        s, x = slots[i], scores[i]
-        if fresh[i]:
-            count[s] = 0
-        if np.isnan(x):
-            out[i] = np.nan
-            continue
-        n = min(count[s], window)
-        known = ranked[s]
-        low = np.searchsorted(known[:n], x)
-        high = np.searchsorted(known[:n], x, side="right")
-        # as many as are higher, half of those that are equal, and half of itself
-        out[i] = (n - high + 0.5 * (high - low) + 0.5) / (n + 1.0) if count[s] >= warm else np.nan
-        renew(ring[s], known, count[s], x)
-        count[s] += 1
 
 
 class Calibrated(Step):
@@ -101,5 +67,5 @@ class Calibrated(Step):
         require(frame, [self.score, self.by], "Calibrated")
         scores, out = numbers(frame, self.score), np.empty(len(frame))
         slots, fresh = place_rows(self, frame, "_count", "_ring", "_ranked")  # after all that may refuse the frame
-        _calibrate(slots, fresh, scores, self.warm, self._count, self._ring, self._ranked, out)
+        calibrate(slots, fresh, scores, self.warm, self._count, self._ring, self._ranked, out)
         return put(frame, p=out)

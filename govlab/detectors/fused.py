@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from govlab.detectors.cad_ose import beside
-from govlab.detectors.calibrated import _calibrate
+from govlab.detectors.ranks import beside, calibrate
 from govlab.entities import entities_of, place_rows
 from govlab.errors import ArgumentError
 from govlab.fields import AtLeast, ColumnName
@@ -114,8 +113,8 @@ class Fused(Detector):
     @classmethod
     def example(cls) -> Step:
         """Make one for the contract checks."""
-        from govlab.detectors.ewma_z import EwmaZ
-        from govlab.detectors.robust_z import RobustZ
+        from govlab.detectors.metrics.ewma_z import EwmaZ
+        from govlab.detectors.metrics.robust_z import RobustZ
 
         inner = [EwmaZ("value", "actor", max_entities=8), RobustZ("count", max_entities=8)]
         return cls(inner, "actor", window=20, warm=3, record=4, max_entities=8)
@@ -156,7 +155,7 @@ class Fused(Detector):
         for d in range(len(self._parts)):
             self._past[d] = past = tuple(grow(array, len(self._count)) for array in self._past[d])
             if self.ranked:
-                _calibrate(slots, fresh, evidence[d].copy(), self.warm, *past, evidence[d])
+                calibrate(slots, fresh, evidence[d].copy(), self.warm, *past, evidence[d])
         scores = np.empty(len(frame))
         _sum(slots, fresh, evidence, self.ranked, self.record, self._given, self._count, self._recent, scores)
         return scores

@@ -6,21 +6,23 @@ import hashlib
 import os
 import pickle
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from govlab import frames
-from govlab.engines.engine import Carrier, FrameReader
+from govlab.engines.carrier import Carrier
 from govlab.errors import StoreError
 from govlab.recipes import recipe_hash
+from govlab.sources.frames import FrameReader
 from govlab.sources.reader import DeadLetter, Reader
 from govlab.stores.store import FORMAT, LETTER_COLUMNS, Snapshot, Store
 from govlab.stores.writer import refuse_other, without_versions, writer_of
 
-__all__ = ["Journal", "letters_table", "open_store"]
+__all__ = ["Journal", "letters_table", "open_store", "opened"]
 
 MOST_LETTERS, MOST_BYTES, MOST_ALERTS = 5_000, 8 << 20, 50_000  # in memory before they are written
 
@@ -135,12 +137,13 @@ class Journal:
         self._finished = positions if finished else None
         self.written(began)
 
-    def bury(self, letters: Iterable[DeadLetter]) -> None:
+    def bury(self, letters: Sequence[DeadLetter]) -> None:
         """Keep dead letters for the next write; many are written ahead of it, and when they come again they change nothing."""
-        self.add(letters=letters)
-        if self._crowded:
-            self.store.save(self.run, None, letters_table(self._letters), None, self.epoch)
-            self._letters, self._raw = [], 0
+        for i in range(0, len(letters), MOST_LETTERS):
+            self.add(letters=letters[i : i + MOST_LETTERS])
+            if self._crowded:
+                self.store.save(self.run, None, letters_table(self._letters), None, self.epoch)
+                self._letters, self._raw = [], 0
 
     @property
     def _crowded(self) -> bool:
@@ -176,6 +179,17 @@ class Journal:
         """Close the store, if it was opened here."""
         if self._own:
             self.store.close()
+
+
+@contextmanager
+def opened(store: Any) -> Iterator[Store]:
+    """Open a store for a while, where it is given by its path."""
+    found, own = open_store(store)
+    try:
+        yield found
+    finally:
+        if own:
+            found.close()
 
 
 def open_store(store: Any) -> tuple[Store, bool]:

@@ -6,19 +6,17 @@ import time
 from collections import Counter
 from typing import Any
 
-import pandas as pd
 from tqdm.auto import tqdm
 
-from govlab import frames
 from govlab.arguments import fitting
-from govlab.engines.engine import Carrier, Engine, whole_sides
-from govlab.engines.feed import BURY
+from govlab.engines.carrier import Carrier
+from govlab.engines.engine import Engine, Output
 from govlab.engines.interrupts import Stride, abortable, interruptible
 from govlab.engines.journal import Journal
 from govlab.errors import ArgumentError
 from govlab.pipeline import Result
 from govlab.sources.frames import reader_of
-from govlab.sources.reader import DeadLetter, EndOfStream, Reader
+from govlab.sources.reader import EndOfStream, Reader
 from govlab.step import Step
 
 __all__ = ["Local"]
@@ -70,9 +68,7 @@ class Local(Engine):
         began, cpu = time.perf_counter(), time.process_time()
         carrier, reader = Carrier(pipeline), reader_of(source)
         journal = Journal(store, [reader], [carrier]) if store is not None else None
-        rows: list[pd.DataFrame] = []
-        sides: dict[str, list[pd.DataFrame]] = {}
-        reasons, state = Counter[str](), "paused"
+        output, alerts, reasons, state = Output(), None, Counter[str](), "paused"
         try:
             stood = journal.load() if journal else None
             if stood and stood.finished:
@@ -84,9 +80,10 @@ class Local(Engine):
                 tqdm(unit=" events", unit_scale=True, disable=not progress, delay=0.5) as bar,
                 interruptible() as asked,
             ):
-                while state == "paused" and not asked and (max_events is None or carrier.events < max_events):
+                while state == "paused" and not asked and (max_events is None or carrier.counted.events < max_events):
                     try:
-                        frame = reader.read(stride.rows if max_events is None else min(stride.rows, max_events - carrier.events))
+                        left = stride.rows if max_events is None else max_events - carrier.counted.events
+                        frame = reader.read(min(stride.rows, left))
                         pushed = time.perf_counter()
                         with abortable():
                             out, aside = carrier.push(frame)
@@ -95,11 +92,11 @@ class Local(Engine):
                     except EndOfStream:
                         out, aside = carrier.finish()
                         state = "finished"
-                    rows.append(out)
-                    for side, part in aside:
-                        sides.setdefault(side, []).append(part)
-                    reasons.update(_bury(reader.take_dead_letters(), journal))
+                    output.add(out, aside)
+                    letters = reader.take_dead_letters()
+                    reasons.update(letter.reason for letter in letters)
                     if journal:
+                        journal.bury(letters)
                         journal.add(out if carrier.pipeline.gives_alerts else None)
                         if (journal.due or reader.wants_commit) and state == "paused":
                             _save(journal, reader)
@@ -109,7 +106,7 @@ class Local(Engine):
             if journal:
                 if not (stood and stood.finished):
                     _save(journal, reader, state == "finished")
-                rows = [journal.store.alerts(journal.run)] if carrier.pipeline.gives_alerts else rows
+                alerts = journal.store.alerts(journal.run) if carrier.pipeline.gives_alerts else None
                 dead = journal.count_letters()
                 if dead > reasons.total():  # some are of before the run was taken up
                     reasons = Counter(journal.letter_reasons())
@@ -118,14 +115,7 @@ class Local(Engine):
             if journal:
                 journal.close()
         summary = carrier.summary(state, dead, time.perf_counter() - began, time.process_time() - cpu, dict(reasons.most_common(5)))
-        return Result(frames.concat(rows), whole_sides(sides), summary)
-
-
-def _bury(letters: list[DeadLetter], journal: Journal | None) -> list[str]:
-    """Keep dead letters, and list their reasons."""
-    for i in range(0, len(letters) if journal else 0, BURY):
-        journal.bury(letters[i : i + BURY])  # type: ignore[union-attr]
-    return [letter.reason for letter in letters]
+        return output.result(summary, alerts)
 
 
 def _save(journal: Journal, reader: Reader, finished: bool = False) -> None:

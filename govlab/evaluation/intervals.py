@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -115,7 +116,7 @@ def ratio_difference(
 
 
 def detection_curve(delay_s: np.ndarray, missed_after_s: np.ndarray) -> pd.DataFrame:
-    """Give the share of incidents not yet detected as time goes by (Kaplan-Meier).
+    """Give the share of incidents not yet detected as time goes by (Kaplan-Meier), with its 95 % interval (Greenwood, log-log).
 
     A miss never counts as a delay, and never as nothing: a detector that finds one incident in ten at once and misses nine
     stays at 0.9. An incident that was over unseen stays undetected for ever (it leaves the curve of those that were
@@ -131,7 +132,8 @@ def detection_curve(delay_s: np.ndarray, missed_after_s: np.ndarray) -> pd.DataF
     Returns
     -------
     DataFrame
-        ``after_s`` (increasing, from 0) and ``undetected`` (from 1 downwards).
+        ``after_s`` (increasing, from 0), ``undetected`` (from 1 downwards), and ``undetected_low`` and ``undetected_high``, NaN
+        where all or none are undetected: nothing that was seen says how far that may be off.
 
     References
     ----------
@@ -140,19 +142,25 @@ def detection_curve(delay_s: np.ndarray, missed_after_s: np.ndarray) -> pd.DataF
 
     Examples
     --------
-    >>> detection_curve(np.array([0.0, 30.0, np.nan, np.nan]), np.array([60.0, 60.0, 10.0, 60.0])).to_numpy().tolist()
-    [[0.0, 0.75], [30.0, 0.375]]
+    >>> detection_curve(np.array([0.0, 30.0, np.nan, np.nan]), np.array([60.0, 60.0, 10.0, 60.0])).round(3)
+       after_s  undetected  undetected_low  undetected_high
+    0      0.0       0.750           0.128            0.961
+    1     30.0       0.375           0.011            0.808
     """
-    missed = np.isnan(delay_s)
-    when = np.where(missed, missed_after_s, delay_s)
-    rows, left = [], 1.0
-    for t in np.unique(delay_s[~missed]):
-        at_risk = int((when >= t).sum())
-        left *= 1.0 - int((delay_s == t).sum()) / at_risk
-        rows.append((float(t), left))
-    if not rows or rows[0][0] > 0:
-        rows.insert(0, (0.0, 1.0))
-    return pd.DataFrame(rows, columns=["after_s", "undetected"])
+    from scipy import stats  # half a second, for who judges alone
+
+    found, watched = delay_s[~np.isnan(delay_s)], missed_after_s[np.isnan(delay_s)]
+    beyond = max([*found, *watched[np.isfinite(watched)], 0.0]) + 1.0  # who is watched for ever is watched beyond all others
+    rows = pd.DataFrame({"after_s": [0.0], "undetected": 1.0, "undetected_low": np.nan, "undetected_high": np.nan})
+    if not found.size:
+        return rows
+    curve = stats.ecdf(stats.CensoredData(uncensored=found, right=np.minimum(watched, beyond))).sf
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The confidence interval is undefined", RuntimeWarning)
+        interval = curve.confidence_interval(0.95, method="log-log")
+    columns = [curve.quantiles, curve.probabilities, interval.low.probabilities, interval.high.probabilities]
+    steps = pd.DataFrame(dict(zip(rows, columns, strict=True)))[np.isin(curve.quantiles, found)]
+    return steps.reset_index(drop=True) if found.min() == 0.0 else pd.concat([rows, steps], ignore_index=True)
 
 
 def median_of(curve: pd.DataFrame) -> float | None:

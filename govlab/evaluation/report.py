@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import math
 from collections.abc import Mapping
@@ -14,8 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from govlab.alerts.alert import name_of_entity
 from govlab.errors import ArgumentError
+from govlab.evaluation import wording
+from govlab.markup import Markup, page, render, table
 from govlab.spreadsheet import save
 
 __all__ = ["Report"]
@@ -30,9 +30,19 @@ _SHOWN = {
     "auc_roc": "AUC-ROC",
     "auc_pr": "AUC-PR",
 }
-_STYLE = (
+_TABLES = (
+    "<div class='govlab-report'>"
     "<style>.govlab-report td,.govlab-report th{padding:.15em .7em;text-align:right}.govlab-report caption{text-align:left}</style>"
+    "<p>{{ report.title }}</p>{{ shown }}"
+    "{% if differences is not none %}<p>Beside {{ first }}:</p>{{ differences }}{% endif %}</div>"
 )
+_PAGE = """\
+<h1>Backtest</h1>
+{{ tables }}
+{{ plot }}
+<h2>Who caught what</h2>
+<div class='govlab-report'>{{ caught }}</div>
+"""
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,7 +65,7 @@ class Report:
     incidents : DataFrame
         Who caught what: an incident a row, with its entities.
     curves : dict of str to DataFrame
-        The share of incidents not yet detected, by time (Kaplan-Meier).
+        The share of incidents not yet detected, by time (Kaplan-Meier), with its 95 % interval.
     days : dict of str to DataFrame
         Day by day, quiet and empty days included: alerts, precision, what was caught of what began in it, and more.
     alerts : dict of str to DataFrame
@@ -98,12 +108,12 @@ class Report:
         for key, title in _SHOWN.items():
             column = self.table[key]
             if key == "caught":
-                texts = [f"{_number(value)}/{n:,.0f}" for value, n in zip(column, self.table["incidents"], strict=True)]
+                texts = [f"{wording.number(value)}/{n:,.0f}" for value, n in zip(column, self.table["incidents"], strict=True)]
             elif key == "median_delay_s":
-                texts = [_duration(value) for value in column]
+                texts = [wording.duration(value) for value in column]
             else:
                 between = self.table[f"{key}_interval"] if f"{key}_interval" in self.table else [None] * len(column)
-                texts = [_figure(value, interval) for value, interval in zip(column, between, strict=True)]
+                texts = [wording.figure(value, interval) for value, interval in zip(column, between, strict=True)]
             if any(text != "-" for text in texts):
                 out[title] = texts
         return pd.DataFrame(out, index=list(map(self._marked, self.table.index)))
@@ -121,17 +131,19 @@ class Report:
     def _differences(self) -> pd.DataFrame:
         rows = {}
         for name, row in self.differences.iterrows():
-            rows[self._marked(name)] = {key: _named(row[key], row[f"{key}_incidents"]) for key in ("gained", "lost")} | {
-                _SHOWN[key]: _figure(row[key], row[f"{key}_interval"], "+")
+            rows[self._marked(name)] = {key: wording.named(row[key], row[f"{key}_incidents"]) for key in ("gained", "lost")} | {
+                _SHOWN[key]: wording.figure(row[key], row[f"{key}_interval"], "+")
                 for key in ("recall", "precision", "alerts_a_day", "false_alarms_a_day")
             }
         return pd.DataFrame(rows).T
 
     def _repr_html_(self) -> str:
-        parts = [_STYLE, f"<p>{html.escape(self.title)}</p>", _html(self.shown())]
-        if len(self.differences):
-            parts += [f"<p>Beside {html.escape(repr(next(iter(self.curves))))}:</p>", _html(self._differences())]
-        return f"<div class='govlab-report'>{''.join(parts)}</div>"
+        return str(self._tables())
+
+    def _tables(self) -> Markup:
+        differences = table(self._differences(), border=0) if len(self.differences) else None
+        shown, first = table(self.shown(), border=0), repr(next(iter(self.curves)))
+        return render(_TABLES, report=self, shown=shown, first=first, differences=differences)
 
     def __repr__(self) -> str:
         return f"Report({', '.join(self.curves)}: {self.title})"
@@ -149,20 +161,21 @@ class Report:
         theme.look()
         colours = dict(zip(self.curves, theme.COLOURS * (1 + len(self.curves) // len(theme.COLOURS)), strict=False))
         mark = " (oracle)" if self.oracle else ""
-        unit, name = _unit(max((float(curve["after_s"].iloc[-1]) for curve in self.curves.values()), default=0.0))
-        lines = hv.Overlay(
-            [
-                hv.Curve(
-                    (curve["after_s"] / unit, curve["undetected"]),
-                    f"after ({name})",
-                    "not yet found",
-                    label=f"{plain(label, 40)}{mark}",
-                ).opts(color=colours[label], interpolation="steps-post", ylim=(-0.02, 1.02))
-                for label, curve in self.curves.items()
-            ]
-        ).opts(title=f"Incidents not yet found{mark}", legend_position="top_right", width=420, height=280)
+        per, name = wording.unit(max((float(curve["after_s"].iloc[-1]) for curve in self.curves.values()), default=0.0))
+        lines, bands = [], []
+        for label, curve in self.curves.items():
+            dims, colour = (f"after ({name})", "not yet found"), colours[label]
+            line = hv.Curve((curve["after_s"] / per, curve["undetected"]), *dims, label=f"{plain(label, 40)}{mark}")
+            lines.append(line.opts(color=colour, interpolation="steps-post", ylim=(-0.02, 1.02)))
+            # a band has no steps of its own: each value holds until the next one
+            after, low, high = (np.repeat(curve[key], 2) for key in ("after_s", "undetected_low", "undetected_high"))
+            band = hv.Area((after[1:] / per, low[:-1], high[:-1]), dims[0], [dims[1], "at most"])
+            bands.append(band.opts(color=colour, alpha=0.12, line_alpha=0.0))
+        found = hv.Overlay([*bands, *lines]).opts(
+            title=f"Incidents not yet found{mark}", legend_position="top_right", width=420, height=280
+        )
         seen = [self._seen(name, mark) for name in list(self.days)[:2]]
-        return hv.Layout(seen if self.by_event else [lines, *seen[:1]]).opts(shared_axes=False)
+        return hv.Layout(seen if self.by_event else [found, *seen[:1]]).opts(shared_axes=False)
 
     def _seen(self, name: str, mark: str) -> Any:
         """Draw the alerts of a pipeline that were looked at, right and wrong, by day or by week."""
@@ -194,7 +207,7 @@ class Report:
             "table": [{"name": name, **_plain(row)} for name, row in self.table.iterrows()],
             "differences": [{"name": name, **_plain(row)} for name, row in self.differences.iterrows()],
             "incidents": [_plain(row) for _, row in self.incidents.iterrows()],
-            "curves": {name: curve.to_dict("list") for name, curve in self.curves.items()},
+            "curves": {name: {key: list(map(_value, curve[key])) for key in curve} for name, curve in self.curves.items()},
             "days": {name: [_plain(row) for _, row in days.iterrows()] for name, days in self.days.items()},
         }
 
@@ -227,62 +240,10 @@ class Report:
         from govlab.plots import fragment
 
         told = self.incidents.drop(columns="entities") if self.by_event else self.incidents
-        caught = pd.DataFrame({str(name).replace("delay_s", "found after"): _column(v) for name, v in told.items()})
-        page = (
-            "<!doctype html><meta charset='utf-8'><title>govlab backtest</title>"
-            "<style>body{font:15px/1.5 system-ui;margin:2em auto;max-width:75em}</style>"
-            f"<h1>Backtest</h1>{self._repr_html_()}{fragment(self.plot())}"
-            f"<h2>Who caught what</h2><div class='govlab-report'>{caught.to_html(index=False, escape=True, border=0)}</div>"
-        )
-        target.write_text(page, encoding="utf-8")
+        caught = pd.DataFrame({str(name).replace("delay_s", "found after"): wording.column(v) for name, v in told.items()})
+        parts = {"tables": self._tables(), "plot": Markup(fragment(self.plot())), "caught": table(caught, index=False, border=0)}
+        target.write_text(page("govlab backtest", render(_PAGE, **parts)), encoding="utf-8")
         return target
-
-
-def _unit(most_s: float) -> tuple[float, str]:
-    return (86_400.0, "days") if most_s > 172_800 else (3_600.0, "hours") if most_s > 7_200 else (60.0, "minutes")
-
-
-def _html(table: pd.DataFrame) -> str:
-    return table.to_html(escape=True, border=0)
-
-
-def _column(values: pd.Series) -> list[str]:
-    """Give a column of the incidents as a person wants to read it."""
-    if values.name == "entities":
-        return [_named(len(names), names) if isinstance(names, tuple) else "the platform" for names in values]
-    if str(values.name).endswith("delay_s"):
-        return [_duration(value) for value in values]
-    if isinstance(values.dtype, pd.DatetimeTZDtype):
-        return ["-" if value is pd.NaT else f"{value:%Y-%m-%d %H:%M:%S}" for value in values]
-    return [("yes" if value else "no") if isinstance(value, bool | np.bool_) else str(value) for value in values]
-
-
-def _known(value: Any) -> bool:
-    return value is not None and not (isinstance(value, float) and math.isnan(value))
-
-
-def _named(count: int, names: tuple[Any, ...]) -> str:
-    few = ", ".join(map(name_of_entity, names[:3])) + ", ..." * (count > 3)
-    return f"{count:,} ({few})" if count else "0"
-
-
-def _number(value: Any, sign: str = "") -> str:
-    if not _known(value):
-        return "-"
-    return f"{value:{sign},.0f}" if float(value).is_integer() and abs(value) >= 1 else f"{value:{sign}.3g}"
-
-
-def _figure(value: Any, interval: Any, sign: str = "") -> str:
-    if not isinstance(interval, tuple):
-        return _number(value, sign)
-    return f"{_number(value, sign)} ({_number(interval[0], sign)} to {_number(interval[1], sign)})"
-
-
-def _duration(seconds: Any) -> str:
-    if not _known(seconds):
-        return "-"
-    unit, name = _unit(float(seconds))
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / unit:.3g} {name}"
 
 
 def _plain(row: pd.Series) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +18,8 @@ from govlab.evaluation.labels import Labels
 from govlab.evaluation.playing import Played, events_of, history_of, play
 from govlab.evaluation.truth import Truth
 from govlab.frames import time_us
-from govlab.sources.replay import ReplayReader
+from govlab.markup import render, table
+from govlab.sources.files.replay import ReplayReader
 from govlab.step import Step
 
 __all__ = ["Tuning", "tune"]
@@ -47,7 +47,8 @@ class Tuning:
     best: Mapping[str, Any]
 
     def _repr_html_(self) -> str:
-        return f"<p>best: {html.escape(str(self.best))}</p>{self.walk.to_html(escape=True, border=0, float_format=_short)}"
+        walk = table(self.walk, border=0, float_format=_short)
+        return str(render("<p>best: {{ best }}</p>{{ walk }}", best=self.best, walk=walk))
 
     def __repr__(self) -> str:
         return f"Tuning(best={self.best})\n{self.walk.to_string(float_format=_short)}"

@@ -1,7 +1,6 @@
 """The status of a source as a small card of HTML, every word of it escaped."""
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
 import holoviews as hv
@@ -9,6 +8,7 @@ import pandas as pd
 from bokeh.models.widgets.markups import Div
 from holoviews.plotting.bokeh.annotation import DivPlot
 
+from govlab.markup import render
 from govlab.plots.theme import COLOURS, FAINT, FONT, GRID, INK
 from govlab.plots.untrusted import plain
 
@@ -16,6 +16,27 @@ STATES = {
     "running": COLOURS[2], "paused": COLOURS[1], "reconnecting": COLOURS[5], "stalled": COLOURS[5],
     "waiting": COLOURS[1], "sharing": COLOURS[5], "failed": COLOURS[5], "finished": COLOURS[0], "idle": FAINT,
 }  # fmt: skip
+
+_CARD = """\
+<div style="font-family:{{ font }};font-size:13px;color:{{ ink }};background:white;width:262px;box-sizing:border-box;\
+border:1px solid {{ grid }};border-radius:8px;padding:10px 14px">
+<div style="display:flex;justify-content:space-between;align-items:center;gap:8px;padding-bottom:7px">
+<b style="overflow-wrap:anywhere;min-width:0;font-size:12px">{{ title }}</b>
+<span style="background:{{ shade }};color:white;border-radius:9px;padding:1px 9px;font-size:11px">{{ state }}</span>
+</div>
+<table style="width:100%;border-collapse:collapse;font-size:13px">
+{% for name, text in lines %}
+<tr style="border-top:1px solid {{ grid }}">
+<td style="color:{{ faint }};padding:5px 8px 5px 0;overflow-wrap:anywhere">{{ name }}</td>
+<td style="text-align:right;white-space:nowrap;padding:5px 0;font-variant-numeric:tabular-nums">{{ text }}</td>
+</tr>
+{% endfor %}
+</table>
+{% for text in troubles %}
+<div style="color:{{ alarm }};font-size:12px;padding-top:6px;overflow-wrap:anywhere">{{ text }}</div>
+{% endfor %}
+</div>
+"""
 
 
 class Card(hv.Div):
@@ -73,25 +94,16 @@ def card(status: Mapping[str, Any], title: str = "", trouble: str = "") -> str:
         ("dead letters", _number(status.get("dead_letters"))),
         *((plain(name, 24), _number(count, "rows")) for name, count in list(sides.items())[:6] if name != "late"),
     ]
-    left = f"color:{FAINT};padding:5px 8px 5px 0;overflow-wrap:anywhere"
-    right = "text-align:right;white-space:nowrap;padding:5px 0;font-variant-numeric:tabular-nums"
-    cells = "".join(
-        f'<tr style="border-top:1px solid {GRID}"><td style="{left}">{escape(name)}</td>'
-        f'<td style="{right}">{escape(text)}</td></tr>'
-        for name, text in lines
-    )
-    pill = f"background:{STATES.get(state, FAINT)};color:white;border-radius:9px;padding:1px 9px;font-size:11px"
-    alarm = f"color:{COLOURS[5]};font-size:12px;padding-top:6px;overflow-wrap:anywhere"
-    troubles = [plain(text) for text in (status.get("last_error"), trouble) if text]
-    error = "".join(f'<div style="{alarm}">{escape(text)}</div>' for text in troubles)
-    return (
-        f'<div style="font-family:{FONT};font-size:13px;color:{INK};background:white;width:262px;box-sizing:border-box;'
-        f'border:1px solid {GRID};border-radius:8px;padding:10px 14px">'
-        f'<div style="display:flex;justify-content:space-between;align-items:center;gap:8px;padding-bottom:7px">'
-        f'<b style="overflow-wrap:anywhere;min-width:0;font-size:12px">{escape(plain(title or status.get("name"), 60))}</b>'
-        f'<span style="{pill}">{escape(state)}</span></div>'
-        f'<table style="width:100%;border-collapse:collapse;font-size:13px">{cells}</table>{error}</div>'
-    )
+    return str(
+        render(
+            _CARD,
+            title=plain(title or status.get("name"), 60),
+            state=state,
+            lines=lines,
+            troubles=[plain(text) for text in (status.get("last_error"), trouble) if text],
+            font=FONT, ink=INK, faint=FAINT, grid=GRID, shade=STATES.get(state, FAINT), alarm=COLOURS[5],
+        )
+    )  # fmt: skip
 
 
 def span(seconds: Any) -> str:

@@ -1,6 +1,5 @@
 """A plot as a file, or as a piece of one: everything in it, nothing fetched."""
 
-from html import escape
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -9,19 +8,21 @@ import holoviews as hv
 from bokeh.embed import components
 
 from govlab.errors import ArgumentError
+from govlab.markup import Markup, page, render
 from govlab.plots import theme
 from govlab.plots.painter import DRAWING
 from govlab.plots.picture import png
 from govlab.plots.refresh import present
 from govlab.plots.standalone import scripts, standalone
 
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><title>{title}</title></head>
-<body style="margin:24px;background:white">
-{body}
-</body>
-</html>
+_FRAGMENT = """\
+{% for text in scripts %}
+<script>
+{{ text }}
+</script>
+{% endfor %}
+{{ div }}
+{{ script }}
 """
 
 
@@ -56,11 +57,11 @@ def save(obj: Any, path: str | PathLike[str], title: str) -> Path:
             f"save: a plot cannot be written as {kind or 'a file without an ending'} ({str(target)!r}); expected a name that ends "
             "with .html (needs nothing) or .png (needs Chromium)."
         )
-    page = _PAGE.format(title=escape(title), body=fragment(obj))
+    drawn = page(title, Markup(fragment(obj)), "margin:24px;background:white")
     if kind == ".png":
-        target.write_bytes(png(page))
+        target.write_bytes(png(drawn))
     else:
-        target.write_text(page, encoding="utf-8")
+        target.write_text(drawn, encoding="utf-8")
     return target
 
 
@@ -81,5 +82,5 @@ def fragment(obj: Any, bokehjs: bool = True) -> str:
     theme.look()
     with DRAWING:
         script, div = components(standalone(hv.render(present(obj), backend="bokeh")))
-    texts = scripts() if bokehjs else []
-    return "\n".join([*(f"<script>\n{text}\n</script>" for text in texts), div, script])
+    texts = map(Markup, scripts() if bokehjs else [])
+    return str(render(_FRAGMENT, scripts=texts, div=Markup(div), script=Markup(script)))  # made and escaped by Bokeh

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
+from platformdirs import user_cache_path
+
 import govlab
 from govlab.errors import ServiceError
 from govlab.services.statefile import alone
@@ -31,7 +33,7 @@ def files(name: str) -> Path:
 def cache() -> Path:
     """Give the folder for what is downloaded."""
     given = os.environ.get("GOVLAB_CACHE")
-    folder = Path(given).expanduser() if given else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "govlab"
+    folder = Path(given).expanduser() if given else user_cache_path("govlab", appauthor=False)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from platformdirs import user_state_path
+
 from govlab import registry
 from govlab.services.server import Server
 
@@ -15,8 +17,7 @@ __all__ = ["found", "home", "make", "running", "start"]
 def home() -> Path:
     """Give the folder under which servers have theirs, unless told otherwise."""
     given = os.environ.get("GOVLAB_SERVICES")
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return Path(given).expanduser() if given else state / "govlab" / "services"
+    return Path(given).expanduser() if given else user_state_path("govlab", appauthor=False) / "services"
 
 
 def make(name: str, folder: str | Path | None = None, **options: Any) -> Server:

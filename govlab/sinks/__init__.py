@@ -2,16 +2,14 @@
 
 from typing import TYPE_CHECKING
 
+from govlab.connectors import listed
 from govlab.registry import lazy_room
 
-TABLE = {
-    "kafka_sink": ("govlab.sinks.kafka:KafkaSink", "pip install govlab"),
-    "rabbit_sink": ("govlab.sinks.rabbitmq:RabbitSink", "pip install 'govlab[rabbitmq]'"),
-}
+TABLE = listed("sinks")
 
 if TYPE_CHECKING:
-    from govlab.sinks.kafka import KafkaSink as KafkaSink
-    from govlab.sinks.rabbitmq import RabbitSink as RabbitSink
     from govlab.sinks.sink import Sink as Sink
+    from govlab.sources.kafka.sink import KafkaSink as KafkaSink
+    from govlab.sources.rabbitmq.sink import RabbitSink as RabbitSink
 else:
     __getattr__, __dir__, __all__ = lazy_room(__name__, TABLE, {"Sink": "govlab.sinks.sink:Sink"})

@@ -2,29 +2,23 @@
 
 from typing import TYPE_CHECKING
 
+from govlab.connectors import listed
 from govlab.registry import lazy_room
 
-TABLE = {
-    "kafka_range": ("govlab.sources.kafka_range:KafkaRange", "pip install govlab"),
-    "kafka_reader": ("govlab.sources.kafka:KafkaReader", "pip install govlab"),
-    "rabbit_queue": ("govlab.sources.rabbitmq:RabbitQueue", "pip install 'govlab[rabbitmq]'"),
-    "rabbit_range": ("govlab.sources.rabbit_range:RabbitRange", "pip install 'govlab[rabbitmq]'"),
-    "rabbit_stream": ("govlab.sources.rabbit_stream:RabbitStream", "pip install 'govlab[rabbitmq]'"),
-    "replay": ("govlab.sources.replay:ReplayReader", "pip install govlab"),
-}
+TABLE = listed("sources")
 
 if TYPE_CHECKING:
+    from govlab.sources.files.replay import ReplayReader as ReplayReader
     from govlab.sources.frames import FrameReader as FrameReader
     from govlab.sources.frames import reader_of as reader_of
-    from govlab.sources.kafka import KafkaReader as KafkaReader
-    from govlab.sources.kafka_range import KafkaRange as KafkaRange
-    from govlab.sources.rabbit_range import RabbitRange as RabbitRange
-    from govlab.sources.rabbit_stream import RabbitStream as RabbitStream
-    from govlab.sources.rabbitmq import RabbitQueue as RabbitQueue
+    from govlab.sources.kafka.range import KafkaRange as KafkaRange
+    from govlab.sources.kafka.reader import KafkaReader as KafkaReader
+    from govlab.sources.rabbitmq.queue import RabbitQueue as RabbitQueue
+    from govlab.sources.rabbitmq.range import RabbitRange as RabbitRange
+    from govlab.sources.rabbitmq.stream import RabbitStream as RabbitStream
     from govlab.sources.reader import DeadLetter as DeadLetter
     from govlab.sources.reader import EndOfStream as EndOfStream
     from govlab.sources.reader import Reader as Reader
-    from govlab.sources.replay import ReplayReader as ReplayReader
 else:
     __getattr__, __dir__, __all__ = lazy_room(
         __name__,

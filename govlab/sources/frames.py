@@ -12,10 +12,11 @@ import pyarrow as pa
 
 from govlab import frames
 from govlab.access import without_password
+from govlab.connectors import SCHEMES
 from govlab.errors import ArgumentError, SourceError
+from govlab.sources.files.replay import ReplayReader
 from govlab.sources.ranged import spans_of
 from govlab.sources.reader import EndOfStream, Reader
-from govlab.sources.replay import ReplayReader
 from govlab.summary import content_hashes
 
 __all__ = ["ACCEPTED", "FrameReader", "reader_of", "whole"]
@@ -26,11 +27,6 @@ ACCEPTED = (
 )
 """What can be read as events, for messages."""
 
-_QUEUES = {
-    "kafka": "gl.from_kafka('topic', 'host:9092'), with stop='now' for what is there already",
-    "amqp": "gl.from_rabbitmq('queue', 'amqp://host:5672/')",
-    "amqps": "gl.from_rabbitmq('queue', 'amqps://host:5671/')",
-}
 _MASKED = {
     pa.int8(): pd.Int8Dtype(),
     pa.int16(): pd.Int16Dtype(),
@@ -141,9 +137,9 @@ def _kind(thing: Any) -> str:
 def _files(*paths: Any) -> Reader:
     for path in paths:
         scheme, mark, _ = str(path).partition("://")
-        if mark and scheme.lower() in _QUEUES:
+        if mark and scheme.lower() in SCHEMES:
             shown = without_password(str(path))
-            raise ArgumentError(f"{shown!r} is the address of a queue; read it with {_QUEUES[scheme.lower()]}.")
+            raise ArgumentError(f"{shown!r} is the address of a queue; read it with {SCHEMES[scheme.lower()].hint}.")
     return ReplayReader(paths[0] if len(paths) == 1 else list(paths))
 
 

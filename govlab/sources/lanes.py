@@ -12,8 +12,8 @@ from govlab import frames
 from govlab.errors import SourceError
 from govlab.event_clock import AHEAD_US, EventClock
 from govlab.frames import TIME, Schema, time_us
-from govlab.sources.decode import Bad
 from govlab.sources.disorder import Disorder
+from govlab.sources.files.records import Bad
 from govlab.sources.reader import RAW_LIMIT, DeadLetter
 
 __all__ = ["NEVER", "Block", "Lane", "Order", "merge"]

@@ -17,7 +17,9 @@ import pyarrow.compute as pc
 from govlab import frames
 from govlab.errors import ArgumentError, did_you_mean
 from govlab.frames import Schema
-from govlab.sources.decode import Bad, JsonDecoder, Record, frame_of
+from govlab.sources.files.columns import frame_of
+from govlab.sources.files.json_lines import JsonDecoder
+from govlab.sources.files.records import Bad, Record
 from govlab.sources.reader import DeadLetter
 
 __all__ = ["FORMATS", "MESSAGE_COLUMNS", "MessageDecoder", "Messages"]

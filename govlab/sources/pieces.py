@@ -6,18 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import msgspec
-
-from govlab.frames import Schema
-from govlab.sources import files, parquet
-from govlab.sources.decode import Bad
+from govlab.sources.files.records import Bad
 from govlab.sources.lanes import Block
-from govlab.sources.paths import opened, reading
 from govlab.sources.ranged import RangedReader
 
-__all__ = ["Fed", "Piece", "in_turn", "of_file"]
-
-LINE = 256  # bytes of a line, about
+__all__ = ["Fed", "Piece", "in_turn", "pieces_of"]
 
 
 class Piece(NamedTuple):
@@ -30,38 +23,10 @@ class Piece(NamedTuple):
     final: bool
 
 
-def of_file(path: str, partition: int, schema: Schema, column: str, rows: int) -> list[tuple[Piece, Any]] | None:
-    """Cut a file into pieces of about so many rows, each with the least value of a column in it; None if it cannot be cut."""
-    kind, packed = files.format_of(path)
-    if kind == "csv" or packed:
-        return None  # a line break may be inside of a value; what is packed is read from its beginning
-    spans: list[tuple[int, int, Any]] = []
-    if kind == "parquet":
-        first = held = 0
-        least: Any = None
-        groups = parquet.row_groups(path, column)
-        for i, (n, low) in enumerate(groups):
-            held, least = held + n, low if first == i else least
-            if held >= rows or i == len(groups) - 1:
-                spans.append((first, i + 1, least))
-                first, held = i + 1, 0
-    else:
-        with opened(path) as raw, reading(path):
-            size, step = raw.seek(0, 2), max(1, rows) * LINE
-            for first in range(0, size, step):
-                raw.seek(first)
-                spans.append((first, min(size, first + step), _time_near(raw.read(8 * LINE), column, first > 0)))
+def pieces_of(partition: int, spans: Sequence[tuple[int, int, Any]]) -> list[tuple[Piece, Any]]:
+    """Make numbered pieces of the spans of a partition, each given with the least value of a column in it."""
     spans = spans or [(0, 0, None)]
     return [(Piece(partition, i, a, b, i == len(spans) - 1), low) for i, (a, b, low) in enumerate(spans)]
-
-
-def _time_near(data: bytes, column: str, inside: bool) -> Any:
-    for line in data.split(b"\n")[inside:-1]:
-        try:
-            return msgspec.json.decode(line).get(column)
-        except (ValueError, RecursionError, AttributeError):
-            continue
-    return None
 
 
 def in_turn(lanes: Sequence[Sequence[tuple[Piece, Any]]], ahead: int) -> list[Piece]:

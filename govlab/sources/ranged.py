@@ -22,8 +22,6 @@ __all__ = ["RangedReader", "spans_of"]
 class RangedReader(Reader):
     """What readers of a stretch share: a subclass says which partitions there are, and gives the blocks of each.
 
-    A subclass that can be read in ``pieces`` may say with ``sticky`` that those of a partition are best read by one task.
-
     Order: by (time, partition, offset) with ``order="event"``; by arrival, each partition as it stands, with
     ``order="arrival"``. Memory: ``look_ahead`` rows and a block of each partition, however long it is.
 
@@ -39,7 +37,9 @@ class RangedReader(Reader):
         So many rows a partition may be out of order with ``order="event"``; more is an error that says so.
     """
 
-    sticky = False
+    schema: Schema
+    sticky: bool = False
+    """Whether the pieces of a partition are best read by one task, one after the other."""
 
     def __init__(self, schema: Schema, order: str, start: Any, stop: Any, look_ahead: int) -> None:
         if order not in ("event", "arrival"):
@@ -67,6 +67,10 @@ class RangedReader(Reader):
         Gives what the partitions are called, and the pieces in the order in which they are wanted; None if it cannot be cut.
         """
         return None
+
+    def most_rows(self) -> int:
+        """Give about how many rows there are at most; asked where it is not read in pieces."""
+        raise NotImplementedError(f"{type(self).__name__} does not tell how many rows there are.")
 
     def piece(self, piece: Any) -> Generator[Block, None, int]:
         """Give the rows of a piece; returns by how much the offsets of the next one of the partition are further on."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Mapping
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Self
 
+import numpy as np
 import pandas as pd
 
 from govlab.arguments import refuse_unfit
 from govlab.errors import ArgumentError, GovlabError, SourceError
+from govlab.schema import Schema
 
-__all__ = ["DeadLetter", "EndOfStream", "Reader"]
+__all__ = ["DeadLetter", "EndOfStream", "LiveReader", "Reader", "SharedReader"]
 
 RAW_LIMIT = 65_536
 
@@ -77,8 +81,17 @@ class Reader(abc.ABC):
     """
 
     name: str = "reader"
-    waits = False  # whether ``read`` waits a little itself when there is nothing yet
-    consumes = False  # whether what it reads, nobody else gets (a queue, a group of consumers)
+    """What it is called in messages."""
+    schema: Schema | None = None
+    """The columns, where they are known before a row is read."""
+    left_out: Mapping[str, str] = MappingProxyType({})
+    """Columns that are there and not read, as the schema was guessed, each with the reason."""
+    last_keys: np.ndarray | None = None
+    """The clock's time of each row of the last ``read`` (int64, microseconds); None where it is the time of the event."""
+    waits: bool = False
+    """Whether it is live: it has no end, and ``read`` waits a little itself when there is nothing yet."""
+    group: str | None = None
+    """The group of consumers with which it shares what is read."""
     made: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
     """The arguments that it was made with: what makes another of the same."""
 
@@ -109,6 +122,18 @@ class Reader(abc.ABC):
                 f"{self.name}: what the source plays can be read but once (it is a generator); give a list of frames, or files."
             )
         return type(self)(*args, **named)
+
+    def arguments(self) -> dict[str, Any]:
+        """Give the arguments that make the same reader elsewhere, by name: also what was guessed or found here."""
+        args, named = self.made
+        bound = inspect.signature(type(self).__init__).bind(self, *args, **named)
+        given = dict(list(bound.arguments.items())[1:])
+        return given | {"schema": self.schema} if "schema" in bound.signature.parameters else given
+
+    @property
+    def consumes(self) -> bool:
+        """Whether what it reads, nobody else gets (a queue, a group of consumers)."""
+        return self.group is not None
 
     @property
     def once(self) -> bool:
@@ -179,3 +204,43 @@ class Reader(abc.ABC):
     @abc.abstractmethod
     def close(self) -> None:
         """Let go of files and connections."""
+
+
+class LiveReader(Reader):
+    """A reader of an origin that never ends: it must say how much waits there, and what keeps it from reading."""
+
+    waits = True
+    wait_s: float = 0.02
+    """How long ``read`` waits for rows where none are there."""
+
+    @abc.abstractmethod
+    def lag(self) -> dict[int, int]:
+        """Give, for each partition, how many records are there that were not yet given on; empty where that is not known."""
+
+    @abc.abstractmethod
+    def trouble(self) -> tuple[str, str] | None:
+        """Say what keeps it from reading all there is: a state and why; None when all is well."""
+
+
+class SharedReader(LiveReader):
+    """A live reader that may be a member of a ``group``, which deals the partitions out to its members.
+
+    Attributes
+    ----------
+    alone : bool
+        Whether it is an error that another member of the group has partitions, as the run has steps that span them.
+    on_assign : function or None
+        Called with the partitions that the group has assigned, where the members share a run; gives which of them are new to
+        this member, and the positions of those that have one.
+    """
+
+    alone = False
+    on_assign: Callable[[list[int]], tuple[list[int], dict[int, int]]] | None = None
+
+    @abc.abstractmethod
+    def assigned(self) -> set[int]:
+        """Give the numbers of the partitions that are read."""
+
+    @abc.abstractmethod
+    def rejoin(self) -> None:
+        """Leave the group and join it again, so that partitions are assigned anew."""

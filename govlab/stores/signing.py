@@ -14,6 +14,8 @@ import secrets
 import stat
 from pathlib import Path
 
+from platformdirs import user_config_path
+
 from govlab.errors import StoreError
 
 __all__ = ["LEAST_BYTES", "key", "sign", "signed"]
@@ -68,7 +70,7 @@ def key() -> bytes:
 
 def _place() -> Path:
     try:
-        return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "govlab" / "key"
+        return user_config_path("govlab", appauthor=False).expanduser() / "key"  # without a home folder it is still "~" here
     except RuntimeError as error:
         raise StoreError(f"no home folder to keep a key in ({error}); set GOVLAB_KEY to what `{_NEW}` prints.") from error
 

@@ -26,7 +26,7 @@ from govlab.frames import ALERT_COLUMNS
 __all__ = ["ALERT_COLUMNS", "FORMAT", "LETTER_COLUMNS", "PARTS", "Snapshot", "Store"]
 
 LETTER_COLUMNS = ("source", "partition", "offset", "reason", "raw")
-FORMAT = 2  # of what is in a snapshot's state; 1 did not say who wrote it
+FORMAT = 3  # of what is in a snapshot's state: 1 did not say who wrote it, 3 counts in tallies
 PARTS = ("alerts", "letters", "snapshot")  # of a save
 
 

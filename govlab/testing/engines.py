@@ -11,13 +11,15 @@ import pandas as pd
 
 from govlab import frames
 from govlab.alerts.threshold import Threshold
-from govlab.engines.engine import Carrier, FrameReader, whole_sides
+from govlab.engines.carrier import Carrier
+from govlab.engines.engine import Output
 from govlab.errors import CheckError, SourceError, StepError
 from govlab.features.window_count import WindowCount
 from govlab.pipeline import Pipeline, Result
 from govlab.prepare.conform import Conform
 from govlab.prepare.deduplicate import Deduplicate
 from govlab.schema import Schema
+from govlab.sources.frames import FrameReader
 from govlab.sources.ranged import spans_of
 from govlab.sources.reader import DeadLetter
 from govlab.step import Step
@@ -131,13 +133,10 @@ def check_engine(run: Run, max_rows: tuple[int, ...] = (1, 97, 100_000)) -> None
 
 def _reference(pipeline: Pipeline, frame: pd.DataFrame, letters: int) -> Result:
     carrier = Carrier(pipeline)
-    parts = [carrier.push(frame), carrier.finish()]
-    sides: dict[str, list[pd.DataFrame]] = {}
-    for _, asides in parts:
-        for side, rows in asides:
-            sides.setdefault(side, []).append(rows)
-    rows = frames.concat([rows for rows, _ in parts])
-    return Result(rows, whole_sides(sides), carrier.summary("finished", letters))
+    output = Output()
+    output.add(*carrier.push(frame))
+    output.add(*carrier.finish())
+    return output.result(carrier.summary("finished", letters))
 
 
 def _same(expected: Result, actual: Result, what: str, stored: bool = False) -> None:

@@ -1,7 +1,10 @@
 """What is asked of a topic, a queue or a stream in adverse conditions: the answers must be those of a quiet machine."""
 
+import asyncio
 import contextlib
+import json
 
+import rstream
 from queues import SCHEMA, bodies, events, fill, name, queue, topic, watch
 
 import govlab as gl
@@ -46,4 +49,32 @@ def filled_queue(server, kind):
     return queue(server, kind, bodies(events(N)))
 
 
-__all__ = ["N", "bodies", "events", "filled_queue", "filled_topic", "live", "name", "of_kafka", "of_stream", "queue", "topic"]
+def filled_stream(server, n):
+    """Make a stream of one chunk of n long messages, the last of which has a field more."""
+    made = queue(server, "stream")
+    told = [json.loads(body) | {"note": "~" * 20_000} for body in bodies(events(n))]
+    told[-1]["flag"] = "yes"
+
+    async def append():
+        options = {"host": "127.0.0.1", "port": server.ports["stream"], "username": "guest", "password": "guest"}
+        async with rstream.Producer(**options) as producer:
+            await producer.send_batch(made, [rstream.AMQPMessage(body=json.dumps(one).encode()) for one in told])
+
+    asyncio.run(append())
+    return made
+
+
+__all__ = [
+    "N",
+    "bodies",
+    "events",
+    "filled_queue",
+    "filled_stream",
+    "filled_topic",
+    "live",
+    "name",
+    "of_kafka",
+    "of_stream",
+    "queue",
+    "topic",
+]

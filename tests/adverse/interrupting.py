@@ -138,7 +138,7 @@ def play(source, way, k, **more):
         source.start()
         try:
             while source.state == "running" and source.events < begun + k:
-                source._thread.join(0.002)
+                source.background.join(0.002)
         finally:
             patiently(source.stop)
 

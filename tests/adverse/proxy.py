@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 
-PACKET = 16_384
+PACKET, BULK = 16_384, 2_000
 
 
 class Proxy:
@@ -24,6 +24,8 @@ class Proxy:
     ----------
     delay_s : tuple of float
         The least and the most that a packet is held, now.
+    drip_s : float
+        How long after the packet ahead of it a packet of more than 2,000 bytes is passed on at the earliest, now.
     address : str
         Where clients connect.
     passed : int
@@ -31,7 +33,7 @@ class Proxy:
     """
 
     def __init__(self, target=None, seed=0):
-        self.target, self.delay_s, self.passed = target, (0.0, 0.0), 0
+        self.target, self.delay_s, self.drip_s, self.passed = target, (0.0, 0.0), 0.0, 0
         self._rng, self._going, self._ended = random.Random(seed), threading.Event(), False
         self._going.set()
         self._sockets, self._lock = set(), threading.Lock()
@@ -63,6 +65,15 @@ class Proxy:
             yield self
         finally:
             self.delay_s = (0.0, 0.0)
+
+    @contextlib.contextmanager
+    def dripping(self, drip_s):
+        """Answer small questions at once, and send what is large bit by bit, with silence before each bit."""
+        self.drip_s = drip_s
+        try:
+            yield self
+        finally:
+            self.drip_s = 0.0
 
     def cut(self):
         """Cut all connections; gives how many there were."""
@@ -112,7 +123,9 @@ class Proxy:
                 packet = one.recv(PACKET)
             except OSError:
                 packet = b""
-            due = max(due, time.monotonic() + self._rng.uniform(*self.delay_s))
+            now = time.monotonic()
+            due = max(due, now + self._rng.uniform(*self.delay_s))
+            due = max(due, now) + self.drip_s if len(packet) > BULK else due
             held.put((due, packet))
             if not packet:
                 return

@@ -97,7 +97,7 @@ def test_a_second_interrupt_in_quick_succession_ends_it_and_loses_nothing(kind, 
 @pytest.mark.parametrize("way", FORWARD)
 def test_a_second_interrupt_does_not_wait_for_the_rest_of_a_frame(way, path):
     bench = Bench("file", path, 1_000)
-    bench.source.peek()
+    bench.source.flow.peek()
     BELL.set({60: 2})
     with pytest.raises(KeyboardInterrupt):
         play(bench.source, way, 120)
@@ -150,7 +150,7 @@ def test_an_interrupt_while_winding_back_leaves_nothing_out_and_shows_nothing_tw
 def test_one_interrupt_at_any_line_of_the_code_that_plays_loses_nothing(way, path, undisturbed, line, k, max_rows):
     BELL.set({})
     bench = Bench("file", path, max_rows)
-    bench.source.peek()
+    bench.source.flow.peek()
     with AtLine(line):
         go_on(bench.source, way, k)
     assert bench.source.events == len(bench.rows())

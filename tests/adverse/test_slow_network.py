@@ -3,14 +3,15 @@
 import contextlib
 
 import pytest
-from adverse.asking import N, filled_queue, filled_topic, live, of_kafka, of_stream, queue, topic
-from queues import SCHEMA
+from adverse.asking import N, events, filled_queue, filled_stream, filled_topic, live, of_kafka, of_stream, queue, topic
+from queues import SCHEMA, fill
 
 import govlab as gl
 from govlab.errors import GovlabError
 
 pytestmark = pytest.mark.server
 CLIENTS = ["kafka-python", "confluent"]
+DRIP_S = 1.2
 
 
 @contextlib.contextmanager
@@ -93,6 +94,30 @@ def test_a_live_queue_is_read_whole_through_a_slow_network(proxied_rabbitmq, kin
     with slowly(most_s, streams, amqp):
         ids, _ = live(gl.from_rabbitmq(filled_queue(server, kind), amqp.url, SCHEMA), N)
     assert expected == ids
+
+
+# -- silence in the middle ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_topic_that_comes_bit_by_bit_gives_the_same_schema_rows_and_end(proxied_kafka, client):
+    server, proxy = proxied_kafka
+    made = fill(server, events(300), 1)
+    expected = of_kafka(server.address, made, client, schema=None)
+    assert (300, "finished") == (expected["events"], expected["state"])
+    with proxy.dripping(DRIP_S):
+        assert expected == of_kafka(proxy.address, made, client, schema=None)
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, None], ids=["a schema", "a guessed schema"])
+def test_a_stream_that_comes_bit_by_bit_gives_the_same_schema_rows_and_end(proxied_rabbitmq, schema):
+    server, amqp, _ = proxied_rabbitmq
+    made = filled_stream(server, 3)
+    expected = of_stream(server.address, made, schema)
+    assert (3, "finished") == (expected["events"], expected["state"])
+    assert schema or "string?" == expected["schema"]["flag"]
+    with amqp.dripping(DRIP_S):
+        assert expected == of_stream(amqp.url, made, schema)
 
 
 # -- standing still ----------------------------------------------------------------------------------------------------

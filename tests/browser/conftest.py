@@ -94,7 +94,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(300):
+    for _ in range(1_800):  # a busy machine takes minutes
         if process.poll() is not None:
             break
         try:
@@ -207,7 +207,7 @@ class NotebookPage:
         """Return what Bokeh draws now, one entry a displayed plot."""
         return self.page.evaluate(PLOTS)
 
-    def moving(self, for_s: float = 3.0) -> list[dict[str, Any]]:
+    def moving(self, for_s: float = 60.0) -> list[dict[str, Any]]:
         """Return the plots whose data change within a time."""
         before = self.plots()
         until = time.monotonic() + for_s

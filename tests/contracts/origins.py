@@ -5,7 +5,7 @@ import queues
 
 from govlab import frames, registry
 from govlab.sinks.encode import json_bodies
-from govlab.sinks.kafka import make_topic
+from govlab.sources.kafka.sink import make_topic
 from govlab.testing import live_events
 
 CORRECTED = json_bodies(live_events(10_000, 1))[0]

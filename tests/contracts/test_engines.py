@@ -8,8 +8,8 @@ from origins import what_to_do
 
 import govlab as gl
 from govlab import registry
-from govlab.engines.engine import FrameReader
 from govlab.errors import CheckError, SourceError, StepError
+from govlab.sources import FrameReader
 from govlab.testing import check_engine
 from govlab.testing.engines import Letters
 

@@ -15,7 +15,7 @@ from sklearn.ensemble import IsolationForest
 
 import govlab as gl
 from govlab import fields, registry
-from govlab.detectors.review_learner import _MOST_FEATURES
+from govlab.detectors.events.review_learner import _MOST_FEATURES
 from govlab.errors import ArgumentError
 from govlab.zones import Zone
 

@@ -9,8 +9,8 @@ from origins import Queue, Topic, reads_back, what_to_do
 from govlab import frames, registry
 from govlab.errors import CheckError, SinkError
 from govlab.sinks import Sink
-from govlab.sources.kafka import KafkaReader
-from govlab.sources.rabbit_reader import rabbit_reader
+from govlab.sources.kafka.reader import KafkaReader
+from govlab.sources.rabbitmq.connect import reader_at
 from govlab.testing import SINK_SCHEMA, check_sink
 
 EXEMPT = {}
@@ -25,7 +25,7 @@ def kafka_sink(made, request, client):
 
 def rabbit_sink(made, request, kind):
     queue = Queue(request.getfixturevalue("rabbitmq_server"), kind)
-    reader = rabbit_reader(queue.name, queue.address, schema=SINK_SCHEMA)
+    reader = reader_at(queue.name, queue.address, schema=SINK_SCHEMA)
     check_sink(lambda: made(url=queue.address, queue=queue.name), reads_back(reader))
     reader.close()
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pooch
 import pytest
 
 from govlab import datasets
@@ -134,7 +133,7 @@ def upstream(tmp_path, monkeypatch):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setattr(loaders, "NAB_URL", f"http://127.0.0.1:{server.server_port}/")
         monkeypatch.setattr(loaders, "NAB_FILES", ("nab/labels/combined_windows.json",))
-        monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
         monkeypatch.delenv("GOVLAB_DATA", raising=False)
         yield folder / "labels" / "combined_windows.json"
         server.shutdown()

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import govlab as gl
-from govlab.demo import METRIC, edits_watch, metric_watch
+from govlab.commands.demo import METRIC, edits_watch, metric_watch
 
 JOBS = {"edits": ("wiki_edits", edits_watch), "metric": (METRIC, metric_watch)}
 

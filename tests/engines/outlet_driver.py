@@ -11,7 +11,7 @@ import sys
 import time
 
 import govlab as gl
-from govlab.demo import edits_watch
+from govlab.commands.demo import edits_watch
 
 
 def run(store, bootstrap, topic):

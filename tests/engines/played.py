@@ -5,8 +5,8 @@ import pandas as pd
 
 import govlab as gl
 from govlab.clock import VirtualClock
-from govlab.engines.engine import FrameReader
 from govlab.frames import event_frame, from_us
+from govlab.sources import FrameReader
 
 START = 1_772_409_600_000_000
 SECOND = 1_000_000

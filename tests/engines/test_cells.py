@@ -7,7 +7,8 @@ import pytest
 from played import events
 
 import govlab as gl
-from govlab.engines import outlets, playback, through
+from govlab.engines.streams import outlets, through
+from govlab.engines.streams import source as sources
 from govlab.sinks.sink import Sink
 from govlab.testing import ScriptedReader
 
@@ -18,7 +19,7 @@ WATCH = gl.Pipeline(gl.alerts.Threshold(50, score="value"))
 def run_cell(monkeypatch):
     """Let what follows be made by a run of a cell."""
     now = [(None, None)]
-    for cells in (playback._cells, through._cells, outlets._cells):
+    for cells in (sources.cells, through.cells, outlets.cells):
         monkeypatch.setattr(cells, "current", lambda: now[0])
     return lambda cell, run: now.__setitem__(0, (cell, run))
 

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import govlab as gl
-from govlab.engines.engine import FrameReader
 from govlab.engines.interrupts import Torn
 from govlab.errors import SourceError
+from govlab.sources import FrameReader
 from govlab.testing import sample_events
 
 EVENTS = sample_events(400)

@@ -12,9 +12,10 @@ from played import events
 
 import govlab as gl
 from govlab import registry
-from govlab.engines.engine import Carrier, FrameReader
+from govlab.engines.carrier import Carrier
 from govlab.engines.journal import Journal
 from govlab.errors import ArgumentError, StoreError
+from govlab.sources import FrameReader
 from govlab.step import Step
 from govlab.stores import Snapshot, Sqlite
 

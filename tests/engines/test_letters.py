@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import govlab as gl
-from govlab.engines.letters import Letters
+from govlab.engines.streams.letters import Letters
 from govlab.sources.reader import DeadLetter
 from govlab.stores import Sqlite
 

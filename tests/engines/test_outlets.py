@@ -15,12 +15,12 @@ import streamz
 from streamz import Stream
 
 import govlab as gl
-from govlab.engines.engine import FrameReader
-from govlab.engines.outlets import Outlet, outlets_below
+from govlab.engines.streams.outlets import Outlet, outlets_below
 from govlab.errors import ArgumentError, SinkError, StepError
 from govlab.frames import concat, empty, event_frame
-from govlab.sinks.kafka import make_topic
 from govlab.sinks.sink import Sink
+from govlab.sources import FrameReader
+from govlab.sources.kafka.sink import make_topic
 from govlab.testing import sample_events
 
 EVENTS = sample_events(2_000)

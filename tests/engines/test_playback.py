@@ -114,7 +114,7 @@ def test_what_has_failed_does_not_go_on_before_it_is_wound_back():
 def test_in_the_background_it_runs_to_the_end_and_says_so():
     source, node = playing()
     source.start()
-    source._thread.join(300)
+    source.background.join(300)
     assert ("finished", "finished", 100) == (source.state, node.state, source.events)
 
 
@@ -127,7 +127,7 @@ def test_in_the_background_an_exception_of_any_kind_is_kept_and_the_state_tells_
 
         source.sink(sink)
         source.start()
-        source._thread.join(300)
+        source.background.join(300)
         assert ("failed", "by a sink") == (source.state, source.status()["last_error"])
 
 
@@ -146,7 +146,7 @@ def test_in_the_background_it_can_be_paused_from_within_and_goes_on_where_it_sto
     source.stop()
     assert ("paused", 7) == (source.state, source.events)
     source.resume()
-    source._thread.join(300)
+    source.background.join(300)
     assert ("finished", 100, events()["value"].sum()) == (source.state, source.events, total(node))
 
 

@@ -10,8 +10,8 @@ import pytest
 from queues import SCHEMA, alerts, bodies, drain, events, fill, name, queue, same, send, shared, topic, watch
 
 import govlab as gl
-from govlab.engines.engine import FrameReader
 from govlab.errors import SourceError, TakenOverError
+from govlab.sources import FrameReader
 from govlab.sources.rabbitmq import RabbitQueue
 
 pytestmark = pytest.mark.server

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from played import START, Running, at, events, total
 
 import govlab as gl
-from govlab.engines.engine import FrameReader
 from govlab.errors import ArgumentError, StoreError
 from govlab.frames import event_frame, from_us
+from govlab.sources import FrameReader
 from govlab.stores import Sqlite
 from govlab.testing import ScriptedReader
 
@@ -158,7 +158,7 @@ def test_two_sources_whose_files_have_one_name_are_taken_up_each_where_it_stood(
     play(store, max_events=70)
     resumed, node = play(store)
     undisturbed, _ = play(None)
-    assert (120, 0) == (node.carrier.events, resumed.late)
+    assert (120, 0) == (node.carrier.counted.events, resumed.late)
     assert undisturbed.fingerprint == resumed.fingerprint
     store.close()
 
@@ -261,7 +261,7 @@ def test_what_is_no_store_is_refused_before_anything_is_given(folder):
     source, node = source_of(folder)
     with pytest.raises((StoreError, ArgumentError), match="store=5"):
         gl.run(source, store=5, progress=False)
-    assert 0 == node.carrier.events
+    assert 0 == node.carrier.counted.events
 
 
 def test_a_step_whose_state_cannot_be_pickled_runs_without_a_store_and_says_so_with_one():
@@ -273,7 +273,7 @@ def test_a_step_whose_state_cannot_be_pickled_runs_without_a_store_and_says_so_w
     node = source.through(Local())
     assert 100 == gl.run(source, progress=False).events
     source.seek(at(10))
-    assert 10 == node.carrier.events
+    assert 10 == node.carrier.counted.events
     store = Sqlite(":memory:")
     with pytest.raises(StoreError, match="already given 10 events"):
         gl.run(source, store=store, progress=False)

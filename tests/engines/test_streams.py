@@ -16,9 +16,9 @@ from streamz import Stream
 
 import govlab as gl
 from govlab.clock import VirtualClock
-from govlab.engines.engine import FrameReader
 from govlab.errors import ArgumentError, GovlabError, SourceError, StepError
 from govlab.frames import concat, event_frame, from_us
+from govlab.sources import FrameReader
 
 LOUD = gl.Pipeline(gl.alerts.Threshold(5.0, score="value", entity="actor"))
 COUNT = gl.Pipeline(gl.features.WindowCount(by="actor", every="10s", lateness="0s"))
@@ -116,7 +116,12 @@ def test_branches_that_nobody_holds_still_run_down_to_the_last():
     gc.collect()
     gl.run(source, progress=False)
     assert 100 + int((events()["value"] >= 5).sum()) == sum(seen)
-    assert 100 == next(node for node in gl.engines.through.pipelines_below(source) if node.carrier.pipeline == COUNT).carrier.events
+    assert (
+        100
+        == next(
+            node for node in gl.engines.streams.through.pipelines_below(source) if node.carrier.pipeline == COUNT
+        ).carrier.counted.events
+    )
 
 
 def test_through_works_on_any_streamz_stream_and_its_branches_are_held_too():

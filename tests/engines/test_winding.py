@@ -7,16 +7,16 @@ import pytest
 from played import SECOND, START, Running, at, events, playing, total
 
 import govlab as gl
-from govlab.engines import winding
-from govlab.engines.engine import FrameReader
+from govlab.engines.streams import marks as marks_along
 from govlab.errors import SourceError, StepError
 from govlab.frames import event_frame, from_us
+from govlab.sources import FrameReader
 
 
 @pytest.fixture(params=["many marks", "few marks"])
 def marks(request):
     """Marks at every frame, or only at the beginning: where one can go back to must not change what one finds."""
-    with patch.object(winding.Marks, "due", property(lambda marks: request.param == "many marks")):
+    with patch.object(marks_along.Marks, "due", property(lambda marks: request.param == "many marks")):
         yield
 
 
@@ -132,15 +132,15 @@ def test_frames_of_a_generator_cannot_be_wound_back_and_say_so():
 
 def test_marks_stay_few_and_the_beginning_is_always_among_them():
     source, node = playing(max_rows=1)
-    with patch.object(winding.Marks, "due", True), patch.object(winding, "KEEP_MARKS", 8):
+    with patch.object(marks_along.Marks, "due", True), patch.object(marks_along, "KEEP_MARKS", 8):
         gl.run(source, progress=False)
-        assert len(source._marks) <= 8
+        assert len(source.flow.marks) <= 8
         source.seek(at(2))
         assert (2, events()["value"][:2].sum()) == (source.events, total(node))
 
 
 def test_marks_stay_small_when_the_states_are_large():
     source, _ = playing(max_rows=1)
-    with patch.object(winding.Marks, "due", True), patch.object(winding, "KEEP_BYTES", 1):
+    with patch.object(marks_along.Marks, "due", True), patch.object(marks_along, "KEEP_BYTES", 1):
         gl.run(source, progress=False)
-    assert len(source._marks) <= 2
+    assert len(source.flow.marks) <= 2

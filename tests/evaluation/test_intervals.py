@@ -2,26 +2,51 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from govlab.evaluation.intervals import detection_curve, median_of, ratio, ratio_difference, ratio_interval
 
 nan = np.nan
 
 
+def shares(curve):
+    return curve[["after_s", "undetected"]].to_numpy().tolist()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([0.0, 1.0, 2.0, 5.0, 7.5]), st.sampled_from(["found", "watched", "over"])), max_size=30))
+def test_the_curve_is_that_of_kaplan_and_meier_and_lies_in_its_interval(incidents):
+    delay = np.array([after if what == "found" else nan for after, what in incidents])
+    watched = np.array([np.inf if what == "over" else after for after, what in incidents])
+    curve, left, expected = detection_curve(delay, watched), 1.0, {0.0: 1.0}
+    when = np.where(np.isnan(delay), watched, delay)
+    for t in sorted(set(delay[~np.isnan(delay)])):
+        left *= 1.0 - (delay == t).sum() / (when >= t).sum()
+        expected[float(t)] = left
+    assert expected == pytest.approx(dict(shares(curve)))
+    known = curve.dropna()
+    assert ((known["undetected_low"] < known["undetected"]) & (known["undetected"] < known["undetected_high"])).all()
+    assert curve["undetected"].between(1e-12, 1 - 1e-12).sum() == len(known)
+
+
 def test_a_detector_that_finds_one_incident_at_once_and_misses_nine_has_no_median():
     curve = detection_curve(np.array([0.0] + [nan] * 9), np.full(10, 600.0))
-    assert [[0.0, 0.9]] == curve.to_numpy().tolist()
+    assert [[0.0, 0.9]] == shares(curve)
+    # by hand: log(-log 0.9) +- 1.96 sqrt(1 / 90) / |log 0.9|
+    assert [0.473, 0.985] == curve.iloc[0, 2:].round(3).tolist()
     assert None is median_of(curve)
 
 
 def test_a_silent_detector_stays_at_one():
-    assert [[0.0, 1.0]] == detection_curve(np.array([nan, nan]), np.array([60.0, 60.0])).to_numpy().tolist()
+    assert [[0.0, 1.0]] == shares(detection_curve(np.array([nan, nan]), np.array([60.0, 60.0])))
 
 
 def test_an_incident_that_was_over_before_is_no_longer_at_risk():
     # at 10 s one of four is found; the one that ended at 20 s leaves; at 30 s one of two is found
     curve = detection_curve(np.array([10.0, nan, 30.0, nan]), np.array([60.0, 20.0, 60.0, 60.0]))
-    assert [[0.0, 1.0], [10.0, 0.75], [30.0, 0.375]] == curve.to_numpy().tolist()
+    assert [[0.0, 1.0], [10.0, 0.75], [30.0, 0.375]] == shares(curve)
+    assert [0] == np.flatnonzero(curve["undetected_low"].isna()).tolist()
     assert 30.0 == median_of(curve)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from govlab import cli, services
+from govlab import services
+from govlab.commands import main as cli
 from govlab.errors import ArgumentError, ServiceError
 from govlab.services import installing, known
 

@@ -14,9 +14,7 @@ pytestmark = pytest.mark.server
 
 
 def govlab(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "govlab.cli", *map(str, arguments)], capture_output=True, text=True, check=True
-    ).stdout
+    return subprocess.run([sys.executable, "-m", "govlab", *map(str, arguments)], capture_output=True, text=True, check=True).stdout
 
 
 def test_several_run_at_once(full, kafka_server, rabbitmq_server):

@@ -15,7 +15,7 @@ from govlab.errors import ArgumentError, SchemaError, SinkError
 from govlab.frames import ALERT_COLUMNS, event_frame
 from govlab.schema import ENVELOPE
 from govlab.sinks.encode import arrow_bodies, check_format, is_alerts, json_bodies, key_column, texts, times_ms
-from govlab.sources.decode import frame_of
+from govlab.sources.files.columns import frame_of
 from govlab.sources.messages import MESSAGE_COLUMNS, MessageDecoder, Messages
 from govlab.summary import content_hashes
 from govlab.testing import sample_events

@@ -11,7 +11,7 @@ from test_replay import START, everything, ndjson, put
 import govlab as gl
 from govlab.frames import Schema, event_frame, from_us, time_us
 from govlab.sources.disorder import Disorder
-from govlab.sources.replay import ReplayReader
+from govlab.sources.files.replay import ReplayReader
 
 SCHEMA = Schema({"time": "epoch_us", "n": "int64"})
 S = 1_000_000
@@ -132,7 +132,7 @@ def test_a_replay_by_arrival_stops_at_a_moment_though_a_row_far_ahead_comes_befo
 def test_so_does_one_over_frames(at, max_rows):
     times = [START + i * S for i in range(100)]
     times.insert(at, START + FAR)
-    source = gl.from_reader(gl.engines.engine.FrameReader(event_frame({"time": from_us(times)})), max_rows=max_rows)
+    source = gl.from_reader(gl.sources.FrameReader(event_frame({"time": from_us(times)})), max_rows=max_rows)
     source.run_until(from_us([START + 98 * S])[0])
     assert 99 == source.events
 

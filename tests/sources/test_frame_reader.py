@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import govlab as gl
-from govlab.engines.engine import FrameReader
 from govlab.engines.flink.submitting import travelling
 from govlab.engines.local import Local
 from govlab.engines.streams import Streams
 from govlab.errors import ArgumentError, SchemaError, SourceError
+from govlab.sources import FrameReader
 from govlab.sources.frames import reader_of, whole
 from govlab.testing import ScriptedReader
 from govlab.testing.readers import read_all

@@ -50,7 +50,7 @@ def test_good_messages_among_rubbish_are_all_read_and_rubbish_can_be_corrected(k
     seen = source.map(lambda frame: frame["event_id"].tolist()).sink_to_list()
     gl.run(source, max_events=N, progress=False)
     while len(source.letters) < N:
-        source.peek()
+        source.flow.peek()
     assert sorted(events(N)["event_id"]) == sorted(one for part in seen for one in part)
     expected = {offset for offset, (_, good) in enumerate(mixed) if not good}
     assert expected == {offset for _, offset in source.letters}

@@ -12,8 +12,8 @@ from govlab import Schema
 from govlab.errors import ArgumentError, SourceError
 from govlab.sinks.encode import arrow_bodies
 from govlab.sources.cuts import Cuts
-from govlab.sources.decode import Bad
-from govlab.sources.infer import infer_messages
+from govlab.sources.files.infer import infer_messages
+from govlab.sources.files.records import Bad
 from govlab.sources.messages import MessageDecoder, Messages
 
 SCHEMA = Schema({"time": "timestamp", "actor": "string", "value": "float64?"})

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from govlab.frames import Schema, concat, from_us
 from govlab.sources import pieces
+from govlab.sources.files import ndjson_file
+from govlab.sources.files.replay import ReplayReader
 from govlab.sources.pieces import Fed, Piece
 from govlab.sources.reader import EndOfStream
-from govlab.sources.replay import ReplayReader
 from govlab.testing.readers import read_all
 
 START = 1_772_409_600_000_000
@@ -84,11 +85,11 @@ def test_pieces_of_texts_give_what_one_reader_gives(tmp_path_factory, times, ord
     reader = ReplayReader(folder, SCHEMA, order=order, look_ahead=50, **ends)
     expected = read_all(reader, 7)
     letters = reader.take_dead_letters()
-    line, pieces.LINE = pieces.LINE, max(1, int(size * 10))
+    line, ndjson_file.LINE = ndjson_file.LINE, max(1, int(size * 10))
     try:
         rows, found = in_pieces(ReplayReader(folder, SCHEMA, order=order, look_ahead=50, **ends), 1, seed, put_down)
     finally:
-        pieces.LINE = line
+        ndjson_file.LINE = line
     pd.testing.assert_frame_equal(expected.reset_index(drop=True), rows.reset_index(drop=True))
     if stretch is None:  # with a stretch, how many of the bad records behind its end are met depends on the blocks
         assert sorted(letters, key=place) == sorted(found, key=place)

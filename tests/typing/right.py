@@ -6,8 +6,8 @@ import pandas as pd
 
 import govlab as gl
 from govlab.engines.flink import Job
-from govlab.engines.playback import Source
-from govlab.engines.through import Through
+from govlab.engines.streams.source import Source
+from govlab.engines.streams.through import Through
 from govlab.evaluation.tuning import Tuning
 
 

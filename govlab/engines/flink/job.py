@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import html
 import json
 import re
 import signal
@@ -20,6 +19,7 @@ from govlab.engines.flink.folder import read_spec
 from govlab.engines.flink.outputs import read_lines
 from govlab.engines.flink.rest import Rest
 from govlab.errors import GovlabError, ServiceError
+from govlab.markup import preformatted
 from govlab.pipeline import Result
 from govlab.summary import Summary
 
@@ -66,7 +66,7 @@ class JobStatus:
         return "\n".join(f"{name:12} {'-' if value is None else value}" for name, value in said.items())
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.text())}</pre>"
+        return preformatted(self.text())
 
 
 class Job:
@@ -191,15 +191,15 @@ class Job:
 
     def alerts(self) -> pd.DataFrame:
         """Give the rows that came out so far, up to the last checkpoint, each exactly once."""
-        return self._results()[0]
+        return read_lines(self.folder / "results")[0].rows()
 
     def dead_letters(self) -> pd.DataFrame:
         """Give the records that could not be read."""
-        return self._results()[1]
+        return read_lines(self.folder / "results")[1]
 
     def summary(self) -> Summary | None:
         """Give the summary, once it has come to the end of its source."""
-        return self._results()[2]
+        return read_lines(self.folder / "results")[2]
 
     def fingerprint(self) -> str:
         """Give the fingerprint: equal to that of a run in the lab over the same events."""
@@ -209,14 +209,11 @@ class Job:
         return summary.fingerprint
 
     def result(self) -> Result:
-        """Give rows and summary as a run in the lab does; rows put aside are counted, not kept."""
-        rows, _, summary = self._results()
+        """Give rows, sides and summary as a run in the lab does."""
+        output, _, summary = read_lines(self.folder / "results")
         if summary is None:
             raise GovlabError(f"there is no result yet: the job is {self.status().state}.")
-        return Result(rows, {}, summary)
-
-    def _results(self) -> tuple[pd.DataFrame, pd.DataFrame, Summary | None]:
-        return read_lines(self.folder / "results")
+        return output.result(summary)
 
     # -- what is done to it --------------------------------------------------------------------------------------------
 

@@ -27,11 +27,13 @@ StateSampler.__init__.__defaults__ = (4,)
 sys.setswitchinterval(0.001)
 
 from govlab.engines.flink.kept import Kept, opened  # noqa: E402
-from govlab.engines.flink.messages import TAIL, End, Fetched, Given, Rows  # noqa: E402
 from govlab.engines.flink.outputs import Outputs  # noqa: E402
-from govlab.engines.flink.stages import Cut, Head, Shard, Tail  # noqa: E402
-from govlab.engines.flink.travel import unpack_reader, unpack_step  # noqa: E402
+from govlab.engines.stages.messages import TAIL, End, Fetched, Given, Rows  # noqa: E402
+from govlab.engines.stages.stages import Head, Shard, Tail, cut  # noqa: E402
+from govlab.engines.stages.travel import unpack_reader, unpack_step  # noqa: E402
 from govlab.sources.pieces import Fed, Piece  # noqa: E402
+from govlab.sources.ranged import RangedReader  # noqa: E402
+from govlab.sources.reader import LiveReader, Reader  # noqa: E402
 from govlab.stores.writer import writer_of  # noqa: E402
 
 __all__ = ["GROUPS", "MESSAGE", "Fetches", "Heads", "Shards", "Tails", "Ticks"]
@@ -160,7 +162,9 @@ class Heads(_Stage):
     def fresh(self, key: int) -> Head:
         """Make the head."""
         reader = self._reader()
-        return Head(self.step, Fed(reader, {int(k): v for k, v in self.told["lanes"].items()}) if self.told["pieces"] else reader)
+        if isinstance(reader, RangedReader) and self.told["pieces"]:
+            reader = Fed(reader, {int(k): v for k, v in self.told["lanes"].items()})
+        return Head(self.step, reader)
 
     def taken_up(self, stage: Head) -> Head:
         """Give it its reader back."""
@@ -168,9 +172,9 @@ class Heads(_Stage):
             stage.reader = self._reader()
         return stage
 
-    def _reader(self) -> Any:
-        reader: Any = unpack_reader(self.told["source"])
-        if self.told["live"]:
+    def _reader(self) -> Reader:
+        reader = unpack_reader(self.told["source"])
+        if isinstance(reader, LiveReader):
             reader.wait_s = 0.001  # the next tick comes soon, and to wait here is to hold back what was read
         return reader
 
@@ -196,7 +200,7 @@ class Heads(_Stage):
                 break
             yield (TAIL if found[0] == TAIL else self.keys[found[0]]), packed
         self.keep(head)
-        self.metrics |= {"events": head.totals.events, "lag": sum(head.reader.lag().values()) if not head.ended else 0}
+        self.metrics |= {"events": head.carrier.counted.events, "lag": sum(head.reader.lag().values()) if not head.ended else 0}
 
     def close(self) -> None:
         """Let go of files and connections."""
@@ -215,7 +219,9 @@ class Shards(_Stage):
     def open(self, runtime_context: RuntimeContext) -> None:
         """Get ready."""
         super().open(runtime_context)
-        self.part: Any = Cut(self.step).part  # there are shards
+        _, sharded = cut(self.step)
+        assert sharded is not None
+        self.part = sharded.part()
 
     def fresh(self, key: int) -> Shard:
         """Make a shard."""
@@ -253,14 +259,14 @@ class Tails(_Stage):
         tail = self.stage(0)
         if tail.finished:
             return
-        for rows, _, letters in tail.take(pickle.loads(value[1])):
-            for line in self.outputs.lines(rows, letters):
+        for (rows, sides), letters in tail.take(pickle.loads(value[1])):
+            for line in self.outputs.lines(rows, sides, letters):
                 yield f"{tail.lines} {line}"  # numbered, as files do not tell their order
                 tail.lines += 1
         if tail.finished:
             yield f"{tail.lines} {self.outputs.summary(tail.summary('finished'))}"
         self.keep(tail)
-        self.metrics |= {"events": tail.totals.events, "rows": tail.carrier.rows}
+        self.metrics |= {"events": tail.head.events, "rows": tail.carrier.counted.rows}
 
     def close(self) -> None:
         """Let go of stores and connections."""

@@ -8,15 +8,18 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote
 
 import pandas as pd
 import pyarrow as pa
 
-from govlab import frames, registry
+from govlab import frames
 from govlab.access import Access
+from govlab.addresses import Address, sink_at
+from govlab.engines.engine import Output
 from govlab.engines.journal import letters_table, open_store
 from govlab.errors import GovlabError
+from govlab.hashing import as_arrow
 from govlab.sources.reader import DeadLetter
 from govlab.summary import Summary
 
@@ -33,16 +36,14 @@ class Outputs:
     def __init__(self, told: dict[str, Any]) -> None:
         self.told, self._store, self._sinks = told, None, []
         for into in told["into"]:
-            if into["to"].startswith("kafka://"):
-                parts = urlsplit(into["to"])
-                sink = registry.load("sinks", "kafka_sink")
-                self._sinks.append(sink(parts.path.strip("/"), parts.netloc, access=Access(**into["access"])))
+            if "://" in into["to"]:
+                self._sinks.append(sink_at(Address.of(into["to"]), Access(**into["access"])))
             else:
                 self._store, _ = open_store(into["to"])
                 self._epoch = self._store.claim(told["run"])
 
-    def lines(self, rows: pd.DataFrame, letters: Sequence[DeadLetter]) -> Iterator[str]:
-        """Write rows and dead letters; gives the lines that say the same."""
+    def lines(self, rows: pd.DataFrame, sides: Sequence[tuple[str, pd.DataFrame]], letters: Sequence[DeadLetter]) -> Iterator[str]:
+        """Write rows, what was put aside, and dead letters; gives the lines that say the same."""
         alerts = rows if len(rows) else None
         if self._store is not None and (alerts is not None or letters):
             self._store.save(self.told["run"], alerts, letters_table(letters), None, self._epoch)
@@ -51,6 +52,8 @@ class Outputs:
                 sink.send(alerts)
                 sink.flush()
             yield "rows " + _packed(alerts)
+        for side, aside in sides:
+            yield f"side {quote(side)} {_packed(aside)}"
         if letters:
             yield "letters " + _packed(letters_table(letters))
 
@@ -60,12 +63,19 @@ class Outputs:
 
     def close(self) -> None:
         """Let go."""
-        for one in [*self._sinks, *([self._store] if self._store is not None else [])]:
-            one.close()
+        for sink in self._sinks:
+            sink.close()
+        if self._store is not None:
+            self._store.close()
 
 
 def _packed(frame: pd.DataFrame) -> str:
-    table = pa.Table.from_pandas(frame.reset_index(drop=True), preserve_index=False)
+    frame = frame.reset_index(drop=True)
+    try:
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowException, OverflowError, TypeError):  # values of several kinds in a column: what is put aside may be anything
+        texts = {str(name): as_arrow(column, any_text=True).to_pandas() for name, column in frame.items() if column.dtype == object}
+        table = pa.Table.from_pandas(frame.assign(**texts), preserve_index=False)
     out = pa.BufferOutputStream()
     with pa.ipc.new_stream(out, table.schema) as stream:
         stream.write_table(table)
@@ -83,8 +93,8 @@ def _unpacked(text: str) -> pd.DataFrame:
     return frame
 
 
-def read_lines(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, Summary | None]:
-    """Read the files of a job: rows, dead letters, and the summary once it has ended."""
+def read_lines(folder: Path) -> tuple[Output, pd.DataFrame, Summary | None]:
+    """Read the files of a job: what came out, dead letters, and the summary once it has ended."""
     found: dict[int, tuple[str, str]] = {}
     for place in folder.rglob("out-*"):  # what begins with a point is not yet given out
         for line in place.read_text().splitlines():
@@ -92,7 +102,15 @@ def read_lines(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, Summary | None
             if int(number) in found:
                 raise GovlabError(f"{folder}: line {number} is there twice; the files of two jobs lie in it.")
             found[int(number)] = kind, text
-    rows = [_unpacked(text) for _, (kind, text) in sorted(found.items()) if kind == "rows"]
-    letters = [_unpacked(text) for _, (kind, text) in sorted(found.items()) if kind == "letters"]
-    summary = next((Summary(**json.loads(text)) for kind, text in found.values() if kind == "summary"), None)
-    return frames.concat(rows), frames.concat(letters) if letters else letters_table([]), summary
+    output, letters, summary = Output(), [letters_table([])], None
+    for _, (kind, text) in sorted(found.items()):
+        if kind == "rows":
+            output.add(_unpacked(text), [])
+        elif kind == "side":
+            side, _, packed = text.partition(" ")
+            output.add(frames.empty(), [(unquote(side), _unpacked(packed))])
+        elif kind == "letters":
+            letters.append(_unpacked(text))
+        else:
+            summary = Summary(**json.loads(text))
+    return output, frames.concat(letters), summary

@@ -12,30 +12,28 @@ import time
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import numpy as np
-import pyarrow.parquet as pq
 
 from govlab import frames
 from govlab.access import Access
+from govlab.addresses import Address
 from govlab.arguments import fitting
 from govlab.engines.engine import Engine
 from govlab.engines.flink.folder import make_folder, no_secrets, read_spec, write_spec
 from govlab.engines.flink.job import ENDED, Job, cause_of
 from govlab.engines.flink.settings import reach, settings_of
-from govlab.engines.flink.stages import Cut
-from govlab.engines.flink.travel import absolute, pack_reader, pack_step
-from govlab.engines.playback import Source
+from govlab.engines.stages.stages import cut
+from govlab.engines.stages.travel import absolute, pack_reader, pack_step
+from govlab.engines.streams.source import Source
 from govlab.errors import ArgumentError, GovlabError, ServiceError
 from govlab.pipeline import Pipeline, Result
 from govlab.recipes import recipe_hash
 from govlab.schema import Schema
 from govlab.services import flink_environment
-from govlab.sources.files import format_of
+from govlab.sources.files.replay import ReplayReader
 from govlab.sources.frames import FrameReader, reader_of, whole
 from govlab.sources.ranged import RangedReader
 from govlab.sources.reader import Reader
-from govlab.sources.replay import ReplayReader
 from govlab.step import Step
 from govlab.stores.writer import refuse_other, without_versions, writer_of
 
@@ -68,7 +66,8 @@ def submit(
         As of :func:`govlab.sources.reader_of`: files, a range of a topic, or a live topic (without a group: the positions
         are in Flink's checkpoints), which all tasks must reach under the same name; tables at hand are written into the folder.
     into : str, list of str, optional
-        Where alerts go besides the files of the job: the path of a SQLite store, ``kafka://host:port/topic``.
+        Where alerts go besides the files of the job: the path of a SQLite store, or the address of a topic, an exchange or a
+        queue (``kafka://host:port/topic``, ``amqp://host:port/name``).
         One that is written again after a crash has the same id.
     folder : str or Path, optional
         Where the job keeps what it was told, its checkpoints and its results; all tasks must reach it. A job that was stopped
@@ -110,7 +109,7 @@ def submit(
     make_folder(place)
     whole = pipeline if isinstance(pipeline, Pipeline) else Pipeline(pipeline)
     reader = travelling(source, place, max_rows)
-    if getattr(reader, "group", None):
+    if reader.group is not None:
         raise ArgumentError("submit: on Flink the positions are in its checkpoints; give the source without a group.")
     spec = described(whole, reader, place, parallelism, max_rows, into, access, name)
     known = place / "spec.json"
@@ -141,12 +140,9 @@ def described(
 ) -> dict[str, Any]:
     """Describe a job in plain values, all but Flink's settings."""
     places = [absolute(str(to)) for to in ([into] if isinstance(into, str | Path) else into)]
-    for to in places:
-        if "://" in to and not to.startswith("kafka://"):
-            raise ArgumentError(f"submit: into={to!r}; expected the path of a SQLite store, or 'kafka://host:9092/topic'.")
-    packed = pack_step(whole)
-    ranged = isinstance(reader, RangedReader)
-    lanes, pieces = (reader.pieces(max_rows) if isinstance(reader, RangedReader) else None) or (None, None)
+    packed, (_, sharded) = pack_step(whole), cut(whole)
+    ranged = reader if isinstance(reader, RangedReader) else None
+    lanes, pieces = (ranged.pieces(max_rows) if ranged else None) or (None, None)
     # without versions, so that a job of another version of a step is found in its folder, and refused
     anonymous = recipe_hash(without_versions(packed["recipe"]))
     run = hashlib.sha256(f"{reader.origin}\n{anonymous}".encode()).hexdigest()[:16]
@@ -154,13 +150,13 @@ def described(
         "name": name or f"govlab {reader.name}",
         "pipeline": packed,
         "source": pack_reader(reader),
-        "shards": Cut(whole).shards,
-        "live": not ranged,
+        "shards": 0 if sharded is None else sharded.shards,
+        "live": ranged is None,
         "per_s": 12,  # measured: with fewer ticks events wait for one, with more the messages wait for Python
         "pieces": pieces,
         "lanes": lanes,
-        "sticky": isinstance(reader, RangedReader) and reader.sticky,
-        "ticks": len(pieces) if pieces else _ticks(reader, max_rows) if ranged else 1,
+        "sticky": ranged is not None and ranged.sticky,
+        "ticks": len(pieces) if pieces else _ticks(ranged, max_rows) if ranged else 1,
         "max_rows": max_rows,
         "parallelism": parallelism,
         "run": run,
@@ -169,6 +165,9 @@ def described(
         "writer": {name: v for name, v in writer_of([whole]).items() if name not in CLUSTERS},
     }
     no_secrets(spec)
+    for to in places:
+        if "://" in to:
+            Address.of(to)
     return spec
 
 
@@ -190,27 +189,9 @@ def travelling(source: Any, place: Path, max_rows: int) -> Reader:
     return written if fields == known["fields"] else ReplayReader(path, Schema(**known | {"fields": fields}), order="arrival")
 
 
-def _ticks(reader: Reader, max_rows: int) -> int:
+def _ticks(reader: RangedReader, max_rows: int) -> int:
     """Count the frames at most; surplus ticks cost nothing, and the last one reads to the end whatever is left."""
-    if isinstance(reader, ReplayReader):
-        rows = sum(map(_most_rows, reader.paths))
-    else:
-        reader.open()
-        position = reader.position()
-        reader.close()
-        # beside the rows given, a stretch keeps where it begins and ends, and which topic it is of
-        ends = sorted(position.items())
-        rows = sum(abs(v) for k, v in ends if -(2**41) <= k < 0)
-    return 1 + math.ceil(rows / max_rows)
-
-
-def _most_rows(path: str) -> int:
-    kind, packed = format_of(path)
-    system, local = fsspec.core.url_to_fs(path)
-    if kind == "parquet":
-        with system.open(local) as file:
-            return int(pq.ParquetFile(file).metadata.num_rows)
-    return int(system.size(local) * (15 if packed else 1) / 20)
+    return 1 + math.ceil(reader.most_rows() / max_rows)
 
 
 def _ended(place: Path) -> None:

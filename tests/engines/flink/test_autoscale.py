@@ -13,7 +13,7 @@ from govlab.engines import flink
 from govlab.engines.flink.job import JobStatus
 from govlab.engines.flink.scaling import Limits, autoscale, wanted
 from govlab.errors import ArgumentError
-from govlab.sinks.kafka import make_topic
+from govlab.sources.kafka.sink import make_topic
 from govlab.step import Step
 
 SCHEMA = gl.Schema({"time": "timestamp", "event_id": "string", "actor": "string"})

@@ -21,7 +21,7 @@ from govlab.engines.flink.settings import reach, settings_of
 from govlab.engines.flink.submitting import described
 from govlab.errors import ArgumentError, GovlabError, ServiceError
 from govlab.services import flink_environment
-from govlab.sources.replay import ReplayReader
+from govlab.sources.files.replay import ReplayReader
 from govlab.step import Step
 from govlab.testing import sample_events
 
@@ -90,7 +90,8 @@ def test_every_registered_step_says_the_same_on_flink(shards, max_rows, tmp_path
     )
     assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
     for place, expected in jobs.items():
-        rows, _, summary = read_lines(place / "results")
+        output, _, summary = read_lines(place / "results")
+        rows = output.rows()
         assert expected.summary.fingerprint == summary.fingerprint, place.name
         assert expected.summary.steps == summary.steps, place.name
         assert expected.rows["time"].tolist() == rows["time"].tolist(), place.name

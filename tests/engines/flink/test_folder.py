@@ -13,9 +13,9 @@ from govlab.engines import flink
 from govlab.engines.flink.folder import make_folder, no_secrets, read_spec, write_spec
 from govlab.engines.flink.kept import Kept, Packed, opened
 from govlab.engines.flink.submitting import described
-from govlab.engines.flink.travel import pack_reader, unpack_reader
+from govlab.engines.stages.travel import pack_reader, unpack_reader
 from govlab.errors import ArgumentError, GovlabError, StoreError
-from govlab.sources.replay import ReplayReader
+from govlab.sources.files.replay import ReplayReader
 from govlab.stores.writer import writer_of
 from govlab.testing import ScriptedReader, sample_events
 
@@ -144,7 +144,7 @@ def test_a_file_in_the_place_of_the_folder_is_a_store_error(tmp_path):
         make_folder(tmp_path / "job")
 
 
-@pytest.mark.parametrize("name", ["os:system", "subprocess:Popen", "govlab.sources.replay:ReplayReader", "nothing", ""])
+@pytest.mark.parametrize("name", ["os:system", "subprocess:Popen", "govlab.sources.files.replay:ReplayReader", "nothing", ""])
 def test_no_reader_is_made_by_a_name_that_is_not_in_the_table(name):
     with pytest.raises(GovlabError, match="in the table of sources"):
         unpack_reader({"reader": name, "given": {}})

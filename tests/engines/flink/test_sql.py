@@ -6,7 +6,7 @@ import pytest
 import govlab as gl
 from govlab.engines import flink
 from govlab.errors import ArgumentError, GovlabError
-from govlab.sources.replay import ReplayReader
+from govlab.sources.files.replay import ReplayReader
 
 COUNTS = (
     "SELECT window_end, actor, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(`time`), INTERVAL '5' MINUTE)) "

@@ -1,0 +1,1 @@
+"""What ``govlab`` does on the command line."""

@@ -1,0 +1,1 @@
+"""Detectors of who acts on what, and of what is written alike."""

@@ -1,0 +1,1 @@
+"""Detectors of rows with several features, numbers and categories."""

@@ -1,0 +1,1 @@
+"""Detectors of a number over time, of each entity by itself."""

@@ -1,0 +1,1 @@
+"""Files as a source: CSV, ndjson and Parquet, plain or packed, from any file system that fsspec knows."""

@@ -1,0 +1,1 @@
+"""RabbitMQ: readers of queues and streams, and the sink."""
