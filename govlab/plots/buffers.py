@@ -9,6 +9,7 @@ import pandas as pd
 from govlab.plots.untrusted import plain
 
 Times = np.ndarray[Any, np.dtype[np.datetime64]]
+MONTH_US = 30 * 86_400_000_000
 
 
 def utc(times: pd.Series) -> Times:
@@ -28,6 +29,28 @@ def utc(times: pd.Series) -> Times:
     if index.tz is not None:
         index = index.tz_convert("UTC").tz_localize(None)
     return index.to_numpy().astype("datetime64[us]")
+
+
+def near(times: np.ndarray[Any, Any], counts: np.ndarray[Any, Any], least: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Say which times are near the others: one wrong clock should not stretch a plot over a century.
+
+    Those that are not are at most 1 in 100 at either end, and lie further from the rest than that is long, and than ``least``.
+
+    Parameters
+    ----------
+    times : numpy.ndarray
+        Whole numbers, in rising order.
+    counts : numpy.ndarray
+        How many events there are of each.
+    least : int
+        So far apart is never too far.
+    """
+    if not len(times):
+        return np.ones(0, dtype=bool)
+    passed, few = np.cumsum(counts), counts.sum() // 100
+    low, high = (int(times[min(np.searchsorted(passed, n, side="right"), len(times) - 1)]) for n in (few, passed[-1] - few - 1))
+    far = max(high - low, least)
+    return (times >= low - far) & (times <= high + far)
 
 
 class Once:
@@ -68,7 +91,7 @@ class Counts:
         self.width_us = pd.Timedelta(every) // pd.Timedelta(1, "us")
         if self.width_us <= 0:
             raise ValueError(f"every={every!r} is not a length of time; give a pandas offset such as '1min'")
-        self.rows, self.total = rows, 0
+        self.rows, self.total, self.apart = rows, 0, 0
         self._counts: dict[int, int] = {}
 
     def __len__(self) -> int:
@@ -89,6 +112,9 @@ class Counts:
         """Return bucket starts and counts in order of time, with the zeros that a quiet stretch needs to look quiet."""
         buckets = np.array(sorted(self._counts), dtype=np.int64)
         counts = np.array([self._counts[bucket] for bucket in buckets.tolist()], dtype=np.float64)
+        drawn = near(buckets, counts, MONTH_US // self.width_us)
+        self.apart = int(counts[~drawn].sum())
+        buckets, counts = buckets[drawn], counts[drawn]
         gaps = np.flatnonzero(np.diff(buckets) > 1)
         edges = np.unique(np.concatenate([buckets[gaps] + 1, buckets[gaps + 1] - 1]))
         order = np.argsort(np.concatenate([buckets, edges]), kind="stable")
@@ -108,7 +134,7 @@ class Values:
     """
 
     def __init__(self, rows: int, keys: int) -> None:
-        self.rows, self.limit, self.total, self.ignored = rows, keys, 0, 0
+        self.rows, self.limit, self.total, self.ignored, self.apart = rows, keys, 0, 0, 0
         self.keys: dict[str, int] = {}  # as they are shown
         self._numbers: dict[object, int] = {}  # as they are
         self._times = np.empty(0, dtype="datetime64[us]")
@@ -146,6 +172,8 @@ class Values:
     def curves(self) -> dict[str, tuple[Times, np.ndarray[Any, np.dtype[np.float64]]]]:
         """Return times and values of each key in order of time."""
         order = np.argsort(self._times, kind="stable")
+        drawn = near(self._times[order].astype(np.int64), np.ones(len(order)), MONTH_US)
+        self.apart, order = int((~drawn).sum()), order[drawn]
         times, values, ids = self._times[order], self._values[order], self._ids[order]
         return {key: (times[ids == number], values[ids == number]) for key, number in self.keys.items()}
 

@@ -159,6 +159,8 @@ class _Timeline(View):
         words += [f"{total:,} events", f"{self.alerts.total:,} alerts"] if total else ["waiting for the first events"]
         if self.values.ignored:
             words.append(f"{self.values.ignored:,} of other keys not drawn")
+        if apart := self.counts.apart + self.values.apart:
+            words.append(f"{apart:,} far from all others in time not drawn")
         if trouble := self.trouble():
             words.append(trouble)
         return self.compose(curves, self.alerts.table(), " · ".join(words))

@@ -7,8 +7,9 @@ import pytest
 from played import events
 
 import govlab as gl
+from govlab.engines.streams import outlets, through
 from govlab.engines.streams import source as sources
-from govlab.engines.streams import through
+from govlab.sinks.sink import Sink
 from govlab.testing import ScriptedReader
 
 WATCH = gl.Pipeline(gl.alerts.Threshold(50, score="value"))
@@ -18,7 +19,7 @@ WATCH = gl.Pipeline(gl.alerts.Threshold(50, score="value"))
 def run_cell(monkeypatch):
     """Let what follows be made by a run of a cell."""
     now = [(None, None)]
-    for cells in (sources.cells, through.cells):
+    for cells in (sources.cells, through.cells, outlets.cells):
         monkeypatch.setattr(cells, "current", lambda: now[0])
     return lambda cell, run: now.__setitem__(0, (cell, run))
 
@@ -82,3 +83,30 @@ def test_a_source_that_is_reached_by_what_hangs_below_it_goes_on():
     gc.collect()
     assert [True] == [thread.is_alive() for thread in background()]
     alerts.upstreams[0].stop()
+
+
+class Kept(Sink):
+    """A sink that keeps what it was sent, and whether it was closed."""
+
+    name, rows, closed = "kept", 0, 0
+
+    def send(self, frame):
+        Kept.rows += len(frame)
+
+    def flush(self, timeout_s=60.0):
+        pass
+
+    def close(self):
+        Kept.closed += 1
+
+
+def test_a_cell_with_a_sink_that_is_run_again_sends_each_alert_once_and_closes_the_earlier_sink(run_cell):
+    source = gl.from_reader(ScriptedReader([events()]))
+    alerts = source.through(WATCH)
+    Kept.rows = Kept.closed = 0
+    for run in range(3):
+        run_cell("b", run)
+        outlets.Outlet(alerts, Kept())
+        source.step(10)
+    gl.run(source, progress=False)
+    assert (len(WATCH.run(events()).rows), 2) == (Kept.rows, Kept.closed)

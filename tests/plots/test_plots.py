@@ -312,3 +312,13 @@ def test_a_plot_that_is_made_late_shows_what_was_there(session):
     assert sum(whole) > 0
     assert f"{sum(whole):,} alerts" in title
     assert f"{source.events:,} events" in title
+
+
+@pytest.mark.parametrize("wrong", ["1970-01-01", "2099-01-01"])
+@pytest.mark.parametrize("value", [None, "value"])
+def test_one_event_whose_clock_is_wrong_does_not_stretch_the_plot_and_the_title_says_so(session, wrong, value):
+    frame = pd.concat([events(minute, 3, value=1.0) for minute in range(100)], ignore_index=True)
+    frame.loc[150, "time"] = pd.Timestamp(wrong, tz="UTC")
+    curve = elements(plots.Timeline(frame, value=value, every="1min"))["GovlabCurve"]
+    assert (START.tz_localize(None), START.tz_localize(None) + pd.Timedelta("99min")) == curve.range("time")
+    assert "1 far from all others in time not drawn" in curve.opts.get("plot").kwargs["title"]

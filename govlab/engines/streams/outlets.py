@@ -10,6 +10,7 @@ from streamz import Stream
 
 from govlab import registry
 from govlab.access import Access
+from govlab.cells import Cells
 from govlab.engines.streams.graph import Node, above, hold_below, nodes_below
 from govlab.errors import ArgumentError
 from govlab.frames import TIME
@@ -17,12 +18,15 @@ from govlab.sinks.sink import Sink
 
 __all__ = ["Outlet", "outlets_below"]
 
+cells = Cells()  # the sinks that notebook cells made
+
 
 class Outlet(Node):
     """A sink at the end of a stream; what it takes comes out below too.
 
     A run waits for what it has taken to be delivered before its position moves. A run that is taken up sends the alerts from
-    its last saved position on once more, with the ids that they had.
+    its last saved position on once more, with the ids that they had. When a notebook cell runs again, the sinks that its earlier
+    run has made get no more frames, so nothing is sent twice.
 
     Parameters
     ----------
@@ -38,6 +42,8 @@ class Outlet(Node):
         super().__init__(upstream, **kwargs)
         for node in above(self):
             hold_below(node)
+        self._made = _Made(self)
+        cells.claim(self._made)
 
     def update(self, x: pd.DataFrame, who: Stream | None = None, metadata: Any = None) -> list[Any]:
         """Hand a frame on."""
@@ -67,6 +73,18 @@ class Outlet(Node):
     def close(self) -> None:
         """Deliver what is on its way, and let go of the connection."""
         self.sink.close()
+
+
+class _Made:
+    """A sink as what a cell has made: when the cell runs again, it gets no more frames, and is closed."""
+
+    def __init__(self, outlet: Outlet) -> None:
+        self.outlet = outlet
+
+    def close(self) -> None:
+        for upstream in list(self.outlet.upstreams):
+            upstream.disconnect(self.outlet)
+        self.outlet.close()
 
 
 def outlets_below(*tops: Stream) -> list[Outlet]:
