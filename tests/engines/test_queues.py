@@ -12,7 +12,7 @@ from queues import SCHEMA, alerts, bodies, drain, events, fill, name, queue, sam
 import govlab as gl
 from govlab.errors import SourceError, TakenOverError
 from govlab.sources import FrameReader
-from govlab.sources.rabbitmq import RabbitQueue
+from govlab.sources.rabbitmq.queue import RabbitQueue
 
 pytestmark = pytest.mark.server
 KILL = Path(__file__).parents[2] / "benchmarks" / "kill.py"
@@ -151,7 +151,7 @@ def test_two_members_of_a_group_share_a_run_and_hand_partitions_over(client, kaf
         gl.run(second, timeout_s=0.3, store=store, progress=False)
         gl.run(first, timeout_s=0.3, store=store, progress=False)
     first.reader.close()
-    while sum(part.events for part in other.carrier.parts.values()) < 3_000:
+    while sum(part.counted.events for part in other.carrier.parts.values()) < 3_000:
         gl.run(second, timeout_s=0.5, store=store, progress=False)
     summary = gl.run(second, timeout_s=0.1, store=store, progress=False)
     second.reader.close()
