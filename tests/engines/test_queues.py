@@ -12,7 +12,7 @@ from queues import SCHEMA, alerts, bodies, drain, events, fill, name, queue, sam
 import govlab as gl
 from govlab.errors import SourceError, TakenOverError
 from govlab.sources import FrameReader
-from govlab.sources.rabbitmq import RabbitQueue
+from govlab.sources.rabbitmq.queue import RabbitQueue
 
 pytestmark = pytest.mark.server
 KILL = Path(__file__).parents[2] / "benchmarks" / "kill.py"
