@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from govlab import cli, registry
+from govlab import registry
 from govlab.addresses import Address
+from govlab.commands import main as cli
 from govlab.connectors import CONNECTORS, SCHEMES, options_of
 
 ROOT = Path(__file__).resolve().parents[1]

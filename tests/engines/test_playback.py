@@ -7,6 +7,7 @@ import pytest
 from played import START, Running, at, events, playing, total
 
 import govlab as gl
+from govlab import frames
 from govlab.clock import VirtualClock
 from govlab.errors import ArgumentError, SourceError, StepError
 from govlab.testing import ScriptedReader
@@ -192,3 +193,19 @@ def test_the_table_of_the_status_escapes_what_a_file_may_be_called():
     source = gl.from_reader(ScriptedReader([]))
     source.name = "<script>"
     assert "&lt;script&gt;" in source._repr_html_()
+
+
+def test_what_was_given_is_acknowledged_also_while_nothing_comes():
+    class HoldsBack(ScriptedReader):
+        """Gives the next rows when those before are acknowledged, as a queue does that has sent all it may."""
+
+        acknowledged = 0
+
+        def read(self, max_rows):
+            return frames.empty() if self._given != self.acknowledged else super().read(max_rows)
+
+        def commit(self, position):
+            self.acknowledged = position[0]
+
+    source = gl.from_reader(HoldsBack([events().iloc[i : i + 1].reset_index(drop=True) for i in range(3)]))
+    assert ("finished", 3) == (gl.run(source, timeout_s=60, progress=False).state, source.events)

@@ -73,6 +73,8 @@ class Flow:
                 self.open()
             self.mend()
             self.buffer.fill()
+            if self._unacknowledged and time.monotonic() >= self._acknowledge_at_s:
+                self.acknowledge()  # also while nothing comes: a queue may hold back the next until it is
         except EndOfStream:
             raise
         except Exception as error:
@@ -84,8 +86,6 @@ class Flow:
         """Emit the next frame that is due; gives its number of rows, 0 when none is due, None at ``before_us``."""
         first = self.peek()
         if first is None:
-            if self._unacknowledged and time.monotonic() >= self._acknowledge_at_s:
-                self.acknowledge()
             return 0
         if before_us is not None and first >= before_us:
             return None

@@ -170,11 +170,14 @@ class Through(Node):
 
     def resume(self, state: bytes | None) -> None:
         """Go on from a state, or afresh; a failure is forgotten."""
-        fresh = type(self.carrier)(self.carrier.pipeline).__dict__
-        self.carrier.__dict__.update(pickle.loads(state) if state else fresh)
+        self._stand(state)
         self._base, self._since, self._logged = state or b"", [], 0
         self.state, self.error = "running", None
         self.forget(self.carrier.counted.rows)
+
+    def _stand(self, state: bytes | None) -> None:
+        fresh = {} if state else type(self.carrier)(self.carrier.pipeline).__dict__
+        self.carrier.__dict__.update(pickle.loads(state) if state else fresh)
 
     def restore(self) -> None:
         """Put the state back where it stood before a frame that was stopped in the middle.
@@ -191,8 +194,7 @@ class Through(Node):
             )
         since = self._since
         with abortable():
-            fresh = type(self.carrier)(self.carrier.pipeline).__dict__ if not self._base else {}
-            self.carrier.__dict__.update(pickle.loads(self._base) if self._base else fresh)
+            self._stand(self._base)
             for frame in since:
                 self.carrier.push(frame)
 

@@ -14,12 +14,12 @@ import pyarrow.csv as pacsv
 from govlab.errors import SchemaError
 from govlab.frames import Schema
 from govlab.schema import time_name
+from govlab.sources.files.columns import MOST_COLUMNS
 from govlab.sources.files.csv_lines import RECORD_LIMIT, CsvLines, OpenQuoteError
 from govlab.sources.files.csv_values import FALSE_WORDS, NULL_WORDS, TRUE_WORDS, CsvDecoder, is_float
 from govlab.sources.files.file import Names, need
 from govlab.sources.files.text_file import TextFile
 from govlab.sources.files.times import times_of
-from govlab.sources.files.types import MOST_COLUMNS
 
 __all__ = ["CsvFile", "TsvFile"]
 
@@ -32,7 +32,7 @@ class CsvFile(TextFile):
 
     delimiter = ","
 
-    def _begin(self, data: bytes, schema: Schema, last: bool, names: Names | None) -> tuple[CsvDecoder | None, int]:
+    def _begin(self, data: bytes, schema: Schema, last: bool, names: Names) -> tuple[CsvDecoder | None, int]:
         if not data.strip():
             return None, len(data)
         header, used = self._header(data, last)

@@ -14,11 +14,13 @@ from govlab.frames import Schema
 from govlab.sources.files.records import Bad, Decoder
 from govlab.sources.files.unpack import ZSTD_WINDOW
 
-__all__ = ["Block", "File", "Keys", "Names", "need"]
+__all__ = ["Block", "Blocks", "File", "Keys", "Names", "Part", "need"]
 
 Block = tuple[pd.DataFrame, list[Bad]]
 Keys = Mapping[str, str | None]
-Names = Callable[[Iterable[str]], None]
+Blocks = Generator[Block, None, int]
+Names = Callable[[Iterable[str]], None] | None
+Part = tuple[int, int] | None
 
 
 class File(abc.ABC):
@@ -40,14 +42,7 @@ class File(abc.ABC):
         self.path, self.packed, self.keys, self.window = path, packed, keys or {}, window
 
     @abc.abstractmethod
-    def blocks(
-        self,
-        partition: int,
-        schema: Schema,
-        span: tuple[int, int] | None = None,
-        names: Names | None = None,
-        size: int | None = None,
-    ) -> Generator[Block, None, int]:
+    def blocks(self, partition: int, schema: Schema, span: Part = None, names: Names = None, size: int | None = None) -> Blocks:
         """Give its rows, block by block, with the bad records of each block as (offset, reason, bytes).
 
         Parameters

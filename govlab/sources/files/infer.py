@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from govlab.errors import SchemaError, SourceError
 from govlab.frames import POSITION, Schema
+from govlab.sources.files.columns import MOST_COLUMNS, readable
 from govlab.sources.files.file import File
-from govlab.sources.files.json_guess import of_json
-from govlab.sources.files.types import MOST_COLUMNS, readable
+from govlab.sources.files.json_lines import of_json
 
 __all__ = ["Guess", "guess", "infer_messages", "say_left_out"]
 

@@ -11,8 +11,7 @@ import pyarrow as pa
 from govlab.errors import SourceError, did_you_mean
 from govlab.frames import Schema
 from govlab.sources.files.file import Names
-from govlab.sources.files.json_guess import of_json
-from govlab.sources.files.json_lines import JsonDecoder
+from govlab.sources.files.json_lines import JsonDecoder, of_json
 from govlab.sources.files.opening import opened, reading
 from govlab.sources.files.text_file import TextFile
 
@@ -24,7 +23,7 @@ LINE = 256  # bytes of a line, about
 class NdjsonFile(TextFile):
     """A JSON object a line."""
 
-    def _begin(self, data: bytes, schema: Schema, last: bool, names: Names | None) -> tuple[JsonDecoder, int]:
+    def _begin(self, data: bytes, schema: Schema, last: bool, names: Names) -> tuple[JsonDecoder, int]:
         found = _fields(data) if self.keys or names is not None else set()
         if names is not None:
             names(found)

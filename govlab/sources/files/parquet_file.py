@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
@@ -14,13 +14,12 @@ import pyarrow.parquet as pq
 from govlab.errors import SchemaError, SourceError
 from govlab.frames import Schema
 from govlab.schema import IN_FILES
-from govlab.sources.files.columns import constant, frame_of
-from govlab.sources.files.file import Block, File, Names, need
+from govlab.sources.files.columns import constant, frame_of, readable
+from govlab.sources.files.file import Blocks, File, Names, Part, need
 from govlab.sources.files.opening import opened, reading
 from govlab.sources.files.parquet_batches import VALUE_LIMIT, batches, row_bytes
 from govlab.sources.files.records import Bad
 from govlab.sources.files.times import times_of
-from govlab.sources.files.types import readable
 from govlab.sources.reader import RAW_LIMIT
 
 __all__ = ["ParquetFile"]
@@ -35,14 +34,7 @@ class ParquetFile(File):
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise SourceError(f"{self.path} is no Parquet file, or is cut short ({error}).") from error
 
-    def blocks(
-        self,
-        partition: int,
-        schema: Schema,
-        span: tuple[int, int] | None = None,
-        names: Names | None = None,
-        size: int | None = None,
-    ) -> Generator[Block, None, int]:
+    def blocks(self, partition: int, schema: Schema, span: Part = None, names: Names = None, size: int | None = None) -> Blocks:
         """Give its rows, or those of some row groups, batch by batch."""
         with opened(self.path) as raw:
             file = self._open(raw)

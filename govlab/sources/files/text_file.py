@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import re
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
@@ -16,7 +16,7 @@ import pyarrow as pa
 from govlab.errors import SourceError
 from govlab.frames import Schema
 from govlab.sources.files.columns import frame_of
-from govlab.sources.files.file import Block, File, Names
+from govlab.sources.files.file import Blocks, File, Names, Part
 from govlab.sources.files.opening import opened, reading
 from govlab.sources.files.records import Decoder
 from govlab.sources.files.unpack import Bytes, Span, lines
@@ -35,7 +35,7 @@ class TextFile(File):
     """A file of lines: a subclass says how its records are decoded. A span is one of its unpacked bytes: lines that begin in it."""
 
     @abc.abstractmethod
-    def _begin(self, data: bytes, schema: Schema, last: bool, names: Names | None) -> tuple[Decoder | None, int]:
+    def _begin(self, data: bytes, schema: Schema, last: bool, names: Names) -> tuple[Decoder | None, int]:
         """Make the decoder of a file that begins like this, and say how many bytes were used; None where it takes more of them."""
 
     @abc.abstractmethod
@@ -46,14 +46,7 @@ class TextFile(File):
         """Name columns that occur in a later block."""
         return ()
 
-    def blocks(
-        self,
-        partition: int,
-        schema: Schema,
-        span: tuple[int, int] | None = None,
-        names: Names | None = None,
-        size: int | None = None,
-    ) -> Generator[Block, None, int]:
+    def blocks(self, partition: int, schema: Schema, span: Part = None, names: Names = None, size: int | None = None) -> Blocks:
         """Give its rows, block by block; offsets are the numbers of lines, from 0."""
         decoder: Decoder | None = None
         line, rest = 0, b""

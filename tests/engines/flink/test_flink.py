@@ -11,6 +11,7 @@ import time
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from queues import queue
 
 import govlab as gl
 from govlab import registry, services
@@ -91,10 +92,13 @@ def test_every_registered_step_says_the_same_on_flink(shards, max_rows, tmp_path
     assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
     for place, expected in jobs.items():
         output, _, summary = read_lines(place / "results")
-        rows = output.rows()
+        result = output.result(summary)
+        rows = result.rows
         assert expected.summary.fingerprint == summary.fingerprint, place.name
         assert expected.summary.steps == summary.steps, place.name
         assert expected.rows["time"].tolist() == rows["time"].tolist(), place.name
+        sides = [{side: aside["offset"].tolist() for side, aside in one.sides.items()} for one in (expected, result)]
+        assert sides[0] == sides[1], place.name
 
 
 def test_a_job_goes_on_after_its_taskmanager_is_killed(cluster, events, expected, tmp_path):
@@ -184,6 +188,23 @@ def test_a_topic_gives_the_same_on_flink_as_a_stretch_and_live_and_alerts_go_to_
     until(live, lambda status: status.events == expected.summary.events and status.rows is not None)
     live.cancel()
     assert "CANCELED" == live.status().state
+
+
+def test_alerts_go_into_a_queue_of_rabbitmq_too_by_a_password_that_only_the_environment_has(rabbitmq_server, tmp_path, monkeypatch):
+    user, _, password = rabbitmq_server.address.removeprefix("amqp://").partition("@")[0].partition(":")
+    monkeypatch.setenv("GOVLAB_TEST_RABBIT", password)
+    access = gl.Access(user, "env:GOVLAB_TEST_RABBIT")
+    place = f"amqp://{rabbitmq_server.address.rpartition('@')[2]}"
+    name = queue(rabbitmq_server, "stream")
+    events = gl.sources.ReplayReader(gl.datasets.path("community"))
+    watch = gl.Pipeline(gl.Sharded(COUNT, by="actor", shards=4, wait="1h"), gl.alerts.Threshold(above=2.0))
+    expected = watch.run(events)
+    job = flink.submit(watch, events, f"{place}{name}", tmp_path / "job", checkpoint_every="1s", access=access)
+    job.wait(300, progress=False)
+    same(job, expected)
+    assert f"{user}:{password}" not in (tmp_path / "job" / "spec.json").read_text()
+    given = gl.from_rabbitmq(name, rabbitmq_server.address, stop="now")
+    assert 0 < len(expected.rows) == gl.run(given, progress=False).events
 
 
 class Raises(Step):

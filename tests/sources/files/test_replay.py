@@ -282,9 +282,9 @@ def test_rows_among_more_bad_records_than_wait_in_memory_are_all_read(order, n, 
 
 
 def test_the_arguments_of_a_reader_make_the_same_one_elsewhere_with_the_files_and_the_schema_as_found(tmp_path):
-    (tmp_path / "a.ndjson").write_bytes(ndjson([1, 2]))
+    (tmp_path / "a.ndjson").write_text('{"time": "2026-03-02", "n": 1}\n')
     reader = ReplayReader(f"{tmp_path}/*.ndjson", order="arrival")
-    (tmp_path / "b.ndjson").write_bytes(ndjson([3]))  # comes too late to be found
+    (tmp_path / "b.ndjson").write_text('{"time": "2026-03-03", "n": 2}\n')  # comes too late to be found
     given = reader.arguments()
     assert {"paths": [f"{tmp_path}/a.ndjson"], "schema": reader.schema, "order": "arrival"} == given
     assert reader.origin == ReplayReader(**given).origin
