@@ -126,7 +126,7 @@ def test_without_a_store_what_is_through_is_committed_to_the_broker(client, kafk
         source = gl.from_kafka(made, kafka_server.address, SCHEMA, client=client, group=group)
         ids = source.map(lambda frame: frame["event_id"].tolist()).sink_to_list()
         gl.run(source, max_events=1_000, progress=False)
-        source.acknowledge()
+        source.flow.acknowledge()
         source.reader._commit(source.position(), wait=True)
         source.reader.close()
         seen += [one for part in ids for one in part]
