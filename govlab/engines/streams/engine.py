@@ -101,4 +101,6 @@ class Streams(Engine):
             return output.result(run(playing, progress=False))
         with opened(store) as kept:
             summary = run(playing, store=kept, progress=False)
-            return output.result(summary, kept.alerts(playing.flow.journaled) if node.carrier.pipeline.gives_alerts else None)
+            journal = playing.flow.journal
+            alerts = kept.alerts(journal.run) if journal is not None and node.carrier.pipeline.gives_alerts else None
+            return output.result(summary, alerts)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from govlab.clock import ReplayClock
-from govlab.engines.interrupts import Stride, Torn, in_turn, interruptible
+from govlab.engines.interrupts import Stride, Torn, abortable, in_turn, interruptible
 from govlab.engines.streams.buffer import BEGINNING, Buffer
 from govlab.engines.streams.graph import flush_below, roots_above
 from govlab.engines.streams.marks import Marks
@@ -20,6 +20,7 @@ from govlab.errors import SourceError
 from govlab.sources.reader import EndOfStream
 
 if TYPE_CHECKING:
+    from govlab.engines.journal import Journal
     from govlab.engines.streams.source import Source
 
 __all__ = ["LIVE_ROWS", "LIVE_S", "Flow"]
@@ -45,8 +46,7 @@ class Flow:
         self._source, self.clock, self.max_rows, self._reader = source, clock, max_rows, source.reader
         self.buffer, self.marks, self.stride = Buffer(source.reader, max_rows, source.dead.bury), Marks(), Stride(max_rows)
         self.events, self.rate = 0, list[tuple[float, int]]()  # rows emitted; and of the last frames, when that was
-        self.journaled = ""  # the run of the store that has all that was emitted
-        self.unsaved: list[pd.DataFrame] = []  # alerts of that run that an interrupt has kept from it
+        self.journal: Journal | None = None  # of the run that has all that was emitted, but for what an interrupt kept from it
         self.stored = False  # a run with a store commits positions itself, after it has written them
         self._torn: tuple[Torn, int] | None = None  # a frame that was stopped in the middle, and how many rows it has
         self._rewinding: int | None = None  # the time that a seek is on its way back to
@@ -59,7 +59,8 @@ class Flow:
 
     def open(self, position: Mapping[int, int] | None = None, events: int = 0, seen_us: int = BEGINNING) -> None:
         """Begin at a position, before which there were so many events; done by itself when there is none yet."""
-        self.buffer.open(position, seen_us)
+        with abortable():
+            self.buffer.open(position, seen_us)
         self._torn, self.events = None, events
         self._source.forget(events)
         self.clock.stop()
@@ -128,7 +129,8 @@ class Flow:
     def pass_on(self, piece: pd.DataFrame, work: Callable[[], Any], taken: bool = True) -> None:
         """Let rows pass through the graph; ``taken``: they were just taken from the buffer, and go back if they are stopped."""
         self.events += len(piece)
-        self.journaled = ""  # what is emitted outside of a run with a store is not in the store
+        if not self.stored:
+            self.journal = None  # what is emitted outside of a run with a store is not in the store
         self.rate = [*self.rate[-50:], (time.monotonic(), self.events)]
         began = time.perf_counter()
         try:

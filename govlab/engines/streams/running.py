@@ -189,43 +189,27 @@ def _journal(store: Any, sources: tuple[Source, ...], nodes: list[Through], ever
     journal = _shared(store, sources[0], nodes, every_s) if shared else Journal(store, readers, [n.carrier for n in nodes], every_s)
     endings = []
     try:
-        _whole(journal, sources, nodes)
-        if all(source.flow.untouched for source in sources):
+        with interruptible():  # it waits until all stand where the snapshot stood; a second one stops a reader that is being opened
+            _whole(journal, sources, nodes)
+            if all(source.flow.untouched for source in sources):
+                _resume(journal, sources, nodes, shared)
+            for node in nodes:
+                if node.carrier.pipeline.gives_alerts:
+                    endings.append(node.listen(lambda rows, _: journal.add(rows)))
             for source in sources:
-                if not source.reader.waits:
-                    source.flow.open()  # with fresh pipelines: a mark of the beginning, to which one can seek
-            stood = None if shared else journal.load()
-            if stood is not None:
-                for source, position, events in zip(sources, stood.positions, stood.events, strict=True):
-                    source.flow.open(position, events)
-                    if source.reader.waits:
-                        source.flow.mark(BEGINNING)  # what lies before cannot be played by a live source
-                for node in nodes:
-                    node.snapshot()
-                if stood.finished:  # it stays finished, whatever this call asks for
-                    for node in nodes:
-                        node.state = "finished"
-                    for source in sources:
-                        source.run_out()
-        for node in nodes:
-            if node.carrier.pipeline.gives_alerts:
-                endings.append(node.listen(lambda rows, _: journal.add(rows)))
-        for source in sources:
-            source.flow.stored = True
-            for page in source.letters.pages():
-                journal.bury(page)
-            endings.append(source.dead.listen(journal.bury))
-        first = sources[0].flow
-        for alerts in first.unsaved if first.journaled == journal.run and not shared else ():
-            journal.add(alerts)
-        try:
-            yield journal
-        finally:
-            for source in sources:  # also after an interrupt: the same run goes on from here, and writes what is not yet written
-                source.flow.journaled, source.flow.unsaved = journal.run, journal.unsaved()
+                source.flow.stored = True
+                for page in source.letters.pages():
+                    journal.bury(page)
+                endings.append(source.dead.listen(journal.bury))
+            earlier = sources[0].flow.journal
+            for alerts in earlier.unsaved() if earlier is not None and earlier.run == journal.run and not shared else ():
+                journal.add(alerts)
+            for source in sources:  # whatever stops this run, the next one of the same goes on from there
+                source.flow.journal = journal
+        yield journal
     except TakenOverError:
         for source in sources:
-            source.flow.journaled = ""
+            source.flow.journal = None
         raise
     finally:
         for source in sources:
@@ -233,6 +217,32 @@ def _journal(store: Any, sources: tuple[Source, ...], nodes: list[Through], ever
         for end in endings:
             end()
         journal.close()
+
+
+def _resume(journal: Journal, sources: tuple[Source, ...], nodes: list[Through], shared: bool) -> None:
+    """Put sources and pipelines where the last snapshot stood; members of a group do so for each partition that they get."""
+    try:
+        for source in sources:
+            if not source.reader.waits:
+                source.flow.open()  # with fresh pipelines: a mark of the beginning, to which one can seek
+        stood = None if shared else journal.load()
+        if stood is None:
+            return
+        for source, position, events in zip(sources, stood.positions, stood.events, strict=True):
+            source.flow.open(position, events)
+            if source.reader.waits:
+                source.flow.mark(BEGINNING)  # what lies before cannot be played by a live source
+    except KeyboardInterrupt:
+        for source in sources:
+            source.flow.events = 0  # the next run begins with the snapshot again
+        raise
+    for node in nodes:
+        node.snapshot()
+    if stood.finished:  # it stays finished, whatever this call asks for
+        for node in nodes:
+            node.state = "finished"
+        for source in sources:
+            source.run_out()
 
 
 def _shared(store: Any, source: Source, nodes: list[Through], every_s: float) -> GroupJournal:
@@ -248,7 +258,7 @@ def _shared(store: Any, source: Source, nodes: list[Through], every_s: float) ->
 def _whole(journal: Journal, sources: tuple[Source, ...], nodes: list[Through]) -> None:
     """Refuse a store that would not hold the whole run."""
     for source in sources:
-        if source.events and source.flow.journaled != journal.run:
+        if source.events and (source.flow.journal is None or source.flow.journal.run != journal.run):
             raise StoreError(
                 f"{source.name} has already given {source.events:,} events that are not in the store; make the source anew, "
                 "and play it with run(..., store=...) from its first event."
