@@ -179,3 +179,36 @@ def test_a_generator_that_a_third_interrupt_has_stopped_is_an_error_and_never_th
     with pytest.raises(SourceError, match="stopped in the middle"):
         gl.run(source, progress=False)
     assert "failed" == source.state
+
+
+class Pressed(FrameReader):
+    """A reader at which somebody presses Ctrl-C while it is opened where a run stood."""
+
+    presses = 0
+
+    def open(self, position=None):
+        if position:
+            for _ in range(self.presses):
+                signal.raise_signal(signal.SIGINT)
+        super().open(position)
+
+
+@pytest.mark.parametrize("presses", [1, 2, 3])
+def test_an_interrupt_while_a_stored_run_is_resumed_leaves_it_where_it_stood(tmp_path, monkeypatch, presses):
+    def source():
+        made = gl.from_reader(Pressed(EVENTS), max_rows=32)
+        made.through(gl.Pipeline(gl.detectors.EwmaZ("value"), gl.alerts.Threshold(2.0)))
+        return made
+
+    expected = gl.run(source(), store=tmp_path / "whole.db", progress=False)
+    gl.run(source(), store=tmp_path / "a.db", max_events=150, progress=False)
+    resumed = source()
+    monkeypatch.setattr(Pressed, "presses", presses)
+    with pytest.raises(KeyboardInterrupt):
+        gl.run(resumed, store=tmp_path / "a.db", progress=False)
+    monkeypatch.setattr(Pressed, "presses", 0)
+    assert expected.fingerprint == gl.run(resumed, store=tmp_path / "a.db", progress=False).fingerprint
+    stores = [gl.stores.Sqlite(tmp_path / name) for name in ("whole.db", "a.db")]
+    pd.testing.assert_frame_equal(*(store.alerts() for store in stores))
+    for store in stores:
+        store.close()
