@@ -90,9 +90,7 @@ def run(
             finally:
                 for source in playing:
                     source.pause()
-            reasons = Counter[str]()
-            for source in playing:
-                reasons.update(source.letters.reasons())
+            reasons = sum((Counter(source.letters.reasons()) for source in playing), Counter[str]())
             dead = reasons.total() if journal is None else journal.count_letters()
             if journal is not None and dead > reasons.total():  # some are of before the run was taken up
                 reasons = Counter(journal.letter_reasons())
@@ -124,8 +122,7 @@ def _play(
             bar.update(done - bar.n)
             left = None if max_events is None else max_events - done
             late = timeout_s is not None and time.monotonic() - began > timeout_s
-            paused = bool(asked) or not all(source.playing for source in live)
-            if paused or late or (left is not None and left <= 0):
+            if asked or late or not all(source.playing for source in live) or (left is not None and left <= 0):
                 hold = "paused"
                 break
             with ExitStack() as locks:  # a step() or seek() from another thread waits for the frame on its way
@@ -238,11 +235,9 @@ def _resume(journal: Journal, sources: tuple[Source, ...], nodes: list[Through],
         raise
     for node in nodes:
         node.snapshot()
-    if stood.finished:  # it stays finished, whatever this call asks for
-        for node in nodes:
-            node.state = "finished"
-        for source in sources:
-            source.run_out()
+        node.state = "finished" if stood.finished else node.state  # it stays finished, whatever this call asks for
+    for source in sources if stood.finished else ():
+        source.run_out()
 
 
 def _shared(store: Any, source: Source, nodes: list[Through], every_s: float) -> GroupJournal:
