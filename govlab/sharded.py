@@ -75,25 +75,31 @@ class Sharded(Step):
         self._shape = frames.empty()
 
     def bind(self, setting: Setting) -> Setting:
-        """Pass the same on to the steps of every shard."""
+        """Pass the same on to the steps of every shard, each with its number."""
         after = super().bind(setting)
-        for part in [self.steps, *self._parts] if hasattr(self, "_parts") else ():  # not yet when the step is being made
-            after = part.bind(setting)
+        if hasattr(self, "_parts"):  # not yet when the step is being made
+            after = self.steps.bind(setting)
+            for number, part in enumerate(self._parts):
+                part.bind(self.of_shard(number))
         return after
+
+    def of_shard(self, number: int) -> Setting:
+        """Give what alerts of a shard say: the same window of two shards makes two alerts, with ids of their own."""
+        return self._setting._replace(shard=f"{self._setting.shard}/{number}")
 
     def alerts_by(self) -> str | None:
         """Give None: the scores stay inside."""
         return None
 
-    def part(self) -> Pipeline:
+    def part(self, number: int) -> Pipeline:
         """Make the steps of one shard."""
         part: Pipeline = self.steps.fresh()
-        part.bind(self._setting)
+        part.bind(self.of_shard(number))
         return part
 
     def parts(self) -> list[Pipeline]:
         """Give the shards, each with its own fresh copy of the steps; whoever runs them elsewhere needs none in here."""
-        self._parts = self._parts or [self.part() for _ in range(self.shards)]
+        self._parts = self._parts or [self.part(number) for number in range(self.shards)]
         return self._parts
 
     def shard_of(self, frame: pd.DataFrame) -> np.ndarray:

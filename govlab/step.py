@@ -36,12 +36,16 @@ __all__ = ["Detector", "Setting", "Step"]
 
 
 class Setting(NamedTuple):
-    """What alerts say of the pipeline before them: hash of its recipe, detector, column with the entity, columns that explain."""
+    """What alerts say of the pipeline before them: hash of its recipe, detector, column with the entity, columns that explain.
+
+    ``shard`` is the number of the shard that they come from: the same window of two shards makes two alerts.
+    """
 
     recipe: str = ""
     detector: str = ""
     entity: str | None = None
     tells: Mapping[str, str] = {}
+    shard: str = ""
 
 
 @dataclass_transform(eq_default=False)
@@ -154,7 +158,8 @@ class Step(abc.ABC):
         by = getattr(self, "by", None)
         self._setting = setting._replace(entity=getattr(self, "entity", None) or setting.entity)
         detector = self.name.rpartition(":")[2] if isinstance(self, Detector) else setting.detector
-        return Setting(setting.recipe, detector, by if isinstance(by, str) else setting.entity, {**setting.tells, **self.tells})
+        entity, tells = by if isinstance(by, str) else setting.entity, {**setting.tells, **self.tells}
+        return setting._replace(detector=detector, entity=entity, tells=tells)
 
     def divert(self, side: str, rows: pd.DataFrame, reason: str | pd.Series | np.ndarray) -> None:
         """Put rows aside under a name, with the reason."""

@@ -171,6 +171,17 @@ def test_alerts_carry_the_hash_of_the_whole_recipe_also_from_inside_shards_and_n
         assert {watch.hash} == set(watch.run(EVENTS).rows["recipe"])
 
 
+@pytest.mark.parametrize("by", ["partition", "actor"])
+def test_the_same_window_of_two_shards_makes_two_alerts_which_a_store_keeps_both(tmp_path, by):
+    window = [gl.features.WindowCount(every="1min", lateness="0s"), gl.alerts.Threshold(1, score="count")]
+    rows = sample_events(300).assign(partition=np.arange(300, dtype="int32") % 3)
+    watch = gl.Pipeline(gl.Sharded(window, by=by, shards=3))
+    alerts = watch.run(rows).rows
+    assert len(alerts) == alerts["id"].nunique() > alerts.drop_duplicates(["entity", "start", "time"]).shape[0]
+    kept = watch.run(rows, store=tmp_path / "lab.db").rows
+    assert sorted(alerts["id"]) == sorted(kept["id"])
+
+
 def test_the_entity_of_an_alert_after_shards_is_that_of_the_steps_inside():
     rows = WATCHES["sharded windows"].run(EVENTS).rows
     assert {f"u{i}" for i in range(1, 12)} | {""} >= set(rows["entity"])

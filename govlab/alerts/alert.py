@@ -56,7 +56,8 @@ def alerts_of(
     if "start" not in rows:
         # an event, not a window: what it says tells it from others of the same entity and time
         keys.append(content_hashes(rows.drop(columns=["score", "p"], errors="ignore")).tolist())
-    ids = [_id(step._setting.recipe, *key) for key in zip(*keys, strict=True)]
+    whose = [step._setting.recipe, *([step._setting.shard] if step._setting.shard else [])]
+    ids = [_id(*whose, *key) for key in zip(*keys, strict=True)]
     labels = {name: f", {name}" for name in _MEASURES if name in rows and is_numeric_dtype(rows[name].dtype)}
     labels |= {name: label for name, label in step._setting.tells.items() if name in rows}
     explained = _explained(rows, {name: label for name, label in labels.items() if name != score})

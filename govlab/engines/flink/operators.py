@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import copy
 import json
 import logging
 import pickle
@@ -221,11 +220,12 @@ class Shards(_Stage):
         super().open(runtime_context)
         _, sharded = cut(self.step)
         assert sharded is not None
-        self.part = sharded.part()
+        self.sharded = sharded
 
     def fresh(self, key: int) -> Shard:
         """Make a shard."""
-        return Shard(copy.deepcopy(self.part), self.numbers[key])
+        number = self.numbers[key]
+        return Shard(self.sharded.part(number), number)
 
     def process_element(self, value: tuple[int, bytes], ctx: Any) -> Iterator[tuple[int, bytes]]:
         """Take the rows of a shard."""

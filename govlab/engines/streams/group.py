@@ -19,7 +19,7 @@ from govlab.errors import ArgumentError, TakenOverError
 from govlab.pipeline import Pipeline
 from govlab.sources.cuts import partition_of
 from govlab.sources.reader import DeadLetter, Reader
-from govlab.step import Setting, Step
+from govlab.step import Step
 from govlab.stores.store import Snapshot
 from govlab.tally import Count, Tally, added
 
@@ -48,7 +48,7 @@ class Parted(Carrier):
                 "where each partition has a shard of its own: give at least as many shards as there are partitions (of one topic)."
             )
         carrier = Carrier(Pipeline(*sharded.steps.steps, ahead=self.pipeline.ahead))
-        carrier.pipeline.bind(Setting(self.pipeline.hash))  # alerts have the ids of the whole
+        carrier.pipeline.bind(sharded.of_shard(partition))  # alerts have the ids of the whole
         return carrier
 
     def push(self, frame: pd.DataFrame) -> Out:

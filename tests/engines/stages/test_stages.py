@@ -39,7 +39,7 @@ PIPELINES = {
 def staged(pipeline, max_rows, most, put_down=False, seed=None, events=EVENTS):
     """Run the stages by hand; ``put_down`` pickles them after each turn, ``seed`` lets shards run ahead of each other."""
     head, tail, (_, sharded) = Head(pipeline, FrameReader(events)), Tail(pipeline), cut(pipeline)
-    shards = {i: Shard(sharded.part(), i) for i in range(sharded.shards)} if sharded else {}
+    shards = {i: Shard(sharded.part(i), i) for i in range(sharded.shards)} if sharded else {}
     output, rng = Output(), random.Random(seed)
     while not tail.finished:
         queues = {}  # messages to one shard keep their order
